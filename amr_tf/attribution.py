@@ -1,0 +1,159 @@
+"""Encodings + head -> Grad⊙Input attributions -> pooled shares [B, M].
+
+Source: Yerramilli et al., Attribution Regularization for Multimodal Paradigms, arXiv 2404.02359.
+All functions are pure functions of tensors, differentiable, and usable in any training loop.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+TARGETS = ("probability", "logit", "label")
+
+
+def target_score(
+    logits: tf.Tensor, target: str = "probability", labels: tf.Tensor | None = None
+) -> tf.Tensor:
+    """The scalar g per sample whose gradient is attributed.
+
+    * `probability`: the paper's maximum over the output probabilities, through the log-odds of
+      the top class, `g = z_k - logsumexp_{c != k} z_c`. As `dp_k = p_k (1 - p_k) dg`, the factor
+      common to all modalities cancels in the shares, and nothing vanishes when softmax saturates.
+    * `logit`: `g = z_k`. Not invariant: adding one vector to every class's row of a linear head
+      changes no prediction and changes these shares.
+    * `label`: the log-odds of the true class.
+
+    Args:
+        logits: `[B, C]`, C >= 2.
+        target: One of `TARGETS`.
+        labels: Class ids `[B]`; needed by `label`.
+
+    Returns:
+        `[B]`, float32, or float64 for float64 logits.
+
+    Raises:
+        ValueError: Unknown target, labels missing, or fewer than two classes.
+    """
+    check_target(target)
+    if target == "label" and labels is None:
+        raise ValueError("target='label' attributes the true class: give labels [B]")
+    classes = logits.shape[-1]
+    if classes is None or classes < 2:
+        raise ValueError(f"attribution needs logits [B, C] of C >= 2 classes, got {logits.shape}")
+    logits = _at_least_float32(logits)
+    index = labels if target == "label" else tf.argmax(logits, axis=-1)
+    chosen = tf.one_hot(index, classes, dtype=logits.dtype)
+    # a sum with one-hot, not a gather: the gradient of a batched gather fails on an empty replica
+    score = tf.reduce_sum(logits * chosen, axis=-1)
+    if target == "logit":
+        return score
+    others = tf.where(chosen > 0, logits.dtype.min, logits)
+    return score - tf.reduce_logsumexp(others, axis=-1)
+
+
+def attribute(
+    head: Callable,
+    encodings: Sequence[tf.Tensor],
+    target: str = "probability",
+    labels: tf.Tensor | None = None,
+    training: bool = False,
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Runs the head once and attributes its score: `alpha^m = dg/de^m ⊙ e^m`.
+
+    Inside an outer `tf.GradientTape` the attributions are differentiable functions of the head's
+    variables (and of whatever the encodings depend on).
+
+    Args:
+        head: Keras model or function, list of M encodings -> logits `[B, C]`. It must not mix
+            samples: the gradient is taken of the sum of the scores.
+        encodings: M tensors `[B, ...]` of any rank.
+        target: See `target_score`.
+        labels: Class ids `[B]`; needed by target `label`.
+        training: Whether the head runs in training mode (its dropout applies).
+
+    Returns:
+        Logits `[B, C]`, and M attributions, each of its encoding's shape.
+    """
+    encodings = [tf.convert_to_tensor(e) for e in encodings]
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(encodings)
+        logits = head(encodings, training=training)
+        score = target_score(logits, target, labels)
+    gradients = tape.gradient(score, encodings, unconnected_gradients="zero")
+    return logits, [g * e for g, e in zip(gradients, encodings, strict=True)]
+
+
+def attribution_shares(attributions: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Pools attributions to shares: `a^m = |alpha^m| / sum_j |alpha^j|` in the L2 norm.
+
+    Args:
+        attributions: M tensors `[B, ...]`.
+
+    Returns:
+        `[B, M]`, float32 (float64 for float64 input); rows sum to 1. A sample whose attributions
+        are all zero gets 1/M each, with zero gradient. Finite for tiny and for huge attributions.
+    """
+    norms = tf.stack([_safe_norm(a) for a in attributions], axis=-1)
+    largest = tf.stop_gradient(tf.reduce_max(norms, axis=-1, keepdims=True))
+    # shares don't change with scale: dividing by a constant first keeps squares in range
+    scaled = tf.where(largest > 0, norms / tf.where(largest > 0, largest, 1.0), 1.0)
+    return scaled / tf.reduce_sum(scaled, axis=-1, keepdims=True)
+
+
+def modality_attributions(
+    head: Callable,
+    encodings: Sequence[tf.Tensor],
+    target: str = "probability",
+    labels: tf.Tensor | None = None,
+    training: bool = False,
+) -> tf.Tensor:
+    """How much of each sample's decision comes from each modality (Grad⊙Input shares).
+
+    Example:
+        >>> shares = amr_tf.modality_attributions(head, [audio_encoding, video_encoding])
+        >>> tf.reduce_mean(shares, axis=0)  # the batch's dominance: audio, video
+
+    Args:
+        head: List of M encodings -> logits `[B, C]`.
+        encodings: M tensors `[B, ...]`.
+        target: `probability`, `logit` or `label`; see `target_score`.
+        labels: Class ids `[B]`; needed by target `label`.
+        training: Whether the head runs in training mode.
+
+    Returns:
+        Shares `[B, M]`; rows sum to 1.
+    """
+    _, attributions = attribute(head, encodings, target, labels, training)
+    return attribution_shares(attributions)
+
+
+def check_target(target: str) -> None:
+    """Refuses an unknown attribution target with a ValueError."""
+    if target not in TARGETS:
+        raise ValueError(f"unknown attribution target {target!r}: choose one of {TARGETS}")
+
+
+def _at_least_float32(x: tf.Tensor) -> tf.Tensor:
+    return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
+
+
+def _safe_norm(x: tf.Tensor) -> tf.Tensor:
+    """L2 norm per sample, `[B, ...]` -> `[B]`; value and gradient are 0 at the zero vector.
+
+    The largest magnitude is divided out first: squares of 1e20 or 1e-20 leave float32's range.
+    """
+    x = _at_least_float32(x)
+    x = tf.reshape(x, [tf.shape(x)[0], _features(x)])
+    largest = tf.stop_gradient(tf.reduce_max(tf.abs(x), axis=-1, keepdims=True))
+    tiny = tf.experimental.numpy.finfo(x.dtype.as_numpy_dtype).tiny
+    nonzero = largest > 0
+    scale = tf.where(nonzero, tf.maximum(largest, tiny), 1.0)
+    squares = tf.reduce_sum(tf.square(x / scale), axis=-1)
+    nonzero = nonzero[:, 0]
+    return tf.where(nonzero, scale[:, 0] * tf.sqrt(tf.where(nonzero, squares, 1.0)), 0.0)
+
+
+def _features(x: tf.Tensor) -> int | tf.Tensor:
+    """Features per sample; stated rather than -1, which an empty batch leaves undefined."""
+    static = x.shape[1:].num_elements()
+    return static if static is not None else tf.reduce_prod(tf.shape(x)[1:])

@@ -1,0 +1,89 @@
+"""ResNet-18 (He et al. 2016) for spectrograms and, frame by frame, for video.
+
+As in the published code of OGM and its successors: a 7x7 convolution of stride 2, max pooling,
+four stages of two basic blocks, global average pooling; trained from scratch.
+"""
+
+import keras
+import tensorflow as tf
+
+from amr_tf.encoders.common import Initializers, per_frame
+from amr_tf.layers import SyncBatchNormalization
+
+STAGES = (2, 2, 2, 2)
+
+
+def resnet18(shape: tuple[int, ...], width: int = 64, seed: int = 0, name: str = "resnet18") -> (
+    keras.Model
+):
+    """Builds a ResNet-18.
+
+    Args:
+        shape: Of one sample: `[H, W, channels]` for an image or a spectrogram, or
+            `[T, H, W, channels]` for frames, whose encodings are averaged over time.
+        width: Channels of the first stage; 64 as published.
+        seed: Of the initial weights.
+        name: Of the model.
+
+    Returns:
+        A functional model, `[B, *shape]` -> `[B, 8 * width]`.
+    """
+    initializers = Initializers(seed, name)
+
+    def trunk(x: tf.Tensor) -> tf.Tensor:
+        x = keras.layers.ZeroPadding2D(3, name="stem_pad")(x)
+        x = _conv(x, width, 7, 2, "stem", initializers, padding="valid")
+        x = keras.layers.ReLU(name="stem_relu")(_norm(x, "stem"))
+        # behind a ReLU, padding with zeros is padding with minus infinity
+        x = keras.layers.ZeroPadding2D(1, name="pool_pad")(x)
+        x = keras.layers.MaxPooling2D(3, 2, name="pool")(x)
+        for stage, blocks in enumerate(STAGES):
+            for block in range(blocks):
+                stride = 2 if stage and not block else 1
+                x = _block(x, width << stage, stride, f"stage{stage}_block{block}", initializers)
+        return keras.layers.GlobalAveragePooling2D(name="mean")(x)
+
+    return per_frame(trunk, shape, name)
+
+
+def _block(
+    x: tf.Tensor, channels: int, stride: int, name: str, initializers: Initializers
+) -> tf.Tensor:
+    """Two 3x3 convolutions beside a shortcut."""
+    shortcut = x
+    if stride > 1 or x.shape[-1] != channels:
+        shortcut = _conv(x, channels, 1, stride, f"{name}_shortcut", initializers)
+        shortcut = _norm(shortcut, f"{name}_shortcut")
+    padding = "same"
+    if stride > 1:  # "same" would pad one side only, and weights from elsewhere expect both
+        x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+        padding = "valid"
+    x = _conv(x, channels, 3, stride, f"{name}_a", initializers, padding)
+    x = keras.layers.ReLU(name=f"{name}_a_relu")(_norm(x, f"{name}_a"))
+    x = _norm(_conv(x, channels, 3, 1, f"{name}_b", initializers), f"{name}_b")
+    x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _conv(
+    x: tf.Tensor,
+    channels: int,
+    kernel: int,
+    stride: int,
+    name: str,
+    initializers: Initializers,
+    padding: str = "same",
+) -> tf.Tensor:
+    return keras.layers.Conv2D(
+        channels,
+        kernel,
+        stride,
+        padding=padding,
+        use_bias=False,
+        kernel_initializer=initializers.kaiming("fan_out"),
+        name=name,
+    )(x)
+
+
+def _norm(x: tf.Tensor, name: str) -> tf.Tensor:
+    return SyncBatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)

@@ -1,0 +1,112 @@
+"""Layers that give the same numbers on one device, on many, and after a reload."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from amr_tf import compat, distribution
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class SyncBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalisation over the global batch of all replicas.
+
+    `keras.layers.BatchNormalization(synchronized=True)`, but Keras 2.15 forgets that argument
+    when a model is saved, and there a replica without samples spoils the moving averages.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        options.pop("synchronized", None)  # Keras 3 puts it into the configuration
+        super().__init__(synchronized=True, **options)
+
+    def _support_zero_size_input(self) -> bool:
+        # Keras 2.15 would zero the *global* moments where the local batch is empty
+        return False
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class StatelessDropout(keras.layers.Layer):
+    """Dropout whose mask is a function of (seed, training calls so far, sample, feature) alone.
+
+    Masks are drawn for the global batch, and each replica takes its part: any number of replicas
+    drops what a single device drops, and a reloaded model goes on with the next mask.
+
+    Args:
+        rate: Probability of dropping a feature, in [0, 1); the others grow by 1 / (1 - rate).
+        seed: Of the masks; give layers of one model different ones.
+
+    Raises:
+        ValueError: `rate` is outside [0, 1).
+    """
+
+    def __init__(self, rate: float, seed: int = 0, **options: Any) -> None:
+        super().__init__(**options)
+        if not 0 <= rate < 1:
+            raise ValueError(f"rate must be in [0, 1), not {rate!r}")
+        self.rate = rate
+        self.seed = seed
+        self.supports_masking = True
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the counter of training calls."""
+        self.calls = compat.counter(self, "calls")
+        super().build(input_shape)
+
+    def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
+        """Drops in training; else returns the inputs `[B, ...]`."""
+        if not training or not self.rate:
+            return inputs
+        shape = tf.shape(inputs)
+        offset, global_batch = distribution.global_positions(shape[0])
+        key = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(self.calls, tf.int64)])
+        drawn = tf.random.stateless_uniform(tf.concat([[global_batch], shape[1:]], 0), key)
+        kept = drawn[offset : offset + shape[0]] >= self.rate
+        self.calls.assign_add(1)
+        return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the inputs."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return super().get_config() | {"rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class FoldFrames(keras.layers.Layer):
+    """Folds the frames of clips into the batch: `[B, T, ...]` -> `[B * T, ...]`."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Folds."""
+        return tf.reshape(inputs, (-1, *inputs.shape[2:]))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        """Every dimension but the first two."""
+        return (None, *input_shape[2:])
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class MeanOverFrames(keras.layers.Layer):
+    """Undoes `FoldFrames` and averages over the frames: `[B * T, D]` -> `[B, D]`.
+
+    Args:
+        frames: T.
+    """
+
+    def __init__(self, frames: int, **options: Any) -> None:
+        super().__init__(**options)
+        self.frames = frames
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Averages."""
+        return tf.reduce_mean(tf.reshape(inputs, (-1, self.frames, inputs.shape[-1])), axis=1)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        """One row a clip."""
+        return (None, input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return super().get_config() | {"frames": self.frames}

@@ -1,0 +1,33 @@
+"""Audio only, video only: a model of one modality, the yardstick of every fusion."""
+
+from typing import Any
+
+import keras
+
+from amr_tf.methods.base import Method
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class Unimodal(Method):
+    """One encoder and a head on its encoding; no dominance, hence no AMR.
+
+    Args:
+        modality: Name of the modality to keep, `audio` say.
+    """
+
+    def __init__(self, modality: str) -> None:
+        self.modality = modality
+
+    def modalities(self, available: tuple[str, ...]) -> tuple[str, ...]:
+        """The one modality.
+
+        Raises:
+            ValueError: It is not among the available ones.
+        """
+        if self.modality not in available:
+            raise ValueError(f"no modality {self.modality!r}: there are {', '.join(available)}")
+        return (self.modality,)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"modality": self.modality}

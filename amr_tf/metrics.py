@@ -1,0 +1,77 @@
+"""Accuracy, mean average precision and dominance of a whole split, on the host."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from sklearn.metrics import average_precision_score
+
+
+def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Fraction of samples whose highest score is their class's.
+
+    Args:
+        labels: Class ids `[N]`.
+        scores: Logits or probabilities `[N, C]`.
+    """
+    return float(np.mean(scores.argmax(axis=1) == labels))
+
+
+def average_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Average precision of each class against the rest (scikit-learn's, no interpolation).
+
+    Args:
+        labels: Class ids `[N]`.
+        scores: `[N, C]`; samples are ranked by each column.
+
+    Returns:
+        `[C]`; NaN for a class without a positive sample.
+    """
+    positive = np.arange(scores.shape[1]) == np.asarray(labels)[:, None]
+    return np.array(
+        [
+            average_precision_score(p, s) if p.any() else np.nan
+            for p, s in zip(positive.T, scores.T, strict=True)
+        ]
+    )
+
+
+def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> tuple[float, int]:
+    """Macro average of average precision over the classes with at least one positive.
+
+    Returns:
+        The mean, and the number of classes it is over.
+    """
+    values = average_precisions(labels, scores)
+    values = values[~np.isnan(values)]
+    return float(values.mean()), len(values)
+
+
+def dominance(shares: np.ndarray, complete: np.ndarray | None = None) -> np.ndarray:
+    """Mean share of each modality over the samples that have all of them.
+
+    Args:
+        shares: `[N, M]`.
+        complete: `[N]`, true where a sample has all modalities; all by default.
+
+    Returns:
+        `[M]`; NaN where no sample is complete.
+    """
+    if complete is not None:
+        shares = shares[np.asarray(complete, bool)]
+    return shares.mean(axis=0) if len(shares) else np.full(shares.shape[1], np.nan)
+
+
+def format_dominance(values: Mapping[str, float] | None) -> str:
+    """Percent per modality in their order, `74/26`; `-` for a model of one modality.
+
+    Rounded by largest remainders: the numbers add up to 100.
+    """
+    if not values or len(values) < 2:
+        return "-"
+    percent = 100 * np.array(list(values.values()))
+    if not np.isfinite(percent).all():
+        return "?"
+    whole = np.floor(percent).astype(int)
+    for m in np.argsort(whole - percent, kind="stable")[: 100 - whole.sum()]:
+        whole[m] += 1
+    return "/".join(str(p) for p in whole)

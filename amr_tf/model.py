@@ -1,0 +1,397 @@
+"""The multimodal classifier and its one train step: Attribution Regularization (AMR).
+
+    encodings  e^m = encoder_m(x^m)
+    logits     z = head(e^1, ..., e^M)
+    shares     a^m = |dg/de^m ⊙ e^m| / sum_j |dg/de^j ⊙ e^j|       (attribution.py)
+    R          sum_m | mean(a^m) - r^m |                             (regularizer.py, eq. 1)
+
+Per step, at one point and in one forward pass: the task optimizer gets d(task loss) for all
+variables, the AMR optimizer gets d(weight R) for the head's variables alone.
+Source: Yerramilli et al., arXiv 2404.02359.
+"""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from amr_tf import compat, distribution, heads, schedules
+from amr_tf.attribution import attribute, attribution_shares, check_target
+from amr_tf.methods import Context, Method, Naive
+from amr_tf.methods.base import cross_entropy
+from amr_tf.regularizer import AttributionRegularizer
+from amr_tf.step_metrics import StepMetrics
+
+PRESENCE = "presence"
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class MultimodalClassifier(keras.Model):
+    """Encoders feed a fusion head; training can hold the modalities' attributions at a ratio.
+
+    Example:
+        >>> model = amr_tf.MultimodalClassifier({"audio": audio, "video": video}, head)
+        >>> model.compile(keras.optimizers.SGD(0.01), amr_weight=1.0, amr_ratio=(1, 1))
+        >>> model.fit(dataset)  # yields ({"audio": x, "video": v}, class ids [B])
+
+    Inputs are a dict by modality, or a list in the encoders' order. An input `presence` `[B, M]`
+    marks with 0 what a sample lacks: its encoding is zeroed, and the sample does not count
+    in a^m. `model(inputs)` and `predict` give logits `[B, C]`.
+
+    Args:
+        encoders: Modality name -> Keras model or layer, input -> encoding `[B, ...]`; None passes
+            a precomputed encoding through. Their order is the modalities' order.
+        head: Keras model, list of M encodings -> logits `[B, C]`. No batch normalisation.
+        method: What to train with; naive fusion by default.
+        **kwargs: Of `keras.Model`, `name` say.
+
+    Raises:
+        ValueError: No encoder, a part not built, batch normalisation in the head, or modalities
+            that the method can't train with.
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, keras.layers.Layer | None],
+        head: keras.Model,
+        method: Method | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.modalities = tuple(encoders)
+        self.method = method or Naive()
+        self._check_parts(encoders, head)
+        for name, encoder in encoders.items():
+            # an attribute each: tf.train.Checkpoint on Keras 3 overlooks models kept in a dict
+            setattr(self, f"{name}_encoder", encoder or keras.layers.Identity())
+        self.head = head
+        self.step = compat.counter(self, "step")
+        self.step_metrics = StepMetrics(self.modalities)
+        self.regularizer = None
+        self.amr_weight = 0.0
+        self._evaluating = False
+        self.method.build(self)
+        self.built = True  # all parts are: variables exist before the first batch
+
+    def encode(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        presence: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> list[tf.Tensor]:
+        """Encodings of each modality; zero where `presence` `[B, M]` is 0.
+
+        Returns:
+            M tensors `[B, ...]`.
+        """
+        encodings = [
+            getattr(self, f"{name}_encoder")(inputs[name], training=training)
+            for name in self.modalities
+        ]
+        if presence is None:
+            return encodings
+        return [
+            e * tf.cast(tf.reshape(presence[:, m], [-1] + [1] * (e.shape.rank - 1)), e.dtype)
+            for m, e in enumerate(encodings)
+        ]
+
+    def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
+        """Logits `[B, C]`."""
+        inputs = self._by_name(inputs)
+        return self.head(self.encode(inputs, inputs.get(PRESENCE), training), training=training)
+
+    def attribute(
+        self, inputs: Any, target: str = "probability", labels: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Logits and Grad⊙Input attributions at the encodings, in inference mode.
+
+        Args:
+            inputs: As for a call.
+            target: See `amr_tf.attribution.target_score`.
+            labels: Class ids `[B]`; needed by target `label`.
+
+        Returns:
+            Logits `[B, C]` and M attributions of the encodings' shapes.
+        """
+        inputs = self._by_name(inputs)
+        encodings = self.encode(inputs, inputs.get(PRESENCE))
+        return attribute(self.head, encodings, target, labels)
+
+    def compile(
+        self,
+        optimizer: Any = "sgd",
+        amr_weight: float = 1.0,
+        amr_ratio: Sequence[float] | None = None,
+        amr_optimizer: Any = None,
+        amr_target: str = "probability",
+        jit_compile: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        """Sets both optimizers. Loss and metrics are the model's own.
+
+        Args:
+            optimizer: Of the task, for all variables.
+            amr_weight: Weight of R; 0 trains without AMR, exactly as if there were none.
+            amr_ratio: Wanted ratio of the shares, one number per modality; equal by default.
+            amr_optimizer: Of R, for the head's variables. By default SGD without momentum, with
+                a learning rate of 0.1 that follows the shape of the task's schedule: the gradient
+                of |.| doesn't shrink near the target, so the rate must.
+            amr_target: What is attributed; see `amr_tf.attribution.target_score`.
+            jit_compile: XLA; off by default, as Keras may choose it and it is slower on CPUs.
+            **kwargs: Of `keras.Model.compile`, `run_eagerly` say.
+
+        Raises:
+            ValueError: A negative weight, a ratio of the wrong length or sign, unknown target.
+        """
+        if not amr_weight >= 0:
+            raise ValueError(f"amr_weight is zero or positive, got {amr_weight}")
+        check_target(amr_target)
+        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self.amr_target = amr_target
+        self.amr_weight = float(amr_weight) if len(self.modalities) > 1 else 0.0
+        self.regularizer = self._make_regularizer(amr_weight, amr_ratio)
+        self.amr_optimizer = None
+        self.optimizer.build(self.trainable_variables)
+        self.optimizer_state = compat.carried_state(self.optimizer)
+        compat.take_summed_gradients(self.optimizer)
+        if self.amr_weight:
+            self.amr_optimizer = schedules.amr_optimizer(amr_optimizer, self.optimizer)
+            self.amr_optimizer.build(self.head.trainable_variables)
+            compat.take_summed_gradients(self.amr_optimizer)
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """One step of AMR; see the head of this file."""
+        context = self._context(data, training=True)
+        with tf.GradientTape(persistent=True) as task_tape:
+            encodings = self.encode(context.inputs, context.presence, training=True)
+            context.encodings = self.method.encodings(encodings, context)
+            # begins behind the encoders: R knows the head's variables alone
+            with tf.GradientTape() as amr_tape:
+                context.logits, shares = self._shares(context)
+                amr_loss, mean_shares = self._amr_loss(shares, context)
+            task_loss = self.method.loss(context)
+
+        variables, head_variables = self.trainable_variables, self.head.trainable_variables
+        gradients = self.method.gradients(context, task_loss, task_tape, variables)
+        amr_gradients = []
+        if self.amr_weight:
+            amr_gradients = amr_tape.gradient(amr_loss, head_variables)
+        gradients = distribution.sum_gradients([*gradients, *amr_gradients])
+        gradients, amr_gradients = gradients[: len(variables)], gradients[len(variables) :]
+
+        compat.apply_gradients(self.optimizer, gradients, variables)
+        if self.amr_weight:
+            compat.apply_gradients(self.amr_optimizer, amr_gradients, head_variables)
+        self.step.assign_add(1)
+
+        self.step_metrics.update_task(context, task_loss, shares)
+        if self.regularizer:
+            self.step_metrics.update_amr(self.regularizer.penalty(mean_shares))
+        if self.amr_weight:
+            task_gradients = self._of_head(gradients, variables)
+            self.step_metrics.update_gradients(amr_gradients, task_gradients)
+        return self.get_metrics_result()
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Cross-entropy of the fused logits, accuracy, shares and R, in inference mode."""
+        context = self._context(data, training=False)
+        context.encodings = self.encode(context.inputs, context.presence)
+        context.logits, shares = self._shares(context)
+        loss = context.mean(cross_entropy(context.labels, context.logits))
+        _, mean_shares = self._amr_loss(shares, context)
+        self.step_metrics.update_task(context, loss, shares)
+        if self.regularizer:
+            self.step_metrics.update_amr(self.regularizer.penalty(mean_shares))
+        return self.get_metrics_result()
+
+    def fit(self, *args: Any, callbacks: Sequence | None = None, **kwargs: Any) -> Any:
+        """`keras.Model.fit`, which also tells the method of each epoch's begin and end."""
+        return super().fit(*args, callbacks=[*(callbacks or []), _MethodEpochs()], **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """`keras.Model.evaluate`, without the metrics of gradients, which only training has."""
+        self._evaluating = True
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self._evaluating = False
+
+    @property
+    def metrics(self) -> list:
+        """The metrics of a step; see `amr_tf.step_metrics`."""
+        trains_amr = self.amr_weight > 0 and not self._evaluating
+        return self.step_metrics.active(self.regularizer is not None, trains_amr)
+
+    def get_metrics_result(self) -> dict[str, tf.Tensor]:
+        """Metric name -> mean since the epoch's begin."""
+        return {metric.name: metric.result() for metric in self.metrics}
+
+    # -- parts of a step ---------------------------------------------------------------------
+
+    def _context(self, data: Any, training: bool) -> Context:
+        inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError("sample weights are not supported: R averages over all samples alike")
+        inputs = self._by_name(inputs)
+        labels = _class_ids(labels)
+        batch = tf.shape(labels)[0]
+        presence = inputs.get(PRESENCE)
+        if presence is None:
+            presence = tf.ones([batch, len(self.modalities)])
+        offset, global_batch = distribution.global_positions(batch)
+        return Context(
+            model=self,
+            inputs=inputs,
+            labels=labels,
+            training=training,
+            step=tf.convert_to_tensor(self.step),
+            offset=offset,
+            global_batch=global_batch,
+            presence=tf.cast(presence, tf.float32),
+        )
+
+    def _shares(self, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
+        logits, attributions = attribute(
+            self.head, context.encodings, self.amr_target, context.labels, context.training
+        )
+        return logits, attribution_shares(attributions)
+
+    def _amr_loss(self, shares: tf.Tensor, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
+        """This replica's part of weight x R, and the global mean shares `[M]`."""
+        if self.regularizer is None:
+            return tf.constant(0.0), tf.constant([1.0])
+        loss, mean_shares, _ = self.regularizer.replica_loss(shares, context.complete)
+        return self.amr_weight * loss, mean_shares
+
+    def _of_head(self, gradients: list, variables: list) -> list:
+        by_id = {id(v): g for v, g in zip(variables, gradients, strict=True)}
+        return [by_id[id(v)] for v in self.head.trainable_variables]
+
+    def _by_name(self, inputs: Any) -> dict[str, tf.Tensor]:
+        if isinstance(inputs, Mapping):
+            missing = [name for name in self.modalities if name not in inputs]
+            if missing:
+                raise ValueError(
+                    f"the input lacks {', '.join(missing)}: it has {', '.join(inputs)}, "
+                    f"the model was made for {', '.join(self.modalities)}"
+                )
+            return dict(inputs)
+        inputs = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+        if len(inputs) != len(self.modalities):
+            raise ValueError(
+                f"{len(inputs)} inputs for the {len(self.modalities)} modalities "
+                f"{', '.join(self.modalities)}"
+            )
+        return dict(zip(self.modalities, inputs, strict=True))
+
+    def _check_parts(self, encoders: Mapping, head: Any) -> None:
+        if not encoders:
+            raise ValueError("a model needs at least one encoder: encoders={'audio': ...}")
+        wanted = self.method.modalities(self.modalities)
+        if wanted != self.modalities:
+            raise ValueError(
+                f"{type(self.method).__name__} trains {', '.join(wanted)} alone: "
+                f"give it no encoder of another modality (there are {', '.join(self.modalities)})"
+            )
+        for name, part in {**encoders, "head": head}.items():
+            if isinstance(part, keras.Model) and not part.built:
+                raise ValueError(
+                    f"the {name} model has no variables yet: make it a functional model, "
+                    "or call it once on a batch"
+                )
+        heads.check_head(head)
+
+    def _make_regularizer(
+        self, weight: float, ratio: Sequence[float] | None
+    ) -> AttributionRegularizer | None:
+        if len(self.modalities) == 1:
+            if weight and ratio is not None:
+                warnings.warn("one modality has no dominance: training without AMR", stacklevel=3)
+            return None
+        ratio = (1,) * len(self.modalities) if ratio is None else ratio
+        if len(ratio) != len(self.modalities):
+            raise ValueError(
+                f"amr_ratio {tuple(ratio)} has {len(ratio)} numbers for the "
+                f"{len(self.modalities)} modalities {', '.join(self.modalities)}"
+            )
+        return AttributionRegularizer(ratio)
+
+    def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
+        """Keras 3 would trace a step here, which fails on several replicas when the first batch
+        is uneven; nothing is left to build.
+        """  # noqa: D205
+
+    # -- saving ------------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Encoders, head and method, so that `.keras` files load without code."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "encoders": [[m, serialize(getattr(self, f"{m}_encoder"))] for m in self.modalities],
+            "head": serialize(self.head),
+            "method": serialize(self.method),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The model that `get_config` described."""
+        restore = keras.saving.deserialize_keras_object
+        return cls(
+            {m: restore(e, custom_objects=custom_objects) for m, e in config["encoders"]},
+            restore(config["head"], custom_objects=custom_objects),
+            restore(config["method"], custom_objects=custom_objects),
+            name=config["name"],
+        )
+
+    def get_build_config(self) -> dict[str, Any]:
+        """Nothing: the parts are built."""
+        return {}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Nothing to do: the parts are built."""
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Both optimizers, weight, ratio and target."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "optimizer": serialize(self.optimizer),
+            "amr_weight": self.amr_weight,
+            "amr_ratio": list(self.regularizer.ratio) if self.regularizer else None,
+            "amr_optimizer": serialize(self.amr_optimizer) if self.amr_optimizer else None,
+            "amr_target": self.amr_target,
+        }
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as `get_compile_config` described; both optimizers' state can then be loaded."""
+        restore = keras.saving.deserialize_keras_object
+        optimizers = {
+            name: restore(config[name]) if config[name] else None
+            for name in ("optimizer", "amr_optimizer")
+        }
+        self.compile(**{**config, **optimizers})
+
+
+class _MethodEpochs(keras.callbacks.Callback):
+    """Tells the model's method of epochs."""
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.model.method.on_epoch_begin(self.model, epoch)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.model.method.on_epoch_end(self.model, epoch, logs or {})
+
+
+def _class_ids(labels: Any) -> tf.Tensor:
+    """Labels as class ids `[B]`; `[B, 1]` is flattened, anything else refused."""
+    if labels is None:
+        raise ValueError("a batch is (inputs, class ids [B]); there are no labels")
+    labels = tf.convert_to_tensor(labels)
+    if not labels.dtype.is_integer or (labels.shape.rank == 2 and labels.shape[1] != 1):
+        raise ValueError(
+            f"labels are integer class ids [B], got {labels.dtype.name} {labels.shape}; "
+            "for one-hot labels use tf.argmax(labels, axis=-1)"
+        )
+    return tf.reshape(labels, [-1])

@@ -1,0 +1,90 @@
+"""Attribution regularisation, eq. (1) of arXiv 2404.02359.
+
+    R = sum_m | a^m / sum_j a^j  -  r^m / sum_j r^j |
+
+with a^m the mean share of modality m over the global batch and r the wanted ratio.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from amr_tf import distribution
+
+
+class AttributionRegularizer:
+    """Eq. (1): the L1 distance of the batch's mean shares from a wanted ratio.
+
+    R lies in `[0, 2 (1 - min r)]`, r normalised. The object holds no variables.
+
+    Example:
+        >>> shares = amr_tf.modality_attributions(head, encodings)    # [B, M]
+        >>> penalty = amr_tf.AttributionRegularizer(ratio=(1, 1))(shares)
+
+    Args:
+        ratio: One non-negative number per modality, not all zero; `(1, 1)` asks for balance.
+
+    Raises:
+        ValueError: Fewer than two numbers, a negative or non-finite one, or all zero.
+    """
+
+    def __init__(self, ratio: Sequence[float] = (1, 1)) -> None:
+        values = np.asarray(ratio, np.float64)
+        if values.ndim != 1 or len(values) < 2:
+            raise ValueError(f"a ratio has one number per modality, two or more; got {ratio!r}")
+        if not np.isfinite(values).all() or (values < 0).any():
+            raise ValueError(f"a ratio's numbers are finite and not negative; got {ratio!r}")
+        if values.sum() <= 0:
+            raise ValueError(f"a ratio has a positive sum; got {ratio!r}")
+        self.ratio = tuple((values / values.sum()).tolist())
+
+    def __call__(self, shares: tf.Tensor) -> tf.Tensor:
+        """R of the mean of `shares` `[B, M]`: a differentiable scalar.
+
+        On several replicas use `replica_loss`: the mean over one replica's samples is another,
+        wrong objective.
+        """
+        self._check(shares)
+        return self.penalty(tf.reduce_mean(shares, axis=0))
+
+    def penalty(self, mean_shares: tf.Tensor) -> tf.Tensor:
+        """R of mean shares `[M]`."""
+        return tf.reduce_sum(tf.abs(mean_shares - tf.constant(self.ratio, mean_shares.dtype)))
+
+    def replica_loss(
+        self, shares: tf.Tensor, complete: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """This replica's part of R over the global batch, with R's exact gradient.
+
+        With `c_m = sign(a^m - r^m)` held constant, `dR = sum_m c_m da^m`, and a^m is a sum over
+        samples divided by their global count: each replica's loss is the part of that sum over
+        its own samples. Nothing is reduced in the backward pass, and M + 1 floats in the forward.
+
+        Args:
+            shares: `[B, M]`, this replica's samples; B may be 0.
+            complete: `[B]`, 1 for samples that have all modalities, else 0: the share of an
+                absent modality is 0 by construction and would bias the mean.
+
+        Returns:
+            The loss whose gradient, summed over replicas, is that of R (a scalar; its value is
+            not R); the global mean shares `[M]`; the global number of complete samples. Without
+            any complete sample the loss has a zero gradient and the mean shares are 0.
+        """
+        self._check(shares)
+        complete = tf.cast(complete, shares.dtype)
+        local = tf.reduce_sum(shares * complete[:, None], axis=0)
+        # one packed tensor of M + 1 floats, hence one message
+        packed = tf.concat([local, [tf.reduce_sum(complete)]], axis=0)
+        (total,) = distribution.global_sum([tf.stop_gradient(packed)])
+        count = total[-1]
+        mean_shares = total[:-1] / tf.maximum(count, 1.0)
+        sign = tf.sign(mean_shares - tf.constant(self.ratio, shares.dtype))
+        return tf.reduce_sum(sign * local) / tf.maximum(count, 1.0), mean_shares, count
+
+    def _check(self, shares: tf.Tensor) -> None:
+        if shares.shape.rank != 2 or shares.shape[1] != len(self.ratio):
+            raise ValueError(
+                f"the ratio has {len(self.ratio)} numbers, one per modality: "
+                f"shares must be [B, {len(self.ratio)}], got {shares.shape}"
+            )

@@ -1,0 +1,179 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from amr_tf import features
+from amr_tf.features import AudioConfig, VideoConfig
+
+
+def numpy_log_spectrogram(waveform, n, hop, epsilon):
+    """The definition, one window at a time."""
+    padded = np.pad(waveform.astype(np.float64), n // 2)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n)
+    starts = range(0, len(padded) - n + 1, hop)
+    return np.log([np.abs(np.fft.rfft(window * padded[s : s + n])) + epsilon for s in starts])
+
+
+@pytest.mark.parametrize(
+    ("config", "shape"),
+    [
+        (AudioConfig(), (126, 129, 1)),
+        (AudioConfig(22_050, 3.0, 3.0, 512, 353), (188, 257, 1)),
+        (AudioConfig(16_000, 5.0, 10.0, 256, 128), (626, 129, 1)),
+    ],
+)
+def test_log_spectrogram_is_the_definition(config, shape):
+    rng = np.random.default_rng(0)
+    waveform = rng.normal(scale=0.6, size=(2, config.samples)).astype(np.float32)
+    got = features.log_spectrogram(tf.constant(waveform), config).numpy()
+    assert config.shape == shape
+    assert got.shape == (2, *shape)
+    assert got.dtype == np.float32
+    for one, expected in zip(got[..., 0], np.clip(waveform, -1, 1), strict=True):
+        wanted = numpy_log_spectrogram(expected, config.fft_length, config.hop, config.epsilon)
+        np.testing.assert_allclose(np.exp(one), np.exp(wanted), atol=3e-5)
+
+
+def test_silence_is_the_logarithm_of_epsilon():
+    got = features.log_spectrogram(tf.zeros([1, 16_000]), AudioConfig())
+    np.testing.assert_allclose(got, np.log(1e-7), rtol=1e-6)
+
+
+def test_without_clipping_loud_samples_stay():
+    config = AudioConfig(seconds=0.1, clip=False)
+    waveform = np.full([1, config.samples], 3.0, np.float32)
+    got = features.log_spectrogram(tf.constant(waveform), config)[0, 5, 0, 0]
+    np.testing.assert_allclose(got, np.log(3.0 * 128), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("n", "samples", "expected"),
+    [
+        (3, 7, [0, 1, 2, 0, 1, 2, 0]),
+        (7, 3, [2, 3, 4]),
+        (8, 3, [2, 3, 4]),
+        (4, 4, [0, 1, 2, 3]),
+        (0, 3, [0, 0, 0]),
+        (1, 3, [0, 0, 0]),
+    ],
+)
+def test_fit_length_tiles_or_cuts_the_middle(n, samples, expected):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.int16)])
+    def one(waveform):
+        return features.fit_length(waveform, samples)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32)])
+    def batch(waveform):
+        return features.fit_length(waveform, samples)
+
+    waveform = np.arange(n)
+    assert one.get_concrete_function().structured_outputs.shape == [samples]
+    np.testing.assert_array_equal(one(waveform.astype(np.int16)), expected)
+    np.testing.assert_array_equal(batch(np.stack([waveform] * 2).astype("f")), [expected] * 2)
+
+
+def test_crop_length_goes_round_the_end():
+    np.testing.assert_array_equal(features.crop_length(tf.range(5), 4, start=3), [3, 4, 0, 1])
+
+
+def test_tiled_repeats_or_cuts_the_end():
+    config = AudioConfig(sample_rate=2, seconds=1.0, tile_seconds=3.0)
+    np.testing.assert_array_equal(features.tiled(tf.range(4), config), [0, 1, 2, 3, 0, 1])
+    np.testing.assert_array_equal(features.tiled(tf.range(9), config), range(6))
+    np.testing.assert_array_equal(features.tiled(tf.range(3), AudioConfig()), range(3))
+
+
+@pytest.mark.parametrize(
+    ("num", "wanted", "expected"),
+    [
+        (10, 3, [1, 5, 8]),
+        (3, 3, [0, 1, 2]),
+        (1, 3, [0, 0, 0]),
+        (2, 3, [0, 1, 1]),
+        (9, 1, [4]),
+    ],
+)
+def test_even_frames_are_the_middles_of_equal_parts(num, wanted, expected):
+    np.testing.assert_array_equal(features.even_frames(num, wanted), expected)
+    assert expected == [int((i + 0.5) * num / wanted) for i in range(wanted)]
+
+
+def test_resize_center_averages_blocks_of_the_middle_square():
+    rng = np.random.default_rng(0)
+    frames = rng.integers(0, 256, (2, 3, 8, 14, 3), np.uint8)
+    got = features.resize_center(tf.constant(frames), 4)
+    square = frames[:, :, :, 3:11].astype(float).reshape(2, 3, 4, 2, 4, 2, 3)
+    np.testing.assert_array_equal(got, np.round(square.mean((3, 5))))
+
+
+def test_resize_center_leaves_frames_of_the_right_size():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 6, 9, 3), np.uint8)
+    np.testing.assert_array_equal(features.resize_center(tf.constant(frames), 6), frames[:, :, 1:7])
+
+
+def test_resize_center_enlarges_smoothly():
+    frames = np.zeros((1, 2, 2, 3), np.uint8)
+    frames[:, :, 1] = 100
+    np.testing.assert_array_equal(features.resize_center(frames, 4)[0, 0, :, 0], [0, 25, 75, 100])
+
+
+def test_normalize_frames():
+    frames = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 4, 3), np.uint8)
+    expected = (frames / 255 - features.IMAGENET_MEAN) / features.IMAGENET_STD
+    got = features.normalize_frames(tf.constant(frames), VideoConfig())
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_serving_features_with_every_size_dynamic_as_a_saved_model(tmp_path):
+    audio = AudioConfig(seconds=0.1, tile_seconds=0.2)
+    video = VideoConfig(frames=3, size=8)
+    module = tf.Module()
+    module.features = tf.function(
+        lambda waveform, frames: features.serving_features(waveform, frames, audio, video),
+        input_signature=[
+            tf.TensorSpec([None, None], tf.float32),
+            tf.TensorSpec([None, None, None, None, 3], tf.uint8),
+        ],
+    )
+    tf.saved_model.save(module, str(tmp_path))
+    served = tf.saved_model.load(str(tmp_path)).features
+    rng = np.random.default_rng(0)
+    for batch, n, frames, height, width in [
+        (1, 0, 1, 8, 8),
+        (2, 5000, 5, 20, 12),
+        (3, 700, 2, 5, 9),
+    ]:
+        waveform = rng.uniform(-1, 1, (batch, n)).astype(np.float32)
+        pixels = rng.integers(0, 256, (batch, frames, height, width, 3), np.uint8)
+        got = served(waveform, pixels)
+        assert got["audio"].shape == (batch, *audio.shape)
+        assert got["video"].shape == (batch, *video.shape)
+        eager = features.serving_features(tf.constant(waveform), pixels, audio, video)
+        for name in got:
+            np.testing.assert_allclose(got[name], eager[name], atol=1e-5)
+
+
+def test_serving_features_of_one_modality_and_of_broken_samples():
+    config = AudioConfig(seconds=0.1)
+    waveform = np.full([1, config.samples], 0.1, np.float32)
+    broken = waveform.copy()
+    broken[0, [3, 5]] = np.nan, np.inf
+    waveform[0, [3, 5]] = 0.0
+    got = features.serving_features(tf.constant(broken), None, config, None)
+    clean = features.serving_features(tf.constant(waveform), None, config, None)
+    assert list(got) == ["audio"]
+    np.testing.assert_array_equal(got["audio"], clean["audio"])
+
+
+@pytest.mark.parametrize(
+    "options", [{"seconds": 0}, {"fft_length": 255}, {"hop": 0}, {"tile_seconds": 0.5}]
+)
+def test_impossible_audio_is_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        AudioConfig(**options)
+
+
+@pytest.mark.parametrize("options", [{"frames": 0}, {"size": 0}, {"std": (0.0, 1.0, 1.0)}])
+def test_impossible_video_is_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        VideoConfig(**options)

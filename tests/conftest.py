@@ -1,0 +1,43 @@
+"""Four logical CPU devices for all tests, and the pieces that several of them share."""
+
+from amr_tf import _quiet  # noqa: F401  isort: skip
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from absl import flags
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
+)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _parsed_flags():
+    flags.FLAGS.mark_as_parsed()
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(scope="session", params=[2, 4], ids=["2replicas", "4replicas"])
+def strategy(request):
+    """MirroredStrategy on logical CPUs; its collectives don't clash with a second one's."""
+    return mirrored(request.param)
+
+
+def mirrored(replicas):
+    return tf.distribute.MirroredStrategy(
+        [f"CPU:{i}" for i in range(replicas)],
+        cross_device_ops=tf.distribute.ReductionToOneDevice(),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _fresh_keras():
+    keras.utils.set_random_seed(0)
+    yield
+    keras.backend.clear_session()

@@ -1,0 +1,1 @@
+"""Raw clips -> TFRecord shards -> `tf.data`."""

@@ -1,0 +1,172 @@
+"""The one place that knows the record format and the JSON that describes a record set.
+
+A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary where it has a word:
+
+    context        clip/media_id          bytes   the clip's name, unique in its set
+                   clip/data_path         bytes   path of the media file, relative to the source
+                   clip/label/index       int64   class ids (one; more for multi-label test clips)
+                   clip/label/string      bytes   the same as names
+                   audio/encoded          bytes   the waveform: little-endian 16-bit PCM, mono
+                   audio/num_samples      int64
+                   image/height, image/width  int64   of the stored frames, pixels
+    feature lists  image/encoded          bytes   one JPEG a frame
+                   image/timestamp        int64   microseconds from the clip's start
+
+What all clips share (sample rate, frame rate, codec) stands once, in `dataset.json`.
+"""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+SCHEMA_VERSION = 1
+DESCRIPTION = "dataset.json"
+SPLITS = ("train", "validation", "test")
+
+MEDIA_ID = "clip/media_id"
+DATA_PATH = "clip/data_path"
+LABEL_INDEX = "clip/label/index"
+LABEL_STRING = "clip/label/string"
+AUDIO = "audio/encoded"
+AUDIO_SAMPLES = "audio/num_samples"
+HEIGHT = "image/height"
+WIDTH = "image/width"
+FRAMES = "image/encoded"
+TIMESTAMPS = "image/timestamp"
+
+
+@dataclasses.dataclass(frozen=True)
+class Audio:
+    """How the waveforms of a set are stored.
+
+    Attributes:
+        sample_rate: Samples a second (Hz), mono.
+        codec: `pcm16`.
+        max_samples: Length of the longest waveform.
+    """
+
+    sample_rate: int
+    codec: str = "pcm16"
+    max_samples: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Video:
+    """How the frames of a set are stored.
+
+    Attributes:
+        fps: Stored frames a second.
+        short_side: Frames with a longer shorter side were scaled down to this many pixels.
+        max_frames: Frames of the longest clip.
+        max_height: Height of the tallest frame, pixels.
+        max_width: Width of the widest frame, pixels.
+    """
+
+    fps: float
+    short_side: int
+    max_frames: int = 0
+    max_height: int = 0
+    max_width: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+    """One split of a set.
+
+    Attributes:
+        clips: Number of records.
+        failed: Clips that were listed and could not be read; `failures.csv` names them.
+        shards: File names, in order.
+        class_counts: Clips per class id.
+    """
+
+    clips: int
+    failed: int
+    shards: tuple[str, ...]
+    class_counts: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class DatasetInfo:
+    """The description that lies beside the shards as `dataset.json`.
+
+    Attributes:
+        dataset: `vggsound`, `cremad` or `synthetic`.
+        classes: Class names; a label id is an index into them.
+        audio: How waveforms are stored.
+        video: How frames are stored.
+        splits: `train`, `validation`, `test`.
+        options: The build's options, as given.
+        notes: What a reader of results must know (a leak of actors, say).
+        schema_version: Of the record format.
+    """
+
+    dataset: str
+    classes: tuple[str, ...]
+    audio: Audio
+    video: Video
+    splits: dict[str, Split]
+    options: dict[str, Any] = dataclasses.field(default_factory=dict)
+    notes: str = ""
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """The description as text."""
+        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "DatasetInfo":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            ValueError: The text is no such description or its schema is of another version.
+        """
+        try:
+            fields = json.loads(text)
+            version = fields.get("schema_version")
+            if version != SCHEMA_VERSION:
+                raise ValueError(
+                    f"schema version {version}, this program reads {SCHEMA_VERSION}: "
+                    "build the records again with `python -m tfrecords.build`"
+                )
+            splits = {
+                name: Split(
+                    **split
+                    | {
+                        "shards": tuple(split["shards"]),
+                        "class_counts": tuple(split["class_counts"]),
+                    }
+                )
+                for name, split in fields["splits"].items()
+            }
+            return cls(
+                **fields
+                | {
+                    "classes": tuple(fields["classes"]),
+                    "audio": Audio(**fields["audio"]),
+                    "video": Video(**fields["video"]),
+                    "splits": splits,
+                }
+            )
+        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(f"not a description of a record set: {error!r}") from error
+
+    @classmethod
+    def load(cls, directory: str | pathlib.Path) -> "DatasetInfo":
+        """Reads `dataset.json` of a directory of records.
+
+        Raises:
+            FileNotFoundError: There is none: the directory holds no finished record set.
+            ValueError: It cannot be read as one.
+        """
+        path = pathlib.Path(directory) / DESCRIPTION
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist: {directory} holds no finished record set. "
+                "Build one with `python -m tfrecords.build --output=" + str(directory) + " ...`"
+            )
+        try:
+            return cls.from_json(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
