@@ -79,12 +79,16 @@ class Split:
         failed: Clips that were listed and could not be read; `failures.csv` names them.
         shards: File names, in order.
         class_counts: Clips per class id.
+        without_audio: Records that lack a waveform.
+        without_video: Records that lack frames.
     """
 
     clips: int
     failed: int
     shards: tuple[str, ...]
     class_counts: tuple[int, ...]
+    without_audio: int = 0
+    without_video: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
