@@ -79,3 +79,8 @@ def lamb(learning_rate: Any, weight_decay: float = 0.0) -> Any:
     from amr_tf import addons
 
     return addons.LAMB(learning_rate, weight_decay=weight_decay)
+
+
+def tf_variables(model: Any) -> list[tf.Variable]:
+    """A model's variables as TensorFlow's own, which a SavedModel tracks."""
+    return [v.value if KERAS_3 else v for v in model.variables]

@@ -91,12 +91,9 @@ class Evaluator:
         Raises:
             ValueError: The dataset is empty.
         """
-        try:
-            out = self._predictor.predict(dataset, verbose=0, callbacks=list(callbacks))
-        except ValueError as error:
-            if "nexpected result" in str(error) or "empty" in str(error).lower():
-                raise ValueError("the dataset to evaluate on is empty") from error
-            raise
+        if dataset.cardinality() == 0:
+            raise ValueError("the dataset to evaluate on is empty")
+        out = self._predictor.predict(dataset, verbose=0, callbacks=list(callbacks))
         return Predictions(
             modalities=self.model.modalities,
             labels=out["labels"],

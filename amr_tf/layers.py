@@ -1,5 +1,6 @@
 """Layers that give the same numbers on one device, on many, and after a reload."""
 
+import math
 from typing import Any
 
 import keras
@@ -23,6 +24,42 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):
     def _support_zero_size_input(self) -> bool:
         # Keras 2.15 would zero the *global* moments where the local batch is empty
         return False
+
+
+# Empty batches, as the last replicas may have. TensorFlow's oneDNN kernels, the default on CPUs,
+# give an empty convolution the shape of its *input*, and abort the process in the gradient of an
+# empty max pooling (2.15 and 2.21).
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class Conv2D(keras.layers.Conv2D):
+    """`keras.layers.Conv2D` that is right for an empty batch."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Convolves `[B, H, W, channels]`; height, width and channels are static."""
+        shape = self.compute_output_shape(inputs.shape)[1:]
+        # B, in a way that the graph optimizer cannot see through: it would drop the reshape
+        batch = tf.size(inputs) // math.prod(inputs.shape[1:])
+
+        @tf.custom_gradient
+        def reshaped(outputs: tf.Tensor) -> tuple:
+            return tf.reshape(outputs, tf.stack([batch, *shape])), tf.identity
+
+        return reshaped(super().call(inputs))
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class MaxPooling2D(keras.layers.MaxPooling2D):
+    """`keras.layers.MaxPooling2D` that is right for an empty batch."""
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Pools `[B, H, W, channels]`."""
+        empty = (0, *self.compute_output_shape(inputs.shape)[1:])
+        return tf.cond(
+            tf.shape(inputs)[0] > 0,
+            lambda: super(MaxPooling2D, self).call(inputs),
+            lambda: tf.zeros(empty, inputs.dtype),
+        )
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")

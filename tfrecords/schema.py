@@ -1,6 +1,6 @@
 """The one place that knows the record format and the JSON that describes a record set.
 
-A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary where it has a word:
+A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary where it has one:
 
     context        clip/media_id          bytes   the clip's name, unique in its set
                    clip/data_path         bytes   path of the media file, relative to the source

@@ -8,14 +8,14 @@ import keras
 import tensorflow as tf
 
 from amr_tf.encoders.common import Initializers, per_frame
-from amr_tf.layers import SyncBatchNormalization
+from amr_tf.layers import Conv2D, MaxPooling2D, SyncBatchNormalization
 
 STAGES = (2, 2, 2, 2)
 
 
-def resnet18(shape: tuple[int, ...], width: int = 64, seed: int = 0, name: str = "resnet18") -> (
-    keras.Model
-):
+def resnet18(
+    shape: tuple[int, ...], width: int = 64, seed: int = 0, name: str = "resnet18"
+) -> keras.Model:
     """Builds a ResNet-18.
 
     Args:
@@ -36,7 +36,7 @@ def resnet18(shape: tuple[int, ...], width: int = 64, seed: int = 0, name: str =
         x = keras.layers.ReLU(name="stem_relu")(_norm(x, "stem"))
         # behind a ReLU, padding with zeros is padding with minus infinity
         x = keras.layers.ZeroPadding2D(1, name="pool_pad")(x)
-        x = keras.layers.MaxPooling2D(3, 2, name="pool")(x)
+        x = MaxPooling2D(3, 2, name="pool")(x)
         for stage, blocks in enumerate(STAGES):
             for block in range(blocks):
                 stride = 2 if stage and not block else 1
@@ -74,7 +74,7 @@ def _conv(
     initializers: Initializers,
     padding: str = "same",
 ) -> tf.Tensor:
-    return keras.layers.Conv2D(
+    return Conv2D(
         channels,
         kernel,
         stride,

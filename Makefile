@@ -1,0 +1,27 @@
+# Two commands for a fresh machine: `make fit` and `make test`. Python 3.10 to 3.13.
+PYTHON ?= python3
+VENV ?= .venv
+FLAGS ?=
+
+.PHONY: fit test lint
+
+fit: $(VENV)/installed
+	$(VENV)/bin/python -m trainers.fit $(FLAGS)
+
+test: $(VENV)/tested
+	$(VENV)/bin/python -m pytest -q
+
+lint: $(VENV)/tested
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+
+$(VENV)/installed: requirements.txt setup.py
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else \
+	  f"Python 3.10 to 3.13 is needed, {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@

@@ -1,0 +1,95 @@
+"""Encoders: functional Keras models, one sample's input -> its encoding."""
+
+import pathlib
+from collections.abc import Callable
+
+import keras
+
+from amr_tf.encoders.resnet import resnet18
+from amr_tf.encoders.small import small
+
+__all__ = ["ENCODERS", "build_encoder", "load_weights", "resnet18", "small"]
+
+ENCODERS: dict[str, Callable[..., keras.Model]] = {"resnet18": resnet18, "small": small}
+
+
+def build_encoder(
+    name: str,
+    modality: str,
+    shape: tuple[int, ...],
+    width: int | None = None,
+    seed: int = 0,
+    weights: str | pathlib.Path | None = None,
+    frozen: bool = False,
+) -> keras.Model:
+    """Builds one modality's encoder.
+
+    Args:
+        name: A key of `ENCODERS`.
+        modality: The model is named `<modality>_encoder`, and starts with weights of its own.
+        shape: Of one sample, `AudioConfig.shape` say.
+        width: Channels of the first stage; the encoder's own default where None.
+        seed: Of the initial weights.
+        weights: A saved encoder to start from, `.keras` or `.weights.h5`.
+        frozen: Whether training leaves the encoder alone, its batch normalisation included.
+
+    Returns:
+        A functional model, `[B, *shape]` -> `[B, D]`.
+
+    Raises:
+        ValueError: No such encoder, an impossible width or shape, or weights of another encoder.
+        FileNotFoundError: `weights` does not exist.
+    """
+    if name not in ENCODERS:
+        raise ValueError(f"no encoder {name!r}; there are {', '.join(sorted(ENCODERS))}")
+    if width is not None and width < 1:
+        raise ValueError(f"the {modality} encoder's width must be positive, not {width}")
+    options = {} if width is None else {"width": width}
+    encoder = ENCODERS[name](tuple(shape), seed=seed, name=f"{modality}_encoder", **options)
+    if weights is not None:
+        load_weights(encoder, weights)
+    encoder.trainable = not frozen
+    return encoder
+
+
+def load_weights(encoder: keras.Model, path: str | pathlib.Path) -> None:
+    """Gives an encoder the weights of a saved one.
+
+    Args:
+        encoder: The encoder.
+        path: A `.keras` model or a `.weights.h5` file of the same architecture; the height,
+            width and number of frames of its input may differ.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is neither, cannot be read, or holds another architecture.
+    """
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"weights of the {encoder.name}: {path} does not exist")
+    try:
+        if path.name.endswith(".weights.h5"):
+            encoder.load_weights(path)
+            return
+        if path.suffix != ".keras":
+            raise ValueError("expected a name that ends in .keras or .weights.h5")
+        saved = keras.saving.load_model(path, compile=False)
+    except Exception as error:  # zip, HDF5, JSON and Keras each have their own
+        raise ValueError(f"weights of the {encoder.name}: {path} does not fit: {error}") from error
+    _check_same(encoder, saved, path)
+    encoder.set_weights(saved.get_weights())
+
+
+def _check_same(encoder: keras.Model, saved: keras.Model, path: pathlib.Path) -> None:
+    """Refuses weights that are not, one by one, of the encoder's shapes."""
+    wanted, found = ([tuple(w.shape) for w in model.weights] for model in (encoder, saved))
+    if wanted == found:
+        return
+    where = next(
+        (f"{w} here, {f} there" for w, f in zip(wanted, found, strict=False) if w != f),
+        f"{len(wanted)} weights here, {len(found)} there",
+    )
+    raise ValueError(
+        f"weights of the {encoder.name}: {path} holds {saved.name!r}, of another architecture "
+        f"or width: {where}"
+    )

@@ -1,0 +1,138 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from amr_tf import distribution
+from amr_tf.layers import (
+    Conv2D,
+    FoldFrames,
+    MaxPooling2D,
+    MeanOverFrames,
+    StatelessDropout,
+    SyncBatchNormalization,
+)
+
+
+def on_replicas(strategy, function, parts):
+    """Runs `function(part)` in a graph on each replica; a list of results."""
+    values = strategy.experimental_distribute_values_from_function(
+        lambda context: tf.constant(parts[context.replica_id_in_sync_group])
+    )
+    results = tf.function(lambda v: strategy.run(function, (v,)))(values)
+    return strategy.experimental_local_results(results)
+
+
+def test_dropout_is_a_function_of_seed_and_call():
+    x = tf.ones([4, 1000])
+    first, again, other = (StatelessDropout(0.25, seed=s) for s in (1, 1, 2))
+    one, two = first(x, training=True).numpy(), first(x, training=True).numpy()
+    np.testing.assert_array_equal(again(x, training=True), one)
+    assert (one != two).any()
+    assert (other(x, training=True).numpy() != one).any()
+    np.testing.assert_allclose(np.unique(one), [0, 4 / 3], rtol=1e-6)
+    assert abs((one == 0).mean() - 0.25) < 0.03
+
+
+def test_dropout_is_the_identity_in_inference_and_counts_no_call():
+    layer = StatelessDropout(0.5)
+    x = tf.ones([2, 3])
+    np.testing.assert_array_equal(layer(x), x)
+    np.testing.assert_array_equal(layer(x, training=False), x)
+    assert int(layer.calls) == 0
+
+
+def test_dropout_of_rate_outside_0_1_is_refused():
+    for rate in (-0.1, 1.0):
+        with pytest.raises(ValueError, match="rate"):
+            StatelessDropout(rate)
+
+
+def test_a_reloaded_dropout_goes_on_with_the_next_mask(tmp_path):
+    inputs = keras.Input([50])
+    model = keras.Model(inputs, StatelessDropout(0.5, seed=3)(inputs))
+    x = tf.ones([4, 50])
+    model(x, training=True)
+    model.save(tmp_path / "model.keras")
+    second = model(x, training=True)
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded(x, training=True), second)
+
+
+def test_dropout_on_replicas_drops_what_one_device_drops(strategy):
+    x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    whole = StatelessDropout(0.5, seed=7)
+    expected = [whole(x, training=True).numpy() for _ in range(2)]
+    with strategy.scope():
+        layer = StatelessDropout(0.5, seed=7)
+        layer.build((None, 5))
+    parts = np.split(x, [5] + [8] * (strategy.num_replicas_in_sync - 2))  # the last ones empty
+    for step in range(2):
+        got = on_replicas(strategy, lambda v: layer(v, training=True), parts)
+        np.testing.assert_array_equal(np.concatenate(got), expected[step])
+    assert int(tf.convert_to_tensor(layer.calls)) == 2
+
+
+@pytest.mark.parametrize("first", [3, 8])
+def test_batch_normalisation_on_replicas_is_that_of_the_global_batch(strategy, first):
+    x = np.random.default_rng(0).normal(2.0, 3.0, (8, 2, 2, 5)).astype(np.float32)
+    whole = SyncBatchNormalization(momentum=0.5)
+    expected = whole(x, training=True)
+    with strategy.scope():
+        layer = SyncBatchNormalization(momentum=0.5)
+        layer.build((None, 2, 2, 5))
+    # with 8 all replicas but the first are empty
+    parts = np.split(x, [first] + [8] * (strategy.num_replicas_in_sync - 2))
+    got = on_replicas(strategy, lambda v: layer(v, training=True), parts)
+    np.testing.assert_allclose(np.concatenate(got), expected, atol=1e-5)
+    for mine, wanted in zip(layer.weights, whole.weights, strict=True):
+        np.testing.assert_allclose(mine.numpy(), wanted.numpy(), atol=1e-5)
+
+
+def test_batch_normalisation_stays_synchronised_when_saved(tmp_path):
+    inputs = keras.Input([4])
+    outputs = SyncBatchNormalization(momentum=0.8, epsilon=1e-5, name="norm")(inputs)
+    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
+    layer = keras.saving.load_model(tmp_path / "model.keras").get_layer("norm")
+    assert isinstance(layer, SyncBatchNormalization)
+    assert layer.synchronized
+    assert (layer.momentum, layer.epsilon) == (0.8, 1e-5)
+
+
+def test_frames_fold_into_the_batch_and_back():
+    x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    folded = FoldFrames()(x)
+    np.testing.assert_array_equal(folded, x.reshape(6, 4))
+    np.testing.assert_allclose(MeanOverFrames(3)(folded), x.mean(1), rtol=1e-6)
+    empty = FoldFrames()(x[:0])
+    assert MeanOverFrames(3)(empty).shape == (0, 4)
+
+
+def test_global_positions_are_what_the_layers_build_on(strategy):
+    sizes = [3] + [1] * (strategy.num_replicas_in_sync - 1)
+    got = on_replicas(
+        strategy,
+        lambda v: tf.stack(distribution.global_positions(tf.shape(v)[0])),
+        [np.zeros(n, np.float32) for n in sizes],
+    )
+    offsets = np.cumsum([0, *sizes[:-1]])
+    np.testing.assert_array_equal(got, [[offset, sum(sizes)] for offset in offsets])
+
+
+@pytest.mark.parametrize(("layer", "channels"), [(Conv2D(4, 3), 4), (MaxPooling2D(3, 1), 2)])
+def test_an_empty_batch_has_the_right_shape_and_no_gradient(layer, channels):
+    layer.build((None, 5, 5, 2))
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 5, 5, 2])])
+    def run(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = layer(x)
+            total = tf.reduce_sum(tf.square(y))
+        return y, tape.gradient(total, [x, *layer.trainable_weights])
+
+    y, (to_input, *to_weights) = run(tf.zeros([0, 5, 5, 2]))
+    assert y.shape == (0, 3, 3, channels)
+    assert to_input.shape == (0, 5, 5, 2)
+    assert all(np.all(gradient == 0) for gradient in to_weights)
+    assert run(tf.ones([2, 5, 5, 2]))[0].shape == (2, 3, 3, channels)

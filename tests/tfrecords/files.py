@@ -1,0 +1,108 @@
+"""Writes small media files whose content is known, and functions that worker processes can call."""
+
+import os
+import pathlib
+import signal
+import time
+
+import av
+import numpy as np
+
+from tfrecords import media
+
+
+def tone(frequency, seconds, rate=16_000, level=0.5, start=0.0):
+    """A sine, float32 [samples], silent before `start`."""
+    t = np.arange(round(seconds * rate)) / rate
+    return (level * np.sin(2 * np.pi * frequency * t) * (t >= start)).astype(np.float32)
+
+
+def gray_frames(count, height=48, width=64):
+    """Frame k is uniformly gray with value 20 + 6 k."""
+    return np.stack([np.full((height, width, 3), 20 + 6 * k, np.uint8) for k in range(count)])
+
+
+def write(path, frames=None, fps=8, sound=None, rate=16_000, layout="mono", **options):
+    """Writes a media file; codecs follow from the suffix.
+
+    Args:
+        path: The file.
+        frames: uint8 [frames, height, width, 3], or None for no video stream.
+        fps: Of the frames.
+        sound: float32 [samples] in [-1, 1], or None for no audio stream.
+        rate: Of the sound.
+        layout: mono or stereo (both channels alike).
+        **options: Of the container.
+    """
+    video_codec, audio_codec = {
+        ".mp4": ("libx264", "aac"),
+        ".flv": ("flv", "pcm_s16le"),
+        ".mkv": ("libx264", "pcm_s16le"),
+        ".wav": (None, "pcm_s16le"),
+    }[path.suffix]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with av.open(str(path), "w", options=options) as container:
+        if frames is not None:
+            quality = {"preset": "ultrafast", "qp": "4"} if video_codec == "libx264" else {}
+            video = container.add_stream(video_codec, rate=fps, options=quality)
+            video.height, video.width = frames.shape[1:3]
+            video.pix_fmt = "yuv420p"
+        if sound is not None:
+            audio = container.add_stream(audio_codec, rate=rate, layout=layout)
+        if frames is not None:
+            for k, pixels in enumerate(frames):
+                frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+                frame.pts = k
+                container.mux(video.encode(frame))
+            container.mux(video.encode())
+        if sound is not None:
+            channels = 2 if layout == "stereo" else 1
+            samples = np.round(sound * 32767).astype(np.int16)
+            packed = np.repeat(samples, channels)[None]
+            frame = av.AudioFrame.from_ndarray(packed, format="s16", layout=layout)
+            frame.sample_rate = rate
+            frame.pts = 0
+            container.mux(audio.encode(frame))
+            container.mux(audio.encode())
+    return path
+
+
+def clip(path, frequency=440, seconds=1.0, **options):
+    """A clip of gray frames and a tone."""
+    rate = 44_100 if path.suffix == ".flv" else 16_000  # PCM in FLV knows no 16,000 Hz
+    sound = tone(frequency, seconds, rate)
+    return write(path, gray_frames(round(8 * seconds)), sound=sound, rate=rate, **options)
+
+
+def pointer(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        "version https://git-lfs.github.com/spec/v1\n"
+        "oid sha256:c6f94b2592487c7556bd86df7df6e8f4420d1b9c11414aeec9d8e5e640b51495\nsize 72862\n"
+    )
+    return path
+
+
+def hostile(video, audio, settings, require):
+    """Decodes, but for clips whose names tell it to do something else."""
+    name = pathlib.Path(video).name
+    if name.startswith("crash"):
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if name.startswith("hang"):
+        time.sleep(60)
+    return media.outcome(video, audio, settings, require)
+
+
+def double(x):
+    """Doubles a number, unless it is one of those that stand for trouble."""
+    if x == 3:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if x == 5:
+        time.sleep(60)
+    if x == 7:
+        raise ValueError("seven")
+    if x == 9:
+        os._exit(4)
+    if x == 11:
+        np.ones(2**36, np.uint8)
+    return 2 * x

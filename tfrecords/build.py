@@ -1,0 +1,223 @@
+"""Builds sharded TFRecords from raw clips: `python -m tfrecords.build --help`.
+
+A build can be killed at any moment and started again with the same command: shards that are there
+stay as they are, and the finished set has the same bytes, whatever the number of workers.
+"""
+
+import collections
+import contextlib
+import csv
+import io
+import itertools
+import pathlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from tfrecords import claims, media, schema, shards, synthetic, workers
+from tfrecords.listing import Failure, Listed, Listing, SourceError
+from tfrecords.options import REQUIRE, BuildError, BuildOptions
+from tfrecords.progress import Progress
+
+
+_JUDGED = 100  # clips that must have been tried before a fraction of failures says anything
+
+
+def build(options: BuildOptions, progress: bool = True) -> schema.DatasetInfo | None:
+    """Builds what is missing of a record set.
+
+    Args:
+        options: What to build.
+        progress: Whether to show it.
+
+    Returns:
+        The description of the set; None if other ranges of shards are still missing.
+
+    Raises:
+        BuildError: The source cannot be used, the output cannot be written or holds another set, or
+            too many clips fail. Nothing is half-written under a final name, and the same command
+            goes on from there.
+    """
+    output = pathlib.Path(options.output)
+    try:
+        if options.dataset == "synthetic":
+            synthetic.render(options.source, options.recipe, options.num_workers, progress)
+        listing = options.list_clips()
+        output.mkdir(parents=True, exist_ok=True)
+        with claims.lock(output, shared=options.shard_range != (0, 1)):
+            if options.overwrite:
+                claims.delete(output)
+            identity = options.identity(listing)
+            claims.claim(output, identity)
+            planned = shards.plan(listing.clips, options.seed, options.clips_per_shard)
+            reports = {shard.file: shards.read_report(output, shard) for shard in planned}
+            k, n = options.shard_range
+            missing = [shard for shard in planned[k::n] if reports[shard.file] is None]
+            if missing:
+                claims.check_versions(output)
+                _Builder(options, listing, planned, reports).write(missing, progress)
+            # Read again: other ranges may have come to their ends meanwhile.
+            reports = {shard.file: shards.read_report(output, shard) for shard in planned}
+            if any(report is None for report in reports.values()):
+                return None
+            if missing or not (output / schema.DESCRIPTION).exists():
+                _finish(output, options, identity, listing, planned, reports)
+            return schema.DatasetInfo.load(output)
+    except (SourceError, workers.WorkerError) as error:
+        raise BuildError(str(error)) from error
+    except OSError as error:
+        raise BuildError(f"{error}; the same command goes on from here") from error
+
+
+class _Builder:
+    """Writes shards and keeps count of failures."""
+
+    def __init__(
+        self,
+        options: BuildOptions,
+        listing: Listing,
+        planned: list[shards.Shard],
+        reports: dict[str, shards.Report | None],
+    ) -> None:
+        self._options = options
+        self._source = pathlib.Path(options.source)
+        self._source_id = self._source_now()
+        self._classes = listing.classes
+        self._output = pathlib.Path(options.output)
+        there = [shard for shard in planned if reports[shard.file] is not None]
+        self._tried = sum(len(shard.clips) for shard in there)
+        self._reasons = collections.Counter(
+            failure.reason for shard in there for failure in reports[shard.file].failures
+        )
+
+    def write(self, missing: list[shards.Shard], progress: bool) -> None:
+        """Writes the missing shards."""
+        options = self._options
+        clips = [clip for shard in missing for clip in shard.clips]
+        tasks = map(self._task, clips)
+        results = workers.run(media.outcome, tasks, options.num_workers, options.timeout)
+        title = f"{options.dataset} to records"
+        with (
+            contextlib.closing(results),
+            Progress(title, self._tried + len(clips), progress, self._tried) as bar,
+        ):
+            outcomes = self._watched(results, clips, bar)
+            for shard in missing:
+                part = itertools.islice(outcomes, len(shard.clips))
+                shards.write(self._output, shard, part, self._classes)
+
+    def _task(self, clip: Listed) -> tuple:
+        audio = None if clip.audio is None else self._source / clip.audio
+        require = REQUIRE[self._options.require]
+        return self._source / clip.video, audio, self._options.settings, require
+
+    def _watched(self, results: Iterator[Any], clips: list[Listed], bar: Progress) -> Iterator[Any]:
+        """The results, counted; raises when going on makes no sense."""
+        for clip, result in zip(clips, results, strict=True):
+            self._tried += 1
+            if not isinstance(result, media.Clip):
+                self._reasons[result.reason] += 1
+                if result.reason in ("missing", "unreadable") and self._gone():
+                    raise BuildError(
+                        f"--source={self._source} went away while {clip.media_id} was to be read: "
+                        "make it available and run the same command again to go on"
+                    )
+                self._check_limit(f"{clip.media_id}: {result.detail}")
+            failed = self._reasons.total()
+            bar.advance(f"{failed:,} failed" if failed else "")
+            yield result
+
+    def _check_limit(self, example: str) -> None:
+        limit = self._options.max_failures
+        failed = self._reasons.total()
+        if isinstance(limit, int):
+            hopeless = failed > limit
+        else:
+            hopeless = self._tried >= _JUDGED and failed > limit * self._tried
+        if hopeless:
+            common = ", ".join(f"{reason} {n:,}" for reason, n in self._reasons.most_common(3))
+            raise BuildError(
+                f"{failed:,} of {self._tried:,} clips failed, more than "
+                f"--max_failures={limit} allows: {common} (the last: {example})"
+            )
+
+    def _source_now(self) -> tuple[int, int]:
+        status = self._source.stat()
+        return status.st_dev, status.st_ino
+
+    def _gone(self) -> bool:
+        try:
+            return self._source_now() != self._source_id
+        except OSError:
+            return True
+
+
+def _finish(
+    output: pathlib.Path,
+    options: BuildOptions,
+    identity: dict[str, Any],
+    listing: Listing,
+    planned: Sequence[shards.Shard],
+    reports: dict[str, shards.Report],
+) -> None:
+    """Writes failures.csv and the description of the finished set."""
+    failures = [*listing.failures, *(f for s in planned for f in reports[s.file].failures)]
+    written = sum(report.clips for report in reports.values())
+    if written + len(failures) != len(listing.clips) + len(listing.failures):
+        raise BuildError(f"{output}: the shards' reports do not add up: delete it and build again")
+    if not written:
+        first = f"; for example {failures[0].clip}: {failures[0].detail}" if failures else ""
+        raise BuildError(f"none of {len(failures):,} clips could be used{first}")
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("clip", "reason", "detail"))
+    rows.writerows((f.clip, f.reason, f.detail) for f in failures)
+    shards.replace(output / claims.FAILURES, text.getvalue())
+    info = schema.DatasetInfo(
+        dataset=options.dataset,
+        classes=listing.classes,
+        audio=schema.Audio(
+            options.audio_rate, max_samples=max(r.max_samples for r in reports.values())
+        ),
+        video=schema.Video(
+            options.fps,
+            options.short_side,
+            max_frames=max(r.max_frames for r in reports.values()),
+            max_height=max(r.max_height for r in reports.values()),
+            max_width=max(r.max_width for r in reports.values()),
+        ),
+        splits={
+            name: _split(name, planned, reports, failures, len(listing.classes))
+            for name in schema.SPLITS
+        },
+        options=identity,
+        notes=listing.notes,
+    )
+    shards.replace(output / schema.DESCRIPTION, info.to_json())
+
+
+def _split(
+    name: str,
+    planned: Sequence[shards.Shard],
+    reports: dict[str, shards.Report],
+    failures: Sequence[Failure],
+    classes: int,
+) -> schema.Split:
+    files = tuple(shard.file for shard in planned if shard.split == name)
+    parts = [reports[file] for file in files]
+    return schema.Split(
+        clips=sum(part.clips for part in parts),
+        failed=sum(failure.split == name for failure in failures),
+        shards=files,
+        class_counts=tuple(sum(part.class_counts[i] for part in parts) for i in range(classes)),
+        without_audio=sum(part.without_audio for part in parts),
+        without_video=sum(part.without_video for part in parts),
+    )
+
+
+if __name__ == "__main__":
+    from absl import app, flags
+
+    from tfrecords import command
+
+    flags.adopt_module_key_flags(command)  # so that --help lists them
+    app.run(command.run)

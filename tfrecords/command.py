@@ -1,0 +1,136 @@
+"""The command `python -m tfrecords.build`: flags in, a table out.
+
+Only that command imports this module: the flags of others may have the same names.
+"""
+
+import collections
+import csv
+import dataclasses
+import pathlib
+import sys
+from collections.abc import Sequence
+
+import rich.console
+import rich.table
+from absl import flags
+
+from tfrecords import build, claims, cremad, options, schema, synthetic
+from tfrecords.options import BuildOptions
+
+_DEFAULT = {field.name: field.default for field in dataclasses.fields(BuildOptions)}
+_RECIPE = synthetic.Recipe()
+
+flags.DEFINE_enum("dataset", None, list(options.READERS), "What the source holds.")
+flags.DEFINE_string(
+    "source", None, "Directory of the media files; for synthetic, where to render them."
+)
+flags.DEFINE_string("output", None, "Directory of the records.")
+flags.DEFINE_list(
+    "labels",
+    [],
+    "VGGSound: CSV lists of clips (default: SOURCE/vggsound.csv). CREMA-D with --split=published: "
+    "directory of its train.csv and test.csv (default: SOURCE).",
+)
+flags.DEFINE_enum(
+    "split",
+    None,
+    list(cremad.SPLITS),
+    "CREMA-D: speakers (the default; no actor is in two splits), published (the field's; all "
+    "actors are in both halves) or random.",
+)
+flags.DEFINE_integer("folds", 0, "CREMA-D: cut the actors into this many folds.")
+flags.DEFINE_integer("fold", 0, "CREMA-D: the fold to test on, from 0.")
+flags.DEFINE_float("validation_fraction", None, "Share of the train side cut off for validation.")
+flags.DEFINE_integer("seed", _DEFAULT["seed"], "Of splits, the records' order, and rendering.")
+flags.DEFINE_integer("audio_rate", _DEFAULT["audio_rate"], "Samples a second, Hz.")
+flags.DEFINE_float("fps", None, "Stored frames a second (default: 1 for VGGSound, else 4).")
+flags.DEFINE_integer(
+    "short_side", _DEFAULT["short_side"], "Shorter side that larger frames are scaled down to."
+)
+flags.DEFINE_float("max_seconds", _DEFAULT["max_seconds"], "Clips are cut there.")
+flags.DEFINE_enum("require", _DEFAULT["require"], list(options.REQUIRE), "What a usable clip has.")
+flags.DEFINE_integer("clips_per_shard", _DEFAULT["clips_per_shard"], "At most.")
+flags.DEFINE_integer("workers", None, "Decoding processes (default: one a core).")
+flags.DEFINE_float("timeout", _DEFAULT["timeout"], "Seconds that decoding a clip may take.")
+flags.DEFINE_string(
+    "max_failures",
+    str(_DEFAULT["max_failures"]),
+    "Stop when more clips fail: a count (a whole number) or a fraction (0.5).",
+)
+flags.DEFINE_string(
+    "shard_range",
+    "0/1",
+    "K/N with K from 0: build only every N-th shard, for array jobs; the last to end completes "
+    "the set.",
+)
+flags.DEFINE_bool("overwrite", False, "Delete the records in --output first.")
+flags.DEFINE_integer("num_train", _RECIPE.num_train, "Synthetic: clips listed as train.")
+flags.DEFINE_integer("num_test", _RECIPE.num_test, "Synthetic: clips listed as test.")
+flags.DEFINE_float("audio_strength", _RECIPE.audio_strength, "Synthetic: of a class's sound.")
+flags.DEFINE_float("video_strength", _RECIPE.video_strength, "Synthetic: of a class's looks.")
+flags.mark_flags_as_required(["dataset", "source", "output"])
+
+
+def _options(values: flags.FlagValues) -> BuildOptions:
+    names = {field.name for field in dataclasses.fields(BuildOptions)}
+    taken = {name: values[name].value for name in names if name in values}
+    taken["labels"] = tuple(values.labels)
+    taken["max_failures"] = options.parse_limit(values.max_failures)
+    taken["shard_range"] = options.parse_range(values.shard_range)
+    taken["recipe"] = synthetic.Recipe(
+        values.num_train,
+        values.num_test,
+        values.seed,
+        values.audio_strength,
+        values.video_strength,
+    )
+    return BuildOptions(**taken)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Builds as the flags say and prints the result.
+
+    Args:
+        arguments: The command line's, less the flags.
+    """
+    if len(arguments) > 1:
+        sys.exit(f"error: what is {arguments[1]!r}? All options begin with --")
+    try:
+        chosen = _options(flags.FLAGS)
+        info = build.build(chosen)
+    except options.BuildError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from here")
+    if info is None:
+        print("This range is done; others are still missing.")
+    else:
+        show(info, pathlib.Path(chosen.output))
+
+
+def show(info: schema.DatasetInfo, output: pathlib.Path) -> None:
+    """Prints what a record set holds.
+
+    Args:
+        info: Its description.
+        output: Its directory.
+    """
+    console = rich.console.Console()
+    table = rich.table.Table()
+    for title in ("split", "clips", "failed", "no audio", "no video", "shards", "MB"):
+        table.add_column(title, justify="left" if title == "split" else "right")
+    for name in schema.SPLITS:
+        split = info.splits[name]
+        size = sum((output / file).stat().st_size for file in split.shards)
+        numbers = (split.clips, split.failed, split.without_audio, split.without_video)
+        cells = [f"{number:,}" for number in (*numbers, len(split.shards))]
+        table.add_row(name, *cells, f"{size / 1e6:,.1f}")
+    console.print(table)
+    with (output / claims.FAILURES).open(newline="") as file:
+        reasons = collections.Counter(row["reason"] for row in csv.DictReader(file))
+    if reasons:
+        counts = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
+        console.print(f"failed: {counts}; each is in {output / claims.FAILURES}")
+    if info.notes:
+        console.print(f"note: {info.notes}")
+    console.print(f"{len(info.classes)} classes; records and {schema.DESCRIPTION} in {output}")

@@ -1,0 +1,140 @@
+"""What the readers of the data sets share: the listing they return and how they draw splits."""
+
+import csv
+import dataclasses
+import hashlib
+import os
+import pathlib
+from collections.abc import Iterable
+
+
+class SourceError(Exception):
+    """The source as a whole cannot be used; the message says which file and what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Listed:
+    """A clip as the data set lists it.
+
+    Attributes:
+        media_id: The clip's name, unique in its set.
+        labels: Class ids.
+        split: `train`, `validation` or `test`.
+        video: Path of the media file, relative to the source.
+        audio: Path of a second file with the sound, or None.
+    """
+
+    media_id: str
+    labels: tuple[int, ...]
+    split: str
+    video: str
+    audio: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A clip that is listed and does not get into the records.
+
+    Attributes:
+        clip: Its name, or the line of the list that has none.
+        split: Its split; empty where the list does not tell.
+        reason: A short name.
+        detail: What was seen.
+    """
+
+    clip: str
+    split: str
+    reason: str
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing:
+    """All that a data set lists.
+
+    Attributes:
+        classes: Class names; a label id is an index into them.
+        clips: The usable entries.
+        failures: The others.
+        notes: What a reader of results must know.
+    """
+
+    classes: tuple[str, ...]
+    clips: tuple[Listed, ...]
+    failures: tuple[Failure, ...] = ()
+    notes: str = ""
+
+
+def draw(seed: int, name: str) -> float:
+    """A number in [0, 1) that depends on its arguments alone, on every machine."""
+    digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest, "big") >> 11) / 2**53
+
+
+def shuffled(names: Iterable[str], seed: int) -> list[str]:
+    """The names in an order that depends on the seed and not on the order they came in."""
+    return sorted(set(names), key=lambda name: (draw(seed, name), name))
+
+
+def read_rows(path: pathlib.Path, hint: str) -> list[tuple[int, list[str]]]:
+    """Reads a CSV file: any line ends, with or without a byte-order mark.
+
+    Args:
+        path: The file.
+        hint: Where to get it from, for the message.
+
+    Returns:
+        Line number and cells of each row that is not empty.
+
+    Raises:
+        SourceError: There is no such file, or it is a Git LFS pointer or no text.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            rows = [(reader.line_num, [c.strip() for c in row]) for row in reader if any(row)]
+    except FileNotFoundError:
+        raise SourceError(f"{path} does not exist: {hint}") from None
+    except csv.Error as error:
+        raise SourceError(f"{path}, line {reader.line_num}: {error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} cannot be read as CSV: {error}") from error
+    if rows and rows[0][1][0].startswith("version https://git-lfs"):
+        raise SourceError(f"{path} is a Git LFS pointer: run `git lfs pull` in its repository")
+    return rows
+
+
+def check_directory(source: pathlib.Path) -> None:
+    """Raises SourceError unless `source` is a directory that can be read."""
+    if not source.is_dir():
+        raise SourceError(f"--source={source} is not a directory")
+    if not os.access(source, os.R_OK | os.X_OK):
+        raise SourceError(f"--source={source} cannot be read: permission denied")
+
+
+def locate(source: pathlib.Path, names: Iterable[str]) -> dict[str, str]:
+    """Finds files by name in the source or, in one scan, anywhere below it.
+
+    Args:
+        source: The directory.
+        names: File names.
+
+    Returns:
+        The path relative to the source of each name that is there; of several files of one name
+        the one in the source itself, then the first path in alphabetical order.
+    """
+    wanted = set(names)
+    found = {name: name for name in wanted.intersection(os.listdir(source))}
+    if len(found) < len(wanted):
+        seen: set[str] = set()
+        for directory, subdirectories, files in os.walk(source, followlinks=True):
+            real = os.path.realpath(directory)
+            if real in seen:  # a link back up
+                subdirectories.clear()
+                continue
+            seen.add(real)
+            subdirectories.sort()
+            relative = os.path.relpath(directory, source)
+            for name in wanted.intersection(files).difference(found):
+                found[name] = os.path.join(relative, name)
+    return found

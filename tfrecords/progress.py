@@ -1,0 +1,89 @@
+"""Progress on the terminal: a bar, or now and then a line where there is no terminal."""
+
+import sys
+import time
+from types import TracebackType
+
+import rich.console
+import rich.progress
+
+_SECONDS = 15.0  # between two lines
+
+
+class Progress:
+    """Shows how far a long job is.
+
+    Args:
+        title: What is done.
+        total: Number of steps.
+        show: Whether to show anything.
+        done: Steps that were done before.
+        transient: Leave nothing on the terminal at the end.
+    """
+
+    def __init__(
+        self, title: str, total: int, show: bool = True, done: int = 0, transient: bool = False
+    ) -> None:
+        self._title = title
+        self._total = total
+        self._done = self._first = done
+        self._note = ""
+        console = rich.console.Console(stderr=True)
+        show = show and total > done
+        self._bar = None
+        self._transient = transient
+        self._plain = show and not console.is_terminal
+        self._started = self._last = time.monotonic()
+        if show and console.is_terminal:
+            self._bar = rich.progress.Progress(
+                rich.progress.TextColumn("{task.description}"),
+                rich.progress.BarColumn(),
+                rich.progress.MofNCompleteColumn(),
+                rich.progress.TextColumn("{task.fields[note]}"),
+                rich.progress.TimeElapsedColumn(),
+                rich.progress.TimeRemainingColumn(),
+                console=console,
+                transient=transient,
+            )
+            self._task = self._bar.add_task(title, total=total, completed=done, note="")
+
+    def __enter__(self) -> "Progress":
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+        elif self._plain and self._done > self._first and not self._transient:
+            self._line()
+
+    def advance(self, note: str = "") -> None:
+        """One more step is done.
+
+        Args:
+            note: A few words to show beside the numbers.
+        """
+        self._done += 1
+        self._note = note
+        if self._bar is not None:
+            self._bar.update(self._task, advance=1, note=note)
+        elif self._plain and time.monotonic() - self._last > _SECONDS:
+            self._last = time.monotonic()
+            self._line()
+
+    def _line(self) -> None:
+        spent = time.monotonic() - self._started
+        left = spent / (self._done - self._first) * (self._total - self._done)
+        note = f", {self._note}" if self._note else ""
+        print(
+            f"{self._title}: {self._done:,} of {self._total:,}{note}, "
+            f"{spent:.0f} s spent, about {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

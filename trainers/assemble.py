@@ -1,0 +1,142 @@
+"""A `Config` -> data, strategy, model and optimizers."""
+
+import pathlib
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tfrecords.pipeline import Augment, Pipeline
+
+import amr_tf
+from amr_tf import compat, schedules
+from amr_tf.encoders import build_encoder
+from amr_tf.heads import HEADS
+from tfrecords.schema import DESCRIPTION
+from trainers.config import Config
+
+# Clips that the presets render; validation is cut from train.
+SYNTHETIC = {"full": (6_000, 2_000), "quick": (2_000, 1_000)}
+
+
+def setup(config: Config) -> None:
+    """Seeds everything and sets up the devices; before TensorFlow touches any."""
+    if config.cpu_replicas > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        logical = [tf.config.LogicalDeviceConfiguration()] * config.cpu_replicas
+        tf.config.set_logical_device_configuration(cpu, logical)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    keras.utils.set_random_seed(config.seed)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def strategy(config: Config) -> tf.distribute.Strategy:
+    """MirroredStrategy on several devices, else the one device there is.
+
+    Raises:
+        ValueError: More replicas than clips in a batch.
+    """
+    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    if config.strategy == "one_device" or (config.strategy == "auto" and len(devices) == 1):
+        return tf.distribute.OneDeviceStrategy(devices[0].name)
+    if len(devices) > config.batch_size:
+        raise ValueError(
+            f"--batch_size={config.batch_size} is less than the {len(devices)} devices"
+        )
+    return tf.distribute.MirroredStrategy([device.name for device in devices])
+
+
+def make_synthetic(config: Config) -> None:
+    """Renders and builds the synthetic data where they are not there yet."""
+    records = pathlib.Path(config.data_dir)
+    if config.dataset != "synthetic" or (records / DESCRIPTION).exists():
+        return
+    from tfrecords import build, synthetic
+
+    train, test = SYNTHETIC[config.preset]
+    print(f"Making the synthetic clips and their records in {records}, once.", flush=True)
+    build.build(
+        build.BuildOptions(
+            dataset="synthetic",
+            source=str(records / "clips"),
+            output=str(records),
+            audio_rate=config.audio_rate,
+            recipe=synthetic.Recipe(train, test),
+        )
+    )
+
+
+def pipeline(config: Config) -> Pipeline:
+    """The data of a run."""
+    return Pipeline(
+        config.data_dir,
+        audio=config.audio,
+        video=config.video,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        cache=config.cache,
+        augment=Augment(
+            crop_scale=(config.crop_scale, 1.0),
+            flip=config.flip,
+            spec_augment_time=config.spec_augment_time,
+            spec_augment_freq=config.spec_augment_freq,
+        ),
+    )
+
+
+def model(config: Config, num_classes: int, steps_per_epoch: int) -> amr_tf.MultimodalClassifier:
+    """The compiled model; call it in the strategy's scope."""
+    encoders = {}
+    for modality in config.modalities:
+        encoders[modality] = build_encoder(
+            getattr(config, f"{modality}_encoder"),
+            modality,
+            getattr(config, modality).shape,
+            width=config.encoder_width or None,
+            seed=config.seed,
+            weights=getattr(config, f"{modality}_weights") or None,
+            frozen=modality in config.frozen_encoders,
+        )
+    shapes = [tuple(encoder.output_shape[1:]) for encoder in encoders.values()]
+    head = HEADS[config.fusion](shapes, num_classes, hidden=config.hidden, seed=config.seed)
+    classifier = amr_tf.MultimodalClassifier(encoders, head, config.make_method())
+    rate = learning_rate(config, steps_per_epoch)
+    options: dict[str, Any] = {}
+    if config.effective_amr_weight:
+        amr_rate = schedules.following(rate, config.amr_learning_rate)
+        # neither momentum nor weight decay: R has no curvature to smooth
+        options["amr_ratio"] = config.ratio
+        options["amr_optimizer"] = optimizer(config.amr_optimizer, amr_rate)
+    classifier.compile(
+        optimizer(config.optimizer, rate, config.momentum, config.weight_decay),
+        amr_weight=config.effective_amr_weight,
+        amr_target=config.amr_target,
+        **options,
+    )
+    return classifier
+
+
+def learning_rate(config: Config, steps_per_epoch: int) -> Any:
+    """The task optimizer's rate: a number or a Keras schedule."""
+    steps = steps_per_epoch * config.epochs
+    if config.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    if config.schedule == "step":
+        rates = [config.learning_rate, 0.1 * config.learning_rate]
+        # Keras keeps a rate up to and including its boundary
+        boundary = max(1, round(0.7 * steps)) - 1
+        return keras.optimizers.schedules.PiecewiseConstantDecay([boundary], rates)
+    return config.learning_rate
+
+
+def optimizer(name: str, rate: Any, momentum: float = 0.0, weight_decay: float = 0.0) -> Any:
+    """One of `OPTIMIZERS`."""
+    decay = weight_decay or None
+    if name == "lamb":
+        return compat.lamb(rate, weight_decay)
+    if name == "adam":
+        return keras.optimizers.Adam(rate)
+    if name == "adamw":
+        return keras.optimizers.AdamW(rate, weight_decay=weight_decay)
+    return keras.optimizers.SGD(rate, momentum=momentum, weight_decay=decay)

@@ -1,0 +1,96 @@
+"""What happens beside the training steps: validation, a line per epoch, TensorBoard."""
+
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from amr_tf.evaluation import Evaluator, Predictions
+from amr_tf.metrics import format_dominance
+from tfrecords.progress import Progress
+
+
+class Validation(keras.callbacks.Callback):
+    """Evaluates at each epoch's end and adds the results to the logs as `val_...`.
+
+    Put it before the callbacks that read them.
+
+    Args:
+        dataset: The validation split.
+
+    Attributes:
+        predictions: The last ones.
+    """
+
+    def __init__(self, dataset: tf.data.Dataset) -> None:
+        super().__init__()
+        self.dataset = dataset
+        self.predictions: Predictions | None = None
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        self._evaluate = Evaluator(model)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.predictions = self._evaluate(self.dataset)
+        summary = self.predictions.summary()
+        logs.update({f"val_{name}": summary[name] for name in ("loss", "accuracy", "mAP")})
+        for target, values in (summary["dominance_by_target"] or {}).items():
+            suffix = "" if target == "probability" else f"_{target}"
+            logs.update({f"val_dominance{suffix}_{m}": value for m, value in values.items()})
+
+
+class EpochLines(keras.callbacks.Callback):
+    """Progress within an epoch, and one line at its end.
+
+    Args:
+        epochs: In all.
+        steps: Of an epoch.
+        modalities: Their names, in order.
+    """
+
+    def __init__(self, epochs: int, steps: int, modalities: tuple[str, ...]) -> None:
+        super().__init__()
+        self.epochs = epochs
+        self.steps = steps
+        self.modalities = modalities
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._start = time.monotonic()
+        self._bar = Progress(f"epoch {epoch + 1}/{self.epochs}", self.steps, transient=True)
+        self._bar.__enter__()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._bar.advance()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self._bar.__exit__(None, None, None)
+        seconds = time.monotonic() - self._start
+        width = len(str(self.epochs))
+        parts = [
+            f"epoch {epoch + 1:{width}}/{self.epochs} {seconds:5.1f} s",
+            f"train loss {logs['loss']:.3f} accuracy {100 * logs['accuracy']:5.2f}",
+            f"validation loss {logs['val_loss']:.3f} accuracy {100 * logs['val_accuracy']:5.2f} "
+            f"mAP {100 * logs['val_mAP']:5.2f}",
+        ]
+        if len(self.modalities) > 1:
+            shares = {m: logs[f"val_dominance_{m}"] for m in self.modalities}
+            parts[-1] += f" {'/'.join(self.modalities)} {format_dominance(shares)}"
+        print("  ".join(parts), flush=True)
+
+
+def save_best(path: str, threshold: float | None) -> keras.callbacks.ModelCheckpoint:
+    """Keeps the model of the best validation accuracy."""
+    return keras.callbacks.ModelCheckpoint(
+        path,
+        monitor="val_accuracy",
+        mode="max",
+        save_best_only=True,
+        initial_value_threshold=threshold,
+    )
+
+
+def save_last(path: str) -> Any:
+    """Keeps the model of the last epoch."""
+    return keras.callbacks.ModelCheckpoint(path)

@@ -1,0 +1,55 @@
+"""What the commands have in common: flags, and one clear line for what a user can mend."""
+
+import contextlib
+import pathlib
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import tensorflow as tf
+from absl import app, logging
+
+from tfrecords.options import BuildError
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Turns what is wrong with flags, files and packages into one line and exit code 1.
+
+    Put it around the set-up of a command only: a fault while training keeps its traceback.
+    """
+    try:
+        yield
+    except (BuildError, ImportError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+def run(define: Callable[[], None], main: Callable[[], None]) -> None:
+    """Defines the flags, parses them and runs the command."""
+
+    def checked(arguments: Sequence[str]) -> None:
+        # TensorFlow's notes on each saved file and renamed input, twice over
+        logging.set_verbosity(logging.ERROR)
+        tf.get_logger().setLevel("ERROR")
+        if len(arguments) > 1:
+            sys.exit(f"error: what is {arguments[1]!r}? All options begin with --")
+        try:
+            main()
+        except KeyboardInterrupt:
+            sys.exit("interrupted")
+
+    define()
+    app.run(checked)
+
+
+def required_directory(name: str, value: str) -> pathlib.Path:
+    """The directory that a flag names.
+
+    Raises:
+        ValueError: The flag is missing.
+        FileNotFoundError: There is no such directory.
+    """
+    if not value:
+        raise ValueError(f"--{name} is missing: the directory of a finished `trainers.fit`")
+    if not pathlib.Path(value).is_dir():
+        raise FileNotFoundError(f"--{name}={value}: no such directory")
+    return pathlib.Path(value)

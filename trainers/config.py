@@ -1,0 +1,287 @@
+"""What a training run is: one frozen description, the flags being its skin.
+
+A field's metadata holds the flag's help and, where there are few, the values it can take.
+"""
+
+import dataclasses
+import json
+import pathlib
+from typing import Any
+
+from amr_tf.attribution import TARGETS
+from amr_tf.encoders import ENCODERS
+from amr_tf.features import AudioConfig, VideoConfig
+from amr_tf.heads import HEADS
+from amr_tf.methods import METHODS
+from amr_tf.regularizer import AttributionRegularizer
+
+MODALITIES = ("audio", "video")
+DATASETS = ("synthetic", "cremad", "vggsound")
+METHOD_NAMES = (*(name for name in METHODS if name != "unimodal"), *MODALITIES)
+OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
+
+
+def _flag(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A training run; `trainers.fit --help` explains each field."""
+
+    # what to learn from, and where results go
+    dataset: str = _flag("synthetic", "Data set. Synthetic clips are made on first use.", DATASETS)
+    data_dir: str = _flag("", "Directory of the records (default: data/DATASET[-PRESET]).")
+    model_dir: str = _flag(
+        "", "Where the run is kept (default: runs/DATASET-METHOD-amrWEIGHT-seedSEED[-PRESET])."
+    )
+    preset: str = _flag(
+        "full", "quick: smaller synthetic data and fewer epochs, under a minute.", ("full", "quick")
+    )
+    recipe: str = _flag(
+        "demo",
+        "Defaults of features, encoders and optimizer: demo for the synthetic clips on a CPU; "
+        "ogm_cremad, ogm_vggsound as published with OGM. A flag that is given wins.",
+        ("demo", "ogm_cremad", "ogm_vggsound"),
+    )
+    # what to train
+    method: str = _flag(
+        "naive", "Training method; audio and video train that one alone.", METHOD_NAMES
+    )
+    method_options: str = _flag("", "The method's own options, `rate=0.3,seed=1` say.")
+    fusion: str = _flag("concat", "Fusion head.", tuple(HEADS))
+    hidden: int = _flag(0, "Units of the head's hidden layer; 0 for a linear head.")
+    audio_encoder: str = _flag("small", "Audio encoder.", tuple(ENCODERS))
+    video_encoder: str = _flag("small", "Video encoder.", tuple(ENCODERS))
+    encoder_width: int = _flag(0, "Channels of the encoders' first stage; 0 for their default.")
+    audio_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
+    video_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
+    frozen: str = _flag("", "Encoders that training leaves alone, `audio,video` say.")
+    # attribution regularisation
+    amr_weight: float = _flag(1.0, "Weight of the attribution regulariser; 0 trains without AMR.")
+    amr_ratio: str = _flag("1:1", "Wanted ratio of attributions, `1:1` or `audio=1,video=2`.")
+    amr_target: str = _flag("probability", "What is attributed.", TARGETS)
+    amr_optimizer: str = _flag("sgd", "Optimizer of the regulariser.", OPTIMIZERS)
+    amr_learning_rate: float = _flag(0.1, "Its highest rate; follows the shape of --schedule.")
+    # optimisation
+    optimizer: str = _flag("sgd", "Optimizer of the task.", OPTIMIZERS)
+    learning_rate: float = _flag(0.05, "Its highest learning rate.")
+    momentum: float = _flag(0.9, "Of sgd.")
+    weight_decay: float = _flag(1e-4, "Decoupled weight decay.")
+    schedule: str = _flag(
+        "cosine",
+        "Learning rate: constant, cosine to zero, or step (x0.1 after 70 % of the epochs).",
+        ("constant", "cosine", "step"),
+    )
+    epochs: int = _flag(12, "Passes over the training data.")
+    batch_size: int = _flag(64, "Global batch: clips a step, over all devices.")
+    # features and augmentation
+    audio_rate: int = _flag(16_000, "Samples a second that the records hold.")
+    audio_seconds: float = _flag(1.0, "Length of sound that the model hears.")
+    tile_seconds: float = _flag(0.0, "Repeat or cut sound to this length first; 0: as it is.")
+    fft_length: int = _flag(256, "Window of the short-time Fourier transform, samples.")
+    hop: int = _flag(128, "Step of the short-time Fourier transform, samples.")
+    frames: int = _flag(3, "Frames of a clip that the model sees.")
+    frame_size: int = _flag(64, "Their height and width, pixels.")
+    crop_scale: float = _flag(0.6, "Random resized crops cover at least this part of a frame.")
+    flip: bool = _flag(True, "Mirror half of the training clips.")
+    spec_augment_time: int = _flag(0, "Widest SpecAugment time mask, frames (tensorflow-io).")
+    spec_augment_freq: int = _flag(0, "Widest SpecAugment frequency mask, bins (tensorflow-io).")
+    cache: str = _flag(
+        "auto", "Keep decoded clips in memory; auto: where they fit.", ("auto", "yes", "no")
+    )
+    # the machine
+    strategy: str = _flag(
+        "auto",
+        "Devices: auto takes all GPUs, or the one device there is.",
+        ("auto", "mirrored", "one_device"),
+    )
+    cpu_replicas: int = _flag(0, "Split the CPU into this many devices, to try a strategy.")
+    seed: int = _flag(0, "Of weights, order, augmentation and dropout.")
+    deterministic: bool = _flag(False, "Bit-exact repeats, also on GPUs; slower.")
+    log_every: int = _flag(10, "Steps between two points in TensorBoard.")
+    export: bool = _flag(True, "Write a SavedModel at the end.")
+    overwrite: bool = _flag(False, "Delete what --model_dir holds of an earlier run first.")
+
+    def __post_init__(self) -> None:
+        """Checks all values before any data is read.
+
+        Raises:
+            ValueError: The first that is impossible.
+        """
+        for field in dataclasses.fields(self):
+            choices, value = field.metadata["choices"], getattr(self, field.name)
+            if choices and value not in choices:
+                raise ValueError(f"--{field.name}={value}: choose one of {', '.join(choices)}")
+        for name in ("learning_rate", "amr_learning_rate", "epochs", "batch_size", "log_every"):
+            _require(getattr(self, name) > 0, f"--{name}={getattr(self, name)} must be positive")
+        for name in (
+            "amr_weight", "weight_decay", "hidden", "encoder_width", "cpu_replicas",
+            "spec_augment_time", "spec_augment_freq", "seed",
+        ):  # fmt: skip
+            _require(
+                getattr(self, name) >= 0, f"--{name}={getattr(self, name)} must not be negative"
+            )
+        _require(0 <= self.momentum < 1, f"--momentum={self.momentum} is not in [0, 1)")
+        _require(0 < self.crop_scale <= 1, f"--crop_scale={self.crop_scale} is not in (0, 1]")
+        unknown = set(self.frozen_encoders) - set(self.modalities)
+        _require(
+            not unknown, f"--frozen={self.frozen}: there is no {', '.join(sorted(unknown))} encoder"
+        )
+        for modality in MODALITIES:
+            path = getattr(self, f"{modality}_weights")
+            _require(
+                not path or pathlib.Path(path).is_file(),
+                f"--{modality}_weights={path}: no such file",
+            )
+        self.ratio, self.audio, self.video, self.make_method()  # each refuses what it can't read
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """What the model is made of."""
+        return (self.method,) if self.method in MODALITIES else MODALITIES
+
+    @property
+    def frozen_encoders(self) -> tuple[str, ...]:
+        """Modalities whose encoder training leaves alone."""
+        return tuple(name for name in self.frozen.split(",") if name)
+
+    @property
+    def ratio(self) -> tuple[float, ...]:
+        """The wanted ratio in the modalities' order."""
+        return parse_ratio(self.amr_ratio, MODALITIES)
+
+    @property
+    def effective_amr_weight(self) -> float:
+        """0 for one modality: it has no dominance."""
+        return self.amr_weight if len(self.modalities) > 1 else 0.0
+
+    @property
+    def audio(self) -> AudioConfig | None:
+        """The audio input, None without one."""
+        if "audio" not in self.modalities:
+            return None
+        return AudioConfig(
+            self.audio_rate, self.audio_seconds, self.tile_seconds, self.fft_length, self.hop
+        )
+
+    @property
+    def video(self) -> VideoConfig | None:
+        """The video input, None without one."""
+        return VideoConfig(self.frames, self.frame_size) if "video" in self.modalities else None
+
+    def make_method(self) -> Any:
+        """The method with its options.
+
+        Raises:
+            ValueError: An option that the method doesn't have, or a value that it refuses.
+        """
+        if self.method in MODALITIES:
+            return METHODS["unimodal"](self.method)
+        options = parse_options(self.method_options)
+        if "seed" not in options and "seed" in METHODS[self.method]().get_config():
+            options["seed"] = self.seed
+        try:
+            return METHODS[self.method](**options)
+        except TypeError as error:
+            known = ", ".join(METHODS[self.method]().get_config()) or "none"
+            raise ValueError(
+                f"--method_options={self.method_options}: {self.method} has the options {known}"
+            ) from error
+
+    def resolved(self) -> "Config":
+        """With `data_dir` and `model_dir` filled in."""
+        suffix = "" if self.preset == "full" else f"-{self.preset}"
+        run = f"{self.dataset}-{self.method}-amr{self.effective_amr_weight:g}-seed{self.seed}"
+        return dataclasses.replace(
+            self,
+            data_dir=self.data_dir or f"data/{self.dataset}{suffix}",
+            model_dir=self.model_dir or f"runs/{run}{suffix}",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields, for `config.json`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def load(cls, model_dir: str | pathlib.Path) -> "Config":
+        """The configuration of the run in a model directory.
+
+        Raises:
+            FileNotFoundError: There is no run.
+        """
+        path = pathlib.Path(model_dir) / "config.json"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"{path} does not exist: {model_dir} holds no run of `python -m trainers.fit`"
+            )
+        return cls(**json.loads(path.read_text())["flags"])
+
+
+# What differs from the defaults of Config. The published recipes are those of OGM-GE's code
+# (Peng et al. 2022): ResNet-18 from scratch, one linear layer on the concatenation.
+_OGM = {
+    "audio_encoder": "resnet18", "video_encoder": "resnet18", "optimizer": "sgd",
+    "learning_rate": 0.001, "momentum": 0.9, "weight_decay": 1e-4, "schedule": "step",
+    "epochs": 100, "batch_size": 64, "frame_size": 224, "crop_scale": 0.08,
+}  # fmt: skip
+RECIPES: dict[str, dict[str, Any]] = {
+    "demo": {},
+    "ogm_cremad": {
+        **_OGM, "dataset": "cremad", "audio_rate": 22_050, "audio_seconds": 3.0,
+        "tile_seconds": 3.0, "fft_length": 512, "hop": 353, "frames": 1,
+    },
+    "ogm_vggsound": {
+        **_OGM, "dataset": "vggsound", "audio_rate": 16_000, "audio_seconds": 5.0,
+        "tile_seconds": 10.0, "fft_length": 256, "hop": 128, "frames": 3,
+    },
+}  # fmt: skip
+PRESETS: dict[str, dict[str, Any]] = {"full": {}, "quick": {"epochs": 8}}
+
+
+def parse_ratio(text: str, modalities: tuple[str, ...]) -> tuple[float, ...]:
+    """Reads `1:1` (in the modalities' order) or `audio=1,video=2` (by name, all of them).
+
+    Raises:
+        ValueError: It is neither, or no ratio.
+    """
+    example = "write " + ":".join("1" * len(modalities)) + " or "
+    example += ",".join(f"{name}=1" for name in modalities)
+    try:
+        if "=" in text:
+            pairs = [part.split("=") for part in text.split(",")]
+            named = {name.strip(): float(number) for name, number in pairs}
+            if set(named) != set(modalities) or len(pairs) != len(named):
+                raise ValueError(f"the modalities are {', '.join(modalities)}")
+            numbers = tuple(named[name] for name in modalities)
+        else:
+            numbers = tuple(float(number) for number in text.split(":"))
+        if len(numbers) != len(modalities):
+            raise ValueError(f"{len(numbers)} numbers for {len(modalities)} modalities")
+        AttributionRegularizer(numbers)
+    except ValueError as error:
+        raise ValueError(f"--amr_ratio={text}: {error}; {example}") from error
+    return numbers
+
+
+def parse_options(text: str) -> dict[str, Any]:
+    """Reads `rate=0.3,per_sample=true`: numbers, true/false, else text.
+
+    Raises:
+        ValueError: A part is not of the form name=value.
+    """
+    options = {}
+    for part in filter(None, text.split(",")):
+        name, equals, value = part.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise ValueError(f"--method_options={text}: {part!r} is not of the form name=value")
+        try:
+            options[name.strip()] = json.loads(value)  # numbers, true, false
+        except json.JSONDecodeError:
+            options[name.strip()] = value
+    return options
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)

@@ -1,0 +1,84 @@
+"""Evaluates a trained model on a split: `python -m trainers.evaluate --model_dir=DIR`.
+
+Prints the table of `trainers.fit` and writes, into MODEL_DIR/evaluation/<split>/, `results.json`,
+`per_class.csv` (accuracy, average precision and dominance of each class) and `shares.png` (how
+the attribution's shares are distributed over the clips).
+"""
+
+import dataclasses
+import pathlib
+
+import keras
+from absl import flags
+
+from amr_tf.evaluation import Evaluator
+from tfrecords.schema import SPLITS
+from trainers import assemble, command, report
+from trainers.config import Config
+
+
+def define() -> None:
+    """Defines the flags."""
+    flags.DEFINE_string("model_dir", "", "Directory of a finished `trainers.fit`.")
+    flags.DEFINE_enum("split", "test", list(SPLITS), "Split to evaluate on.")
+    flags.DEFINE_string("data_dir", "", "Records to evaluate on (default: those of the training).")
+    flags.DEFINE_integer("batch_size", 0, "Clips a step (default: as in training).")
+
+
+def main() -> None:
+    """The command."""
+    values = flags.FLAGS
+    with command.user_errors():
+        model_dir = command.required_directory("model_dir", values.model_dir)
+        config = load_config(model_dir, values.data_dir, values.batch_size)
+        assemble.setup(config)
+        data = assemble.pipeline(config)
+        with assemble.strategy(config).scope():
+            model = load_model(model_dir)
+        dataset = data.evaluate(values.split)
+    predictions = Evaluator(model)(dataset)
+    summary = predictions.summary()
+    output = model_dir / "evaluation" / values.split
+    output.mkdir(parents=True, exist_ok=True)
+    results = {"split": values.split, **summary, "method": config.method, "seed": config.seed}
+    results["amr_weight"] = config.effective_amr_weight
+    report.write_json(output / "results.json", results)
+    report.per_class_csv(output / "per_class.csv", predictions, data.info.classes)
+    title = f"{config.dataset}, {config.method}, AMR weight {config.effective_amr_weight:g}"
+    report.results_table(title, results, model.modalities)
+    print(f"results      {output / 'results.json'}\nper class    {output / 'per_class.csv'}")
+    if predictions.shares:
+        report.share_plot(output / "shares.png", predictions, f"{title}, {values.split}")
+        print(f"shares       {output / 'shares.png'}")
+
+
+def load_config(model_dir: pathlib.Path, data_dir: str = "", batch_size: int = 0) -> Config:
+    """The run's configuration, for reading records without augmentation or cache.
+
+    Raises:
+        FileNotFoundError: There is no run.
+    """
+    config = Config.load(model_dir)
+    return dataclasses.replace(
+        config,
+        data_dir=data_dir or config.data_dir,
+        batch_size=batch_size or config.batch_size,
+        model_dir=str(model_dir),
+        cache="no",
+    )
+
+
+def load_model(model_dir: pathlib.Path) -> keras.Model:
+    """The run's selected model.
+
+    Raises:
+        FileNotFoundError: The run is not finished.
+    """
+    path = model_dir / "model.keras"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} does not exist: finish the run with `trainers.fit` first")
+    return keras.models.load_model(path)
+
+
+if __name__ == "__main__":
+    command.run(define, main)

@@ -1,0 +1,224 @@
+"""Trains a model: `python -m trainers.fit --help`.
+
+Everything that a run leaves lies in --model_dir: config.json, history.csv, train/ and validation/
+(TensorBoard), checkpoints/, model.keras, classes.txt, export/<version>/ (SavedModel) and results.json.
+The same command goes on where an interrupted run's last whole epoch ended.
+"""
+
+import csv
+import importlib.metadata
+import json
+import pathlib
+import platform
+import shutil
+import sys
+import time
+from typing import Any
+
+import keras
+import tensorflow as tf
+from absl import flags
+from tfrecords.pipeline import Pipeline
+
+import amr_tf
+from amr_tf import serving
+from amr_tf.evaluation import Evaluator
+from trainers import assemble, callbacks, command, report
+from trainers import flags as trainer_flags
+from trainers.config import Config
+from trainers.tensorboard import TensorBoard
+
+# Flags that may differ between an interrupted run and the command that goes on with it.
+_FREE = ("overwrite", "log_every", "cache", "data_dir", "export")
+
+
+def main() -> None:
+    """The command."""
+    with command.user_errors():
+        config = trainer_flags.config(flags.FLAGS)
+        model_dir = claim(config)
+        finished = model_dir / "results.json"
+        if finished.exists():
+            print(f"{model_dir} holds this run, finished; --overwrite trains it anew.")
+            show(config, json.loads(finished.read_text()))
+            return
+        assemble.setup(config)
+        assemble.make_synthetic(config)
+        data = assemble.pipeline(config)
+        (model_dir / "classes.txt").write_text("\n".join(data.info.classes) + "\n")
+        strategy = assemble.strategy(config)
+        with strategy.scope():
+            model = resume(model_dir) or assemble.model(
+                config, len(data.info.classes), data.steps_per_epoch
+            )
+    introduce(config, data, model, strategy)
+    seconds = train(config, data, model)
+    with strategy.scope():
+        best = keras.models.load_model(model_dir / "checkpoints" / "best.keras")
+    results = {**test(config, data, best), "seconds": round(seconds, 1)}
+    shutil.copyfile(model_dir / "checkpoints" / "best.keras", model_dir / "model.keras")
+    if config.export:
+        export(config, model_dir / "export")
+    report.write_json(finished, results)
+    show(config, results)
+
+
+def claim(config: Config) -> pathlib.Path:
+    """Makes the model directory this run's own.
+
+    Raises:
+        ValueError: It holds another run.
+    """
+    model_dir = pathlib.Path(config.model_dir)
+    path = model_dir / "config.json"
+    if config.overwrite:
+        for name in ("config.json", "history.csv", "model.keras", "results.json"):
+            (model_dir / name).unlink(missing_ok=True)
+        for name in ("train", "validation", "checkpoints"):
+            shutil.rmtree(model_dir / name, ignore_errors=True)
+    if path.exists():
+        there, now = json.loads(path.read_text())["flags"], config.to_json()
+        differing = [
+            f"{name} ({there.get(name)} there, {now[name]} now)"
+            for name in now
+            if name not in _FREE and there.get(name) != now[name]
+        ]
+        if differing:
+            raise ValueError(
+                f"{model_dir} holds a run with other flags: {'; '.join(differing)}. "
+                "Choose another --model_dir, or --overwrite it"
+            )
+        return model_dir
+    model_dir.mkdir(parents=True, exist_ok=True)
+    packages = ("tensorflow", "keras", "numpy", "av")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    versions.update(python=platform.python_version(), amr_tf=amr_tf.__version__)
+    content = {"flags": config.to_json(), "versions": versions, "command": sys.argv}
+    report.write_json(path, content)
+    return model_dir
+
+
+def resume(model_dir: pathlib.Path) -> keras.Model | None:
+    """The model at the end of the last whole epoch of an interrupted run, if there is one."""
+    last = model_dir / "checkpoints" / "last.keras"
+    return keras.models.load_model(last) if last.exists() else None
+
+
+def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribute.Strategy) -> None:
+    """Says what is about to be trained on what."""
+    splits = data.info.splits
+    counts = ", ".join(f"{splits[s].clips:,} {s}" for s in splits)
+    print(f"data    {config.data_dir}: {counts} clips, {len(data.info.classes)} classes")
+    if data.info.notes:
+        print(f"        {data.info.notes}")
+    parameters = ", ".join(
+        f"{name} {part.count_params():,}"
+        for name, part in [
+            *((f"{m} encoder", getattr(model, f"{m}_encoder")) for m in model.modalities),
+            ("head", model.head),
+        ]
+    )
+    print(f"model   {config.method}; parameters: {parameters}")
+    if len(model.modalities) == 1:
+        print("AMR     none: one modality has no dominance to regularise")
+    elif config.amr_weight:
+        print(f"AMR     weight {config.amr_weight:g}, ratio {config.amr_ratio}")
+    else:
+        print("AMR     none (--amr_weight=0)")
+    replicas = strategy.num_replicas_in_sync
+    device = tf.config.list_logical_devices()[-1].device_type
+    print(
+        f"run     {config.epochs} epochs of {data.steps_per_epoch} steps, batch "
+        f"{config.batch_size}, {replicas} {device} device{'s' * (replicas > 1)}; "
+        f"tensorboard --logdir={config.model_dir}"
+    )
+    if int(model.step):
+        print(f"        going on after epoch {int(model.step) // data.steps_per_epoch}")
+    sys.stdout.flush()
+
+
+def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) -> float:
+    """Runs the epochs that are left; returns the seconds they took."""
+    model_dir = pathlib.Path(config.model_dir)
+    checkpoints = model_dir / "checkpoints"
+    checkpoints.mkdir(exist_ok=True)
+    history = model_dir / "history.csv"
+    step = int(model.step)
+    validation = callbacks.Validation(data.evaluate("validation"))
+    examples = next(iter(data.evaluate("validation")))[0]
+    examples = {name: value[:4].numpy() for name, value in examples.items()}
+    start = time.monotonic()
+    model.fit(
+        data.train(start_step=step),
+        initial_epoch=step // data.steps_per_epoch,
+        epochs=config.epochs,
+        steps_per_epoch=data.steps_per_epoch,
+        verbose=0,
+        callbacks=[
+            validation,
+            callbacks.EpochLines(config.epochs, data.steps_per_epoch, model.modalities),
+            callbacks.save_best(str(checkpoints / "best.keras"), best_accuracy(history)),
+            callbacks.save_last(str(checkpoints / "last.keras")),
+            keras.callbacks.CSVLogger(str(history), append=step > 0),
+            TensorBoard(config, validation, examples),
+        ],
+    )
+    return time.monotonic() - start
+
+
+def best_accuracy(history: pathlib.Path) -> float | None:
+    """The best validation accuracy of the epochs before, None where there is none."""
+    if not history.exists():
+        return None
+    with history.open(newline="") as file:
+        return max((float(row["val_accuracy"]) for row in csv.DictReader(file)), default=None)
+
+
+def test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
+    """The selected model on the test split, once."""
+    summary = Evaluator(model)(data.evaluate("test")).summary()
+    return {
+        "split": "test",
+        **summary,
+        "dataset": config.dataset,
+        "method": config.method,
+        "amr_weight": config.effective_amr_weight,
+        "seed": config.seed,
+        "epochs": config.epochs,
+        "selected_epoch": int(model.step) // data.steps_per_epoch,
+    }
+
+
+def export(config: Config, directory: pathlib.Path) -> pathlib.Path:
+    """Writes a SavedModel of the run's `model.keras` as the next version in `directory`."""
+    model_dir = pathlib.Path(config.model_dir)
+    model = keras.models.load_model(model_dir / "model.keras", compile=False)
+    classes = tuple((model_dir / "classes.txt").read_text().splitlines())
+    notes = {"method": config.method, "amr_weight": config.effective_amr_weight}
+    return serving.export(model, directory, config.audio, config.video, classes, notes)
+
+
+def show(config: Config, results: dict[str, Any]) -> None:
+    """Prints the results, where things are, and what to try next."""
+    weight = f"AMR {config.amr_weight:g}" if config.effective_amr_weight else "without AMR"
+    report.results_table(f"{config.dataset}, {config.method}, {weight}", results, config.modalities)
+    model_dir = pathlib.Path(config.model_dir)
+    print(
+        f"Selected on validation: epoch {results['selected_epoch']} of {results['epochs']}.\n"
+        f"results      {model_dir / 'results.json'}\n"
+        f"model        {model_dir / 'model.keras'}"
+    )
+    if config.export:
+        print(f"SavedModel   {model_dir / 'export'}")
+    print(
+        "\nNext:\n"
+        f"  tensorboard --logdir={model_dir.parent}\n"
+        f"  python -m trainers.evaluate --model_dir={model_dir}"
+    )
+    if config.effective_amr_weight:
+        preset = f" --preset={config.preset}" if config.preset != "full" else ""
+        print(f"  python -m trainers.fit{preset} --amr_weight=0   # the same model without AMR")
+
+
+if __name__ == "__main__":
+    command.run(trainer_flags.define, main)
