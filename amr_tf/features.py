@@ -1,7 +1,7 @@
 """Waveform -> log spectrogram, frames -> normalised pixels, as graph operations.
 
-The training pipeline, evaluation and the served model share these functions, so that a served
-clip is seen as an evaluated one. Only core TensorFlow operations; every size may be dynamic.
+Pipeline and served model share them, so that a served clip is seen as an evaluated one. Only
+core TensorFlow operations; every size may be dynamic.
 """
 
 import dataclasses
@@ -36,11 +36,7 @@ class AudioConfig:
     epsilon: float = 1e-7
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            ValueError: A value is impossible.
-        """
+        """Refuses impossible values by a ValueError."""
         if min(self.sample_rate, self.seconds, self.hop, self.epsilon) <= 0:
             raise ValueError(f"sample_rate, seconds, hop and epsilon must be positive: {self}")
         if self.fft_length < 2 or self.fft_length % 2:
@@ -81,11 +77,7 @@ class VideoConfig:
     std: tuple[float, float, float] = IMAGENET_STD
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            ValueError: A value is impossible.
-        """
+        """Refuses impossible values by a ValueError."""
         if self.frames < 1 or self.size < 1 or min(self.std) <= 0:
             raise ValueError(f"frames, size and std must be positive: {self}")
 
@@ -99,7 +91,7 @@ def crop_length(waveform: tf.Tensor, samples: int, start: tf.Tensor | int = 0) -
     """Cuts `samples` samples from `start` on, of the waveform repeated as often as needed.
 
     Args:
-        waveform: `[..., n]`, any dtype; n = 0 counts as silence.
+        waveform: `[..., n]`, any dtype; n = 0 is silence.
         samples: Length of the cut.
         start: First sample, int32 scalar, 0 or more.
 
@@ -116,10 +108,10 @@ def crop_length(waveform: tf.Tensor, samples: int, start: tf.Tensor | int = 0) -
 
 
 def fit_length(waveform: tf.Tensor, samples: int) -> tf.Tensor:
-    """The middle `samples` samples; a shorter waveform is repeated.
+    """The middle `samples` samples of a waveform; a shorter one is repeated.
 
     Args:
-        waveform: `[..., n]`, any dtype; n = 0 counts as silence.
+        waveform: `[..., n]`, any dtype; n = 0 is silence.
         samples: Length of the result.
 
     Returns:
@@ -137,7 +129,7 @@ def tiled(waveform: tf.Tensor, config: AudioConfig) -> tf.Tensor:
 def log_spectrogram(waveform: tf.Tensor, config: AudioConfig) -> tf.Tensor:
     """`log(|STFT| + epsilon)`, windows centred on multiples of the hop, zeros beyond the ends.
 
-    That is `librosa.stft(center=True, pad_mode="constant")`, with time before frequency.
+    As `librosa.stft(center=True, pad_mode="constant")`, but time before frequency.
 
     Args:
         waveform: `[B, samples]` float32, in [-1, 1].
@@ -172,8 +164,8 @@ def even_frames(num_frames: tf.Tensor | int, wanted: int) -> tf.Tensor:
 def resize(frames: tf.Tensor, size: int) -> tf.Tensor:
     """Scales frames to `size` x `size` pixels, whatever their aspect ratio.
 
-    Reducing averages areas, so that it does not alias; enlarging is bilinear. An antialiased
-    bilinear filter looks much the same and takes four times as long.
+    Reducing averages areas, which does not alias and takes a quarter of an antialiased filter's
+    time; enlarging is bilinear.
 
     Args:
         frames: `[T, H, W, 3]` uint8.
@@ -184,8 +176,7 @@ def resize(frames: tf.Tensor, size: int) -> tf.Tensor:
     """
 
     def scale(method: str) -> tf.Tensor:
-        scaled = tf.image.resize(frames, (size, size), method=method)
-        return tf.cast(tf.round(scaled), tf.uint8)
+        return tf.cast(tf.round(tf.image.resize(frames, (size, size), method)), tf.uint8)
 
     height, width = tf.shape(frames)[1], tf.shape(frames)[2]
     there = tf.logical_and(tf.equal(height, size), tf.equal(width, size))
@@ -239,11 +230,11 @@ def serving_features(
     """What the evaluation pipeline makes of the same clips.
 
     Args:
-        waveform: `[B, n]` float32 in [-1, 1] at `audio.sample_rate`. Samples that are not finite
-            count as 0. Ignored where `audio` is None.
-        frames: `[B, T, H, W, 3]` uint8, T of 1 or more, RGB. Ignored where `video` is None.
-        audio: The model's audio input, or None if it has none.
-        video: The model's video input, or None if it has none.
+        waveform: `[B, n]` float32 in [-1, 1] at `audio.sample_rate`; samples that are not finite
+            count as 0.
+        frames: `[B, T, H, W, 3]` uint8, RGB, T of 1 or more.
+        audio: The model's audio input; None if it has none, and `waveform` is ignored.
+        video: The model's video input; None if it has none, and `frames` is ignored.
 
     Returns:
         Modality -> input: `audio` `[B, T, F, 1]`, `video` `[B, T, size, size, 3]`, float32.

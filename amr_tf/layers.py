@@ -1,6 +1,5 @@
 """Layers that give the same numbers on one device, on many, and after a reload."""
 
-import math
 from typing import Any
 
 import keras
@@ -26,40 +25,34 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):
         return False
 
 
-# Empty batches, as the last replicas may have. TensorFlow's oneDNN kernels, the default on CPUs,
-# give an empty convolution the shape of its *input*, and abort the process in the gradient of an
-# empty max pooling (2.15 and 2.21).
+class _EmptyBatch:
+    """Makes a layer right for an empty batch, as the last replicas may have.
 
-
-@keras.saving.register_keras_serializable(package="amr_tf")
-class Conv2D(keras.layers.Conv2D):
-    """`keras.layers.Conv2D` that is right for an empty batch."""
-
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Convolves `[B, H, W, channels]`; height, width and channels are static."""
-        shape = self.compute_output_shape(inputs.shape)[1:]
-        # B, in a way that the graph optimizer cannot see through: it would drop the reshape
-        batch = tf.size(inputs) // math.prod(inputs.shape[1:])
-
-        @tf.custom_gradient
-        def reshaped(outputs: tf.Tensor) -> tuple:
-            return tf.reshape(outputs, tf.stack([batch, *shape])), tf.identity
-
-        return reshaped(super().call(inputs))
-
-
-@keras.saving.register_keras_serializable(package="amr_tf")
-class MaxPooling2D(keras.layers.MaxPooling2D):
-    """`keras.layers.MaxPooling2D` that is right for an empty batch."""
+    TensorFlow's oneDNN kernels, the default on CPUs, give an empty convolution the shape of its
+    *input* and fail in its gradient, and abort the process in that of an empty max pooling (2.15
+    and 2.21). One device is never without samples, and the kernels for GPUs are right.
+    """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Pools `[B, H, W, channels]`."""
+        """Calls the layer on `[B, H, W, channels]`, unless B is 0."""
+        if distribution.num_replicas() == 1 or tf.config.list_logical_devices("GPU"):
+            return super().call(inputs)
         empty = (0, *self.compute_output_shape(inputs.shape)[1:])
         return tf.cond(
             tf.shape(inputs)[0] > 0,
-            lambda: super(MaxPooling2D, self).call(inputs),
+            lambda: super(_EmptyBatch, self).call(inputs),
             lambda: tf.zeros(empty, inputs.dtype),
         )
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class Conv2D(_EmptyBatch, keras.layers.Conv2D):
+    """`keras.layers.Conv2D` that is right on a replica without samples."""
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class MaxPooling2D(_EmptyBatch, keras.layers.MaxPooling2D):
+    """`keras.layers.MaxPooling2D` that is right on a replica without samples."""
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")

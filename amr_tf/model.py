@@ -17,18 +17,19 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf import compat, distribution, heads, schedules
+from amr_tf import checks, compat, distribution, schedules
 from amr_tf.attribution import attribute, attribution_shares, check_target
 from amr_tf.methods import Context, Method, Naive
 from amr_tf.methods.base import cross_entropy
 from amr_tf.regularizer import AttributionRegularizer
+from amr_tf.saving import SavedModelParts
 from amr_tf.step_metrics import StepMetrics
 
 PRESENCE = "presence"
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
-class MultimodalClassifier(keras.Model):
+class MultimodalClassifier(SavedModelParts, keras.Model):
     """Encoders feed a fusion head; training can hold the modalities' attributions at a ratio.
 
     Example:
@@ -62,7 +63,7 @@ class MultimodalClassifier(keras.Model):
         super().__init__(**kwargs)
         self.modalities = tuple(encoders)
         self.method = method or Naive()
-        self._check_parts(encoders, head)
+        checks.check_parts(encoders, head, self.method)
         for name, encoder in encoders.items():
             # an attribute each: tf.train.Checkpoint on Keras 3 overlooks models kept in a dict
             setattr(self, f"{name}_encoder", encoder or keras.layers.Identity())
@@ -99,7 +100,7 @@ class MultimodalClassifier(keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Logits `[B, C]`."""
-        inputs = self._by_name(inputs)
+        inputs = checks.inputs_by_name(inputs, self.modalities)
         return self.head(self.encode(inputs, inputs.get(PRESENCE), training), training=training)
 
     def attribute(
@@ -115,7 +116,7 @@ class MultimodalClassifier(keras.Model):
         Returns:
             Logits `[B, C]` and M attributions of the encodings' shapes.
         """
-        inputs = self._by_name(inputs)
+        inputs = checks.inputs_by_name(inputs, self.modalities)
         encodings = self.encode(inputs, inputs.get(PRESENCE))
         return attribute(self.head, encodings, target, labels)
 
@@ -210,6 +211,11 @@ class MultimodalClassifier(keras.Model):
         """`keras.Model.fit`, which also tells the method of each epoch's begin and end."""
         return super().fit(*args, callbacks=[*(callbacks or []), _MethodEpochs()], **kwargs)
 
+    @property
+    def steps_done(self) -> int:
+        """Train steps so far."""
+        return int(self.step.numpy())
+
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.evaluate`, without the metrics of gradients, which only training has."""
         self._evaluating = True
@@ -234,8 +240,8 @@ class MultimodalClassifier(keras.Model):
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
             raise ValueError("sample weights are not supported: R averages over all samples alike")
-        inputs = self._by_name(inputs)
-        labels = _class_ids(labels)
+        inputs = checks.inputs_by_name(inputs, self.modalities)
+        labels = checks.class_ids(labels)
         batch = tf.shape(labels)[0]
         presence = inputs.get(PRESENCE)
         if presence is None:
@@ -269,40 +275,6 @@ class MultimodalClassifier(keras.Model):
         by_id = {id(v): g for v, g in zip(variables, gradients, strict=True)}
         return [by_id[id(v)] for v in self.head.trainable_variables]
 
-    def _by_name(self, inputs: Any) -> dict[str, tf.Tensor]:
-        if isinstance(inputs, Mapping):
-            missing = [name for name in self.modalities if name not in inputs]
-            if missing:
-                raise ValueError(
-                    f"the input lacks {', '.join(missing)}: it has {', '.join(inputs)}, "
-                    f"the model was made for {', '.join(self.modalities)}"
-                )
-            return dict(inputs)
-        inputs = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
-        if len(inputs) != len(self.modalities):
-            raise ValueError(
-                f"{len(inputs)} inputs for the {len(self.modalities)} modalities "
-                f"{', '.join(self.modalities)}"
-            )
-        return dict(zip(self.modalities, inputs, strict=True))
-
-    def _check_parts(self, encoders: Mapping, head: Any) -> None:
-        if not encoders:
-            raise ValueError("a model needs at least one encoder: encoders={'audio': ...}")
-        wanted = self.method.modalities(self.modalities)
-        if wanted != self.modalities:
-            raise ValueError(
-                f"{type(self.method).__name__} trains {', '.join(wanted)} alone: "
-                f"give it no encoder of another modality (there are {', '.join(self.modalities)})"
-            )
-        for name, part in {**encoders, "head": head}.items():
-            if isinstance(part, keras.Model) and not part.built:
-                raise ValueError(
-                    f"the {name} model has no variables yet: make it a functional model, "
-                    "or call it once on a batch"
-                )
-        heads.check_head(head)
-
     def _make_regularizer(
         self, weight: float, ratio: Sequence[float] | None
     ) -> AttributionRegularizer | None:
@@ -323,56 +295,6 @@ class MultimodalClassifier(keras.Model):
         is uneven; nothing is left to build.
         """  # noqa: D205
 
-    # -- saving ------------------------------------------------------------------------------
-
-    def get_config(self) -> dict[str, Any]:
-        """Encoders, head and method, so that `.keras` files load without code."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "name": self.name,
-            "encoders": [[m, serialize(getattr(self, f"{m}_encoder"))] for m in self.modalities],
-            "head": serialize(self.head),
-            "method": serialize(self.method),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """The model that `get_config` described."""
-        restore = keras.saving.deserialize_keras_object
-        return cls(
-            {m: restore(e, custom_objects=custom_objects) for m, e in config["encoders"]},
-            restore(config["head"], custom_objects=custom_objects),
-            restore(config["method"], custom_objects=custom_objects),
-            name=config["name"],
-        )
-
-    def get_build_config(self) -> dict[str, Any]:
-        """Nothing: the parts are built."""
-        return {}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Nothing to do: the parts are built."""
-
-    def get_compile_config(self) -> dict[str, Any]:
-        """Both optimizers, weight, ratio and target."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            "optimizer": serialize(self.optimizer),
-            "amr_weight": self.amr_weight,
-            "amr_ratio": list(self.regularizer.ratio) if self.regularizer else None,
-            "amr_optimizer": serialize(self.amr_optimizer) if self.amr_optimizer else None,
-            "amr_target": self.amr_target,
-        }
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        """Compiles as `get_compile_config` described; both optimizers' state can then be loaded."""
-        restore = keras.saving.deserialize_keras_object
-        optimizers = {
-            name: restore(config[name]) if config[name] else None
-            for name in ("optimizer", "amr_optimizer")
-        }
-        self.compile(**{**config, **optimizers})
-
 
 class _MethodEpochs(keras.callbacks.Callback):
     """Tells the model's method of epochs."""
@@ -382,16 +304,3 @@ class _MethodEpochs(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.model.method.on_epoch_end(self.model, epoch, logs or {})
-
-
-def _class_ids(labels: Any) -> tf.Tensor:
-    """Labels as class ids `[B]`; `[B, 1]` is flattened, anything else refused."""
-    if labels is None:
-        raise ValueError("a batch is (inputs, class ids [B]); there are no labels")
-    labels = tf.convert_to_tensor(labels)
-    if not labels.dtype.is_integer or (labels.shape.rank == 2 and labels.shape[1] != 1):
-        raise ValueError(
-            f"labels are integer class ids [B], got {labels.dtype.name} {labels.shape}; "
-            "for one-hot labels use tf.argmax(labels, axis=-1)"
-        )
-    return tf.reshape(labels, [-1])

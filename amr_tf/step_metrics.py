@@ -1,7 +1,7 @@
 """What a step logs, kept on the device: the host reads it when it wants to."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -10,6 +10,19 @@ from amr_tf import distribution
 
 if TYPE_CHECKING:
     from amr_tf.methods import Context
+
+
+class _RunningMean(keras.metrics.Mean):
+    """A mean since the epoch's begin: no state of the model, and left out of its files.
+
+    (Keras 2.15 fails to load it under MirroredStrategy, too.)
+    """
+
+    def save_own_variables(self, store: Any) -> None:
+        pass
+
+    def load_own_variables(self, store: Any) -> None:
+        pass
 
 
 class StepMetrics:
@@ -24,7 +37,7 @@ class StepMetrics:
     """
 
     def __init__(self, modalities: Sequence[str]) -> None:
-        mean = keras.metrics.Mean
+        mean = _RunningMean
         self.loss = mean(name="loss")
         self.accuracy = mean(name="accuracy")
         self.regularizer = mean(name="regularizer")

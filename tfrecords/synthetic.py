@@ -186,14 +186,18 @@ def listing(source: pathlib.Path, validation_fraction: float, seed: int) -> List
 
 def _claim(path: pathlib.Path, recipe: Recipe) -> None:
     """Writes the recipe, or checks that it is the one that stands there."""
+    wanted = dataclasses.asdict(recipe) | {
+        "audio_snr_db": list(patterns.AUDIO_SNR_DB),
+        "video_snr_db": list(patterns.VIDEO_SNR_DB),
+    }
     if not path.exists():
-        _replace(path, (json.dumps(dataclasses.asdict(recipe), indent=1) + "\n").encode())
+        _replace(path, (json.dumps(wanted, indent=1) + "\n").encode())
         return
     try:
         there = json.loads(path.read_text())
         differing = [
             f"{name} {there[name]} there, {value} now"
-            for name, value in dataclasses.asdict(recipe).items()
+            for name, value in wanted.items()
             if there[name] != value
         ]
     except (ValueError, KeyError, TypeError) as error:

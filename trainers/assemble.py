@@ -5,12 +5,12 @@ from typing import Any
 
 import keras
 import tensorflow as tf
-from tfrecords.pipeline import Augment, Pipeline
 
 import amr_tf
 from amr_tf import compat, schedules
 from amr_tf.encoders import build_encoder
 from amr_tf.heads import HEADS
+from tfrecords.pipeline import Augment, Pipeline
 from tfrecords.schema import DESCRIPTION
 from trainers.config import Config
 

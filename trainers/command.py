@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
-from absl import app, logging
+from absl import app, flags, logging
 
 from tfrecords.options import BuildError
 
@@ -37,7 +37,11 @@ def run(define: Callable[[], None], main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             sys.exit("interrupted")
 
+    before = set(flags.FLAGS)
     define()
+    for name in set(flags.FLAGS) - before:
+        # absl's --help shows the flags of the main module alone
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     app.run(checked)
 
 

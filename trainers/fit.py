@@ -1,7 +1,7 @@
 """Trains a model: `python -m trainers.fit --help`.
 
-Everything that a run leaves lies in --model_dir: config.json, history.csv, train/ and validation/
-(TensorBoard), checkpoints/, model.keras, classes.txt, export/<version>/ (SavedModel) and results.json.
+Everything that a run leaves lies in --model_dir: config.json, classes.txt, history.csv, train/ and
+validation/ (TensorBoard), checkpoints/, model.keras, export/<version>/ (SavedModel), results.json.
 The same command goes on where an interrupted run's last whole epoch ended.
 """
 
@@ -18,11 +18,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 from absl import flags
-from tfrecords.pipeline import Pipeline
 
 import amr_tf
 from amr_tf import serving
 from amr_tf.evaluation import Evaluator
+from tfrecords.pipeline import Pipeline
 from trainers import assemble, callbacks, command, report
 from trainers import flags as trainer_flags
 from trainers.config import Config
@@ -132,8 +132,8 @@ def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribut
         f"{config.batch_size}, {replicas} {device} device{'s' * (replicas > 1)}; "
         f"tensorboard --logdir={config.model_dir}"
     )
-    if int(model.step):
-        print(f"        going on after epoch {int(model.step) // data.steps_per_epoch}")
+    if model.steps_done:
+        print(f"        going on after epoch {model.steps_done // data.steps_per_epoch}")
     sys.stdout.flush()
 
 
@@ -143,7 +143,7 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
     checkpoints = model_dir / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
     history = model_dir / "history.csv"
-    step = int(model.step)
+    step = model.steps_done
     validation = callbacks.Validation(data.evaluate("validation"))
     examples = next(iter(data.evaluate("validation")))[0]
     examples = {name: value[:4].numpy() for name, value in examples.items()}
@@ -185,7 +185,7 @@ def test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
         "amr_weight": config.effective_amr_weight,
         "seed": config.seed,
         "epochs": config.epochs,
-        "selected_epoch": int(model.step) // data.steps_per_epoch,
+        "selected_epoch": model.steps_done // data.steps_per_epoch,
     }
 
 

@@ -7,12 +7,12 @@ from absl import flags
 from trainers.config import PRESETS, RECIPES, Config
 
 
-def define() -> None:
+def define(values: flags.FlagValues = flags.FLAGS) -> None:
     """Defines one flag per field of `Config`."""
     for field in dataclasses.fields(Config):
         text, choices = field.metadata["help"], field.metadata["choices"]
         if choices:
-            flags.DEFINE_enum(field.name, field.default, list(choices), text)
+            flags.DEFINE_enum(field.name, field.default, list(choices), text, flag_values=values)
         else:
             kinds = {
                 bool: flags.DEFINE_bool,
@@ -20,7 +20,7 @@ def define() -> None:
                 float: flags.DEFINE_float,
                 str: flags.DEFINE_string,
             }
-            kinds[field.type](field.name, field.default, text)
+            kinds[field.type](field.name, field.default, text, flag_values=values)
 
 
 def config(values: flags.FlagValues) -> Config:

@@ -64,7 +64,7 @@ class TensorBoard(keras.callbacks.Callback):
         self._batches += 1
         if self._batches % self.config.log_every:
             return
-        step = int(self.model.step)
+        step = self.model.steps_done
         with self._train.as_default(step=step):
             for metric in self.model.metrics:
                 # since the epoch's begin -> since the last point
@@ -80,7 +80,7 @@ class TensorBoard(keras.callbacks.Callback):
         for name, optimizer in optimizers.items():
             if optimizer is not None:
                 rate = compat.learning_rate_of(optimizer)
-                value = rate(step) if callable(rate) else rate
+                value = rate(step - 1) if callable(rate) else rate  # of the step just done
                 tf.summary.scalar(f"learning_rate/{name}", float(value))
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

@@ -145,3 +145,9 @@ def test_saved_from_replicas_loads_on_one_device(strategy, tmp_path):
     x, _ = data(8)
     np.testing.assert_allclose(model.predict(x, verbose=0), loaded.predict(x, verbose=0), atol=1e-6)
     assert loaded.audio_encoder.layers[-2].synchronized
+    with strategy.scope():
+        again = keras.models.load_model(tmp_path / "model.keras")
+    dataset = tf.data.Dataset.from_tensor_slices(data(33)).batch(16)
+    for m in (model, again):
+        m.fit(dataset, verbose=0)
+    assert largest_difference(model, again) == 0

@@ -28,7 +28,9 @@ def test_predictions_equal_numpy_in_order():
     assert summary["samples"] == 37
     assert summary["mAP_classes"] == 3
     expected = np_shares(weights, encodings, "logit")[:, 0].mean()
-    np.testing.assert_allclose(summary["dominance_by_target"]["logit"]["audio"], expected, atol=1e-3)
+    np.testing.assert_allclose(
+        summary["dominance_by_target"]["logit"]["audio"], expected, atol=1e-3
+    )
 
 
 def test_replicas_give_the_same_predictions(strategy):
@@ -41,7 +43,9 @@ def test_replicas_give_the_same_predictions(strategy):
     found = Evaluator(model)(dataset)
     np.testing.assert_array_equal(found.labels, expected.labels)
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
-    np.testing.assert_allclose(found.shares["probability"], expected.shares["probability"], atol=1e-5)
+    np.testing.assert_allclose(
+        found.shares["probability"], expected.shares["probability"], atol=1e-5
+    )
 
 
 def test_incomplete_samples_have_no_part_in_dominance():

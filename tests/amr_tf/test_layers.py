@@ -119,20 +119,26 @@ def test_global_positions_are_what_the_layers_build_on(strategy):
     np.testing.assert_array_equal(got, [[offset, sum(sizes)] for offset in offsets])
 
 
-@pytest.mark.parametrize(("layer", "channels"), [(Conv2D(4, 3), 4), (MaxPooling2D(3, 1), 2)])
-def test_an_empty_batch_has_the_right_shape_and_no_gradient(layer, channels):
-    layer.build((None, 5, 5, 2))
+@pytest.mark.parametrize(
+    ("make", "channels"), [(lambda: Conv2D(4, 3), 4), (lambda: MaxPooling2D(3, 1), 2)]
+)
+def test_a_replica_without_samples_has_the_right_shape_and_no_gradient(strategy, make, channels):
+    with strategy.scope():
+        layer = make()
+        layer.build((None, 5, 5, 2))
 
-    @tf.function(input_signature=[tf.TensorSpec([None, 5, 5, 2])])
     def run(x):
+        x = x[: tf.size(x)]  # hides the static batch, as a dataset does
         with tf.GradientTape() as tape:
             tape.watch(x)
             y = layer(x)
             total = tf.reduce_sum(tf.square(y))
-        return y, tape.gradient(total, [x, *layer.trainable_weights])
+        return [y, *tape.gradient(total, [x, *layer.trainable_weights])]
 
-    y, (to_input, *to_weights) = run(tf.zeros([0, 5, 5, 2]))
-    assert y.shape == (0, 3, 3, channels)
-    assert to_input.shape == (0, 5, 5, 2)
-    assert all(np.all(gradient == 0) for gradient in to_weights)
-    assert run(tf.ones([2, 5, 5, 2]))[0].shape == (2, 3, 3, channels)
+    ends = [0] * (strategy.num_replicas_in_sync - 1) + [2]
+    results = on_replicas(strategy, run, [np.ones((n, 5, 5, 2), np.float32) for n in ends])
+    for index, n in enumerate(ends):
+        y, to_input, *to_weights = results[index]
+        assert y.shape == (n, 3, 3, channels)
+        assert to_input.shape == (n, 5, 5, 2)
+        assert all(np.any(gradient != 0) == (n > 0) for gradient in to_weights)

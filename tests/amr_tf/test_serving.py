@@ -64,7 +64,9 @@ def test_served_in_a_process_without_this_project(tmp_path, clips):
     answers = np.load(tmp_path / "answers.npz")
     expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
     np.testing.assert_allclose(answers["probabilities"], expected, atol=1e-5)
-    np.testing.assert_allclose(answers["shares"], amr_tf.attribution_shares(attributions), atol=1e-5)
+    np.testing.assert_allclose(
+        answers["shares"], amr_tf.attribution_shares(attributions), atol=1e-5
+    )
     assert list(answers["label"]) == [CLASSES[k] for k in np.argmax(logits, 1)]
     np.testing.assert_array_equal(answers["class_id"], np.argmax(logits, 1))
     assets = version / "assets"
@@ -89,7 +91,9 @@ def test_only_core_operations(tmp_path):
     version = serving.export(small_model(), tmp_path, AUDIO, VIDEO, CLASSES)
     saved = saved_model_pb2.SavedModel.FromString((version / "saved_model.pb").read_bytes())
     graph = saved.meta_graphs[0].graph_def
-    operations = {n.op for n in graph.node} | {n.op for f in graph.library.function for n in f.node_def}
+    operations = {n.op for n in graph.node} | {
+        n.op for f in graph.library.function for n in f.node_def
+    }
     assert "RFFT" in operations
     assert not {op for op in operations if op.startswith(("IO>", "Addons>")) or "PyFunc" in op}
 
@@ -101,7 +105,9 @@ def test_one_modality(tmp_path, clips, modality):
     audio, video = (AUDIO, None) if modality == "audio" else (None, VIDEO)
     version = serving.export(small_model((modality,)), tmp_path, audio, video, CLASSES)
     name = "waveform" if modality == "audio" else "frames"
-    out = tf.saved_model.load(version).signatures["serving_default"](**{name: tf.constant(clips[name])})
+    out = tf.saved_model.load(version).signatures["serving_default"](
+        **{name: tf.constant(clips[name])}
+    )
     assert set(out) == {"probabilities", "class_id", "label"}
 
 

@@ -1,0 +1,63 @@
+"""A small synthetic record set, and the commands as a user runs them."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tfrecords import build, synthetic
+from tfrecords.options import BuildOptions
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="session")
+def records(tmp_path_factory):
+    """120 clips to train and validate on, 40 to test on, in shards of 32."""
+    directory = tmp_path_factory.mktemp("records")
+    options = BuildOptions(
+        dataset="synthetic",
+        source=str(directory / "clips"),
+        output=str(directory),
+        clips_per_shard=32,
+        recipe=synthetic.Recipe(120, 40, audio_strength=4.0, video_strength=4.0),
+    )
+    build.build(options, progress=False)
+    return directory
+
+
+def command(module, *arguments, check=True, **options):
+    """Runs `python -m trainers.<module>` and returns what it printed."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    done = subprocess.run(
+        [sys.executable, "-m", f"trainers.{module}", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        **options,
+    )
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="session")
+def flags_of_run(records):
+    return [
+        f"--data_dir={records}",
+        "--batch_size=16",
+        "--epochs=3",
+        "--log_every=2",
+        "--deterministic",
+    ]
+
+
+@pytest.fixture(scope="session")
+def finished_run(flags_of_run, tmp_path_factory):
+    """A finished run: its directory and what it printed."""
+    model_dir = tmp_path_factory.mktemp("runs") / "run"
+    return model_dir, command("fit", *flags_of_run, f"--model_dir={model_dir}")

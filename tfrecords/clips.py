@@ -1,0 +1,246 @@
+"""One record -> one clip's samples and pixels: parsing, decoding, choosing and cropping.
+
+A *stored* clip is a dictionary of tensors, `label` int64 and, as the modalities ask,
+`audio` `[n]` int16 and `frames` `[T]` JPEG bytes or, once decoded, `[T, H, W, 3]` uint8. A *cut*
+clip has the model's sizes: `audio` `[samples]` int16, `video` `[N, size, size, 3]` uint8,
+`presence` modality -> 1.0 or 0.0.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from amr_tf import features
+from amr_tf.features import AudioConfig, VideoConfig
+from tfrecords import schema
+
+Clip = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """What training changes at random; evaluation changes nothing.
+
+    Attributes:
+        crop_scale: Least and greatest part of a frame's area that a crop covers; (1, 1) for the
+            middle square. All frames of a clip share the crop.
+        crop_ratio: Least and greatest width / height of a crop.
+        flip: Whether half of the clips are mirrored.
+        time_shift: Whether the audio is cut at a random place; else its middle.
+        random_frames: Whether frames are chosen at random; else evenly.
+        spec_augment_time: Most time steps that SpecAugment masks; 0 for none. Needs tensorflow-io.
+        spec_augment_freq: Most frequency bins that SpecAugment masks; 0 for none.
+    """
+
+    crop_scale: tuple[float, float] = (0.08, 1.0)
+    crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: bool = True
+    time_shift: bool = True
+    random_frames: bool = True
+    spec_augment_time: int = 0
+    spec_augment_freq: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuses impossible values by a ValueError."""
+        for name, most in (("crop_scale", 1.0), ("crop_ratio", float("inf"))):
+            low, high = getattr(self, name)
+            if not 0 < low <= high <= most:
+                raise ValueError(f"{name} must be 0 < least <= greatest <= {most}: {self}")
+        if self.spec_augment_time < 0 or self.spec_augment_freq < 0:
+            raise ValueError(f"SpecAugment's masks must not be negative: {self}")
+
+
+def parse(record: tf.Tensor, modalities: tuple[str, ...], codec: str = "pcm16") -> Clip:
+    """Reads a record's label and what the modalities need; frames stay JPEG.
+
+    Args:
+        record: A serialised `tf.train.SequenceExample`, see `tfrecords.schema`.
+        modalities: Of `audio` and `video`.
+        codec: Of the audio, see `schema.Audio`.
+
+    Returns:
+        A stored clip, and for video `size`, the frames' height and width `[2]` int32.
+    """
+    context = {schema.LABEL_INDEX: tf.io.RaggedFeature(tf.int64)}
+    lists = {}
+    if "audio" in modalities:
+        context[schema.AUDIO] = tf.io.FixedLenFeature([], tf.string, "")
+    if "video" in modalities:
+        context[schema.HEIGHT] = tf.io.FixedLenFeature([], tf.int64, 0)
+        context[schema.WIDTH] = tf.io.FixedLenFeature([], tf.int64, 0)
+        lists[schema.FRAMES] = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+    found, frames = tf.io.parse_single_sequence_example(record, context, lists)
+    clip = {"label": found[schema.LABEL_INDEX][0]}
+    if "audio" in modalities:
+        clip["audio"] = waveform_decoder(codec)(found[schema.AUDIO])
+    if "video" in modalities:
+        clip["frames"] = frames[schema.FRAMES]
+        clip["size"] = tf.cast(tf.stack([found[schema.HEIGHT], found[schema.WIDTH]]), tf.int32)
+    return clip
+
+
+def waveform_decoder(codec: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The function that makes int16 `[samples]` of the bytes of a record.
+
+    Raises:
+        ImportError: The codec is `flac` and tensorflow-io does not work here.
+    """
+    if codec == "flac":
+        from tfrecords import flac
+
+        return flac.graph_decoder()
+    return lambda stream: tf.io.decode_raw(stream, tf.int16)
+
+
+def decode(clip: Clip) -> Clip:
+    """Decodes all frames of a stored clip."""
+    if "frames" not in clip:
+        return clip
+
+    def pixels() -> tf.Tensor:
+        return tf.map_fn(
+            lambda jpeg: tf.io.decode_jpeg(jpeg, channels=3),
+            clip["frames"],
+            fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
+        )
+
+    nothing = tf.zeros([0, 0, 0, 3], tf.uint8)
+    return clip | {"frames": tf.cond(tf.size(clip["frames"]) > 0, pixels, lambda: nothing)}
+
+
+def cut_for_evaluation(clip: Clip, audio: AudioConfig | None, video: VideoConfig | None) -> Clip:
+    """The middle of the sound, evenly spaced frames, their middle square.
+
+    Args:
+        clip: A stored clip.
+        audio: The model's audio input, if it has one.
+        video: The model's video input, if it has one.
+
+    Returns:
+        A cut clip.
+    """
+    cut = {"label": clip["label"]}
+    if audio is not None:
+        cut["audio"] = features.fit_length(features.tiled(clip["audio"], audio), audio.samples)
+    if video is not None:
+        count = tf.shape(clip["frames"])[0]
+        window = features.center_window(clip["size"][0], clip["size"][1])
+        indices = features.even_frames(count, video.frames)
+        # not fused: the served model gets whole frames, and must see what evaluation saw
+        cut["video"] = _frames(clip, indices, window, video, fused=False)
+    return cut | {"presence": _presence(clip)}
+
+
+def cut_for_training(
+    clip: Clip,
+    audio: AudioConfig | None,
+    video: VideoConfig | None,
+    augment: Augment,
+    key: tf.Tensor,
+) -> Clip:
+    """A random part of the sound, random frames in their order, one random crop of them all.
+
+    Args:
+        clip: A stored clip.
+        audio: The model's audio input, if it has one.
+        video: The model's video input, if it has one.
+        augment: What is random.
+        key: `[2]` int64; every draw is a function of it.
+
+    Returns:
+        A cut clip.
+    """
+    cut = {"label": clip["label"]}
+    time_key, frame_key, crop_key, flip_key = tf.unstack(
+        tf.random.experimental.stateless_split(key, 4)
+    )
+    if audio is not None:
+        waveform = features.tiled(clip["audio"], audio)
+        spare = tf.maximum(tf.shape(waveform)[0] - audio.samples, 0)
+        start = spare // 2
+        if augment.time_shift:
+            start = tf.random.stateless_uniform([], time_key, 0, spare + 1, tf.int32)
+        cut["audio"] = features.crop_length(waveform, audio.samples, start)
+    if video is not None:
+        count = tf.shape(clip["frames"])[0]
+        indices = features.even_frames(count, video.frames)
+        if augment.random_frames:
+            indices = random_frames(count, video.frames, frame_key)
+        window = _random_window(clip["size"], augment, crop_key)
+        pixels = _frames(clip, indices, window, video, fused=True)
+        if augment.flip:
+            mirrored = tf.random.stateless_uniform([], flip_key) < 0.5
+            pixels = tf.cond(mirrored, lambda: tf.reverse(pixels, [2]), lambda: pixels)
+        cut["video"] = pixels
+    return cut | {"presence": _presence(clip)}
+
+
+def random_frames(count: tf.Tensor, wanted: int, key: tf.Tensor) -> tf.Tensor:
+    """`wanted` different frames in their order; evenly repeated where there are fewer.
+
+    Args:
+        count: Frames the clip has, int32 scalar.
+        wanted: Frames asked for.
+        key: `[2]` int64.
+
+    Returns:
+        `[wanted]` int32.
+    """
+    drawn = tf.random.stateless_uniform(tf.reshape(tf.maximum(count, wanted), [1]), key)
+    chosen = tf.sort(tf.argsort(drawn)[:wanted])
+    return chosen * count // tf.maximum(count, wanted)
+
+
+def _random_window(size: tf.Tensor, augment: Augment, key: tf.Tensor) -> tf.Tensor:
+    """A random window, `[y, x, height, width]` int32, of a frame of `size` (height, width)."""
+    if augment.crop_scale == (1, 1):
+        return features.center_window(size[0], size[1])
+    begin, extent, _ = tf.image.stateless_sample_distorted_bounding_box(
+        tf.concat([tf.maximum(size, 1), [3]], 0),
+        tf.zeros([1, 0, 4]),
+        key,
+        min_object_covered=0.0,
+        aspect_ratio_range=augment.crop_ratio,
+        area_range=augment.crop_scale,
+        max_attempts=10,
+        use_image_if_no_bounding_boxes=True,
+    )
+    return tf.concat([begin[:2], extent[:2]], 0)
+
+
+def _frames(
+    clip: Clip, indices: tf.Tensor, window: tf.Tensor, video: VideoConfig, fused: bool
+) -> tf.Tensor:
+    """The chosen frames' window, scaled; black where the clip has no frames.
+
+    With `fused`, JPEG frames are decoded little further than the window: faster, but colours at
+    the window's left and right edges may differ a little, where a JPEG's half-size colour planes
+    are interpolated.
+    """
+
+    def pixels() -> tf.Tensor:
+        chosen = tf.gather(clip["frames"], indices)
+        if chosen.dtype == tf.string:
+            jpegs = tf.unstack(chosen, video.frames)
+            if fused:
+                crops = [tf.io.decode_and_crop_jpeg(jpeg, window, channels=3) for jpeg in jpegs]
+                return features.resize(tf.stack(crops), video.size)
+            chosen = tf.stack([tf.io.decode_jpeg(jpeg, channels=3) for jpeg in jpegs])
+        y, x, height, width = tf.unstack(window)
+        return features.resize(chosen[:, y : y + height, x : x + width], video.size)
+
+    black = tf.zeros(video.shape, tf.uint8)
+    found = tf.cond(tf.shape(clip["frames"])[0] > 0, pixels, lambda: black)
+    return tf.ensure_shape(found, video.shape)
+
+
+def _presence(clip: Clip) -> Clip:
+    """Per modality of the clip, whether there is anything: 1.0 or 0.0."""
+    keys = {"audio": "audio", "video": "frames"}
+    return {
+        modality: tf.cast(tf.shape(clip[key])[0] > 0, tf.float32)
+        for modality, key in keys.items()
+        if key in clip
+    }
