@@ -25,7 +25,7 @@ setup(
     package_data={"tfrecords": ["vggsound_classes.txt"]},
     install_requires=requirements(),
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6", "ruff==0.17.6"],
+        "test": ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff==0.17.6"],
         "gpu": [
             'tensorflow[and-cuda]==2.15.1; python_version < "3.12"',
             'tensorflow[and-cuda]>=2.21,<3; python_version >= "3.12"',

@@ -4,22 +4,16 @@ A build can be killed at any moment and started again with the same command: sha
 stay as they are, and the finished set has the same bytes, whatever the number of workers.
 """
 
-import collections
-import contextlib
 import csv
 import io
-import itertools
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from tfrecords import claims, media, schema, shards, synthetic, workers
-from tfrecords.listing import Failure, Listed, Listing, SourceError
-from tfrecords.options import REQUIRE, BuildError, BuildOptions
-from tfrecords.progress import Progress
-
-
-_JUDGED = 100  # clips that must have been tried before a fraction of failures says anything
+from tfrecords import beam, claims, schema, shards, synthetic, workers
+from tfrecords.listing import Failure, Listing, SourceError
+from tfrecords.options import BuildError, BuildOptions
+from tfrecords.writer import Writer
 
 
 def build(options: BuildOptions, progress: bool = True) -> schema.DatasetInfo | None:
@@ -54,7 +48,12 @@ def build(options: BuildOptions, progress: bool = True) -> schema.DatasetInfo | 
             missing = [shard for shard in planned[k::n] if reports[shard.file] is None]
             if missing:
                 claims.check_versions(output)
-                _Builder(options, listing, planned, reports).write(missing, progress)
+                shards.clean(output, missing)
+                if options.runner:
+                    beam.write(options, listing.classes, missing)
+                else:
+                    finished = filter(None, reports.values())
+                    Writer(options, listing.classes, finished).write(missing, progress)
             # Read again: other ranges may have come to their ends meanwhile.
             reports = {shard.file: shards.read_report(output, shard) for shard in planned}
             if any(report is None for report in reports.values()):
@@ -66,89 +65,6 @@ def build(options: BuildOptions, progress: bool = True) -> schema.DatasetInfo | 
         raise BuildError(str(error)) from error
     except OSError as error:
         raise BuildError(f"{error}; the same command goes on from here") from error
-
-
-class _Builder:
-    """Writes shards and keeps count of failures."""
-
-    def __init__(
-        self,
-        options: BuildOptions,
-        listing: Listing,
-        planned: list[shards.Shard],
-        reports: dict[str, shards.Report | None],
-    ) -> None:
-        self._options = options
-        self._source = pathlib.Path(options.source)
-        self._source_id = self._source_now()
-        self._classes = listing.classes
-        self._output = pathlib.Path(options.output)
-        there = [shard for shard in planned if reports[shard.file] is not None]
-        self._tried = sum(len(shard.clips) for shard in there)
-        self._reasons = collections.Counter(
-            failure.reason for shard in there for failure in reports[shard.file].failures
-        )
-
-    def write(self, missing: list[shards.Shard], progress: bool) -> None:
-        """Writes the missing shards."""
-        options = self._options
-        clips = [clip for shard in missing for clip in shard.clips]
-        tasks = map(self._task, clips)
-        results = workers.run(media.outcome, tasks, options.num_workers, options.timeout)
-        title = f"{options.dataset} to records"
-        with (
-            contextlib.closing(results),
-            Progress(title, self._tried + len(clips), progress, self._tried) as bar,
-        ):
-            outcomes = self._watched(results, clips, bar)
-            for shard in missing:
-                part = itertools.islice(outcomes, len(shard.clips))
-                shards.write(self._output, shard, part, self._classes)
-
-    def _task(self, clip: Listed) -> tuple:
-        audio = None if clip.audio is None else self._source / clip.audio
-        require = REQUIRE[self._options.require]
-        return self._source / clip.video, audio, self._options.settings, require
-
-    def _watched(self, results: Iterator[Any], clips: list[Listed], bar: Progress) -> Iterator[Any]:
-        """The results, counted; raises when going on makes no sense."""
-        for clip, result in zip(clips, results, strict=True):
-            self._tried += 1
-            if not isinstance(result, media.Clip):
-                self._reasons[result.reason] += 1
-                if result.reason in ("missing", "unreadable") and self._gone():
-                    raise BuildError(
-                        f"--source={self._source} went away while {clip.media_id} was to be read: "
-                        "make it available and run the same command again to go on"
-                    )
-                self._check_limit(f"{clip.media_id}: {result.detail}")
-            failed = self._reasons.total()
-            bar.advance(f"{failed:,} failed" if failed else "")
-            yield result
-
-    def _check_limit(self, example: str) -> None:
-        limit = self._options.max_failures
-        failed = self._reasons.total()
-        if isinstance(limit, int):
-            hopeless = failed > limit
-        else:
-            hopeless = self._tried >= _JUDGED and failed > limit * self._tried
-        if hopeless:
-            common = ", ".join(f"{reason} {n:,}" for reason, n in self._reasons.most_common(3))
-            raise BuildError(
-                f"{failed:,} of {self._tried:,} clips failed, more than "
-                f"--max_failures={limit} allows: {common} (the last: {example})"
-            )
-
-    def _source_now(self) -> tuple[int, int]:
-        status = self._source.stat()
-        return status.st_dev, status.st_ino
-
-    def _gone(self) -> bool:
-        try:
-            return self._source_now() != self._source_id
-        except OSError:
-            return True
 
 
 def _finish(
@@ -176,7 +92,9 @@ def _finish(
         dataset=options.dataset,
         classes=listing.classes,
         audio=schema.Audio(
-            options.audio_rate, max_samples=max(r.max_samples for r in reports.values())
+            options.audio_rate,
+            options.audio_codec,
+            max_samples=max(r.max_samples for r in reports.values()),
         ),
         video=schema.Video(
             options.fps,

@@ -3,18 +3,14 @@
 Only that command imports this module: the flags of others may have the same names.
 """
 
-import collections
-import csv
 import dataclasses
 import pathlib
 import sys
 from collections.abc import Sequence
 
-import rich.console
-import rich.table
 from absl import flags
 
-from tfrecords import build, claims, cremad, options, schema, synthetic
+from tfrecords import build, cremad, options, schema, synthetic, tables
 from tfrecords.options import BuildOptions
 
 _DEFAULT = {field.name: field.default for field in dataclasses.fields(BuildOptions)}
@@ -31,6 +27,9 @@ flags.DEFINE_list(
     "VGGSound: CSV lists of clips (default: SOURCE/vggsound.csv). CREMA-D with --split=published: "
     "directory of its train.csv and test.csv (default: SOURCE).",
 )
+flags.DEFINE_bool(
+    "vggsounder", False, "VGGSound: give test clips VGGSounder's labels too, with modalities."
+)
 flags.DEFINE_enum(
     "split",
     None,
@@ -43,6 +42,12 @@ flags.DEFINE_integer("fold", 0, "CREMA-D: the fold to test on, from 0.")
 flags.DEFINE_float("validation_fraction", None, "Share of the train side cut off for validation.")
 flags.DEFINE_integer("seed", _DEFAULT["seed"], "Of splits, the records' order, and rendering.")
 flags.DEFINE_integer("audio_rate", _DEFAULT["audio_rate"], "Samples a second, Hz.")
+flags.DEFINE_enum(
+    "audio_codec",
+    _DEFAULT["audio_codec"],
+    list(schema.AUDIO_CODECS),
+    "Lossless both: flac is smaller, and needs tensorflow-io (TensorFlow 2.15) for training.",
+)
 flags.DEFINE_float("fps", None, "Stored frames a second (default: 1 for VGGSound, else 4).")
 flags.DEFINE_integer(
     "short_side", _DEFAULT["short_side"], "Shorter side that larger frames are scaled down to."
@@ -63,6 +68,13 @@ flags.DEFINE_string(
     "K/N with K from 0: build only every N-th shard, for array jobs; the last to end completes "
     "the set.",
 )
+flags.DEFINE_string(
+    "runner",
+    None,
+    "Let Apache Beam write the shards: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner. "
+    "--workers then counts per shard (default: 1), and --max_failures is judged in each.",
+)
+flags.DEFINE_list("beam_options", [], "Beam's own flags, as in --flink_master=HOST:8081,...")
 flags.DEFINE_bool("overwrite", False, "Delete the records in --output first.")
 flags.DEFINE_integer("num_train", _RECIPE.num_train, "Synthetic: clips listed as train.")
 flags.DEFINE_integer("num_test", _RECIPE.num_test, "Synthetic: clips listed as test.")
@@ -75,6 +87,7 @@ def _options(values: flags.FlagValues) -> BuildOptions:
     names = {field.name for field in dataclasses.fields(BuildOptions)}
     taken = {name: values[name].value for name in names if name in values}
     taken["labels"] = tuple(values.labels)
+    taken["beam_options"] = tuple(values.beam_options)
     taken["max_failures"] = options.parse_limit(values.max_failures)
     taken["shard_range"] = options.parse_range(values.shard_range)
     taken["recipe"] = synthetic.Recipe(
@@ -105,32 +118,4 @@ def run(arguments: Sequence[str]) -> None:
     if info is None:
         print("This range is done; others are still missing.")
     else:
-        show(info, pathlib.Path(chosen.output))
-
-
-def show(info: schema.DatasetInfo, output: pathlib.Path) -> None:
-    """Prints what a record set holds.
-
-    Args:
-        info: Its description.
-        output: Its directory.
-    """
-    console = rich.console.Console()
-    table = rich.table.Table()
-    for title in ("split", "clips", "failed", "no audio", "no video", "shards", "MB"):
-        table.add_column(title, justify="left" if title == "split" else "right")
-    for name in schema.SPLITS:
-        split = info.splits[name]
-        size = sum((output / file).stat().st_size for file in split.shards)
-        numbers = (split.clips, split.failed, split.without_audio, split.without_video)
-        cells = [f"{number:,}" for number in (*numbers, len(split.shards))]
-        table.add_row(name, *cells, f"{size / 1e6:,.1f}")
-    console.print(table)
-    with (output / claims.FAILURES).open(newline="") as file:
-        reasons = collections.Counter(row["reason"] for row in csv.DictReader(file))
-    if reasons:
-        counts = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
-        console.print(f"failed: {counts}; each is in {output / claims.FAILURES}")
-    if info.notes:
-        console.print(f"note: {info.notes}")
-    console.print(f"{len(info.classes)} classes; records and {schema.DESCRIPTION} in {output}")
+        tables.show(info, pathlib.Path(chosen.output))

@@ -13,15 +13,35 @@ class SourceError(Exception):
 
 
 @dataclasses.dataclass(frozen=True)
+class Annotation:
+    """What people heard and saw in a clip.
+
+    Attributes:
+        audible: Whether each of the clip's labels can be heard.
+        visible: Whether each can be seen.
+        background_music: Whether there is music that nobody in the picture makes.
+        static_image: Whether the picture never moves.
+        voice_over: Whether somebody out of the picture speaks.
+    """
+
+    audible: tuple[bool, ...]
+    visible: tuple[bool, ...]
+    background_music: bool
+    static_image: bool
+    voice_over: bool
+
+
+@dataclasses.dataclass(frozen=True)
 class Listed:
     """A clip as the data set lists it.
 
     Attributes:
         media_id: The clip's name, unique in its set.
-        labels: Class ids.
+        labels: Class ids; the first is the one that the data set itself gives.
         split: `train`, `validation` or `test`.
         video: Path of the media file, relative to the source.
         audio: Path of a second file with the sound, or None.
+        annotation: What is known of the labels and the clip besides, or None.
     """
 
     media_id: str
@@ -29,6 +49,7 @@ class Listed:
     split: str
     video: str
     audio: str | None = None
+    annotation: Annotation | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,6 +15,7 @@ import av
 import numpy as np
 from PIL import Image
 
+from tfrecords import flac
 from tfrecords.container import MediaError, open_stream
 
 MODALITIES = ("audio", "video")
@@ -30,6 +31,7 @@ class Settings:
 
     Attributes:
         audio_rate: Samples a second of the waveform (Hz).
+        audio_codec: `pcm16`, or `flac`: compress the waveform too.
         fps: Frames a second that are kept.
         short_side: Frames with a longer shorter side are scaled down to this (pixels), never up.
         max_seconds: What lies beyond is cut off.
@@ -38,6 +40,7 @@ class Settings:
     """
 
     audio_rate: int = 16_000
+    audio_codec: str = "pcm16"
     fps: float = 4.0
     short_side: int = 256
     max_seconds: float = 60.0
@@ -51,6 +54,7 @@ class Clip:
 
     Attributes:
         waveform: int16 `[samples]`, mono, or None.
+        flac: The same as a FLAC stream, where the settings ask for it.
         frames: One JPEG a frame.
         timestamps_us: Time of each frame, microseconds.
         height: Of the frames, pixels; 0 without frames.
@@ -59,6 +63,7 @@ class Clip:
     """
 
     waveform: np.ndarray | None = None
+    flac: bytes | None = None
     frames: tuple[bytes, ...] = ()
     timestamps_us: tuple[int, ...] = ()
     height: int = 0
@@ -127,7 +132,10 @@ def _sound(path: pathlib.Path, settings: Settings) -> tuple[dict[str, Any], floa
     waveform = np.zeros(round(end * settings.audio_rate), np.int16)
     for piece in pieces:
         piece.place(waveform)
-    return {"waveform": waveform}, end
+    found = {"waveform": waveform}
+    if settings.audio_codec == "flac":
+        found["flac"] = flac.encode(waveform, settings.audio_rate)
+    return found, end
 
 
 class _Piece:

@@ -7,7 +7,7 @@ import pathlib
 import re
 from typing import Any
 
-from tfrecords import cremad, media, synthetic, vggsound
+from tfrecords import cremad, media, schema, synthetic, vggsound, vggsounder
 from tfrecords.listing import Listing
 
 READERS = {"cremad": cremad, "vggsound": vggsound, "synthetic": synthetic}
@@ -34,12 +34,14 @@ class BuildOptions:
         source: Directory of the media files; `synthetic` renders them there if they are not.
         output: Directory of the records.
         labels: Lists of clips (VGGSound), or the directory of the published split (CREMA-D).
+        vggsounder: VGGSound: give test clips the labels of VGGSounder too.
         split: CREMA-D: `speakers` (the default), `published` or `random`.
         folds: CREMA-D: cut the actors into this many folds ...
         fold: ... and test on this one, from 0.
         validation_fraction: Share of the train side that becomes validation.
         seed: Of splits and of the order of records.
         audio_rate: Samples a second (Hz).
+        audio_codec: `pcm16`, or `flac`: smaller, and read with tensorflow-io alone.
         fps: Stored frames a second.
         short_side: Frames with a longer shorter side are scaled down to this (pixels).
         max_seconds: Clips are cut there.
@@ -51,18 +53,22 @@ class BuildOptions:
         max_failures: Stop when more clips fail: a count (int) or a fraction (float).
         shard_range: (k, n): build only every n-th shard, from the k-th.
         overwrite: Delete the records that are there first.
+        runner: Apache Beam's runner that writes the shards; None: this program does.
+        beam_options: More flags for Beam.
     """
 
     dataset: str
     source: str
     output: str
     labels: tuple[str, ...] = ()
+    vggsounder: bool = False
     split: str | None = None
     folds: int = 0
     fold: int = 0
     validation_fraction: float | None = None
     seed: int = 0
     audio_rate: int = 16_000
+    audio_codec: str = "pcm16"
     fps: float | None = None
     short_side: int = 256
     max_seconds: float = 60.0
@@ -75,12 +81,17 @@ class BuildOptions:
     max_failures: int | float = 0.9
     shard_range: tuple[int, int] = (0, 1)
     overwrite: bool = False
+    runner: str | None = None
+    beam_options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dataset not in READERS:
             raise BuildError(f"--dataset={self.dataset} is none of {', '.join(READERS)}")
         if self.require not in REQUIRE:
             raise BuildError(f"--require={self.require} is none of {'; '.join(REQUIRE)}")
+        if self.audio_codec not in schema.AUDIO_CODECS:
+            codecs = ", ".join(schema.AUDIO_CODECS)
+            raise BuildError(f"--audio_codec={self.audio_codec} is none of {codecs}")
         reader = READERS[self.dataset]
         defaults = {"fps": reader.FPS, "validation_fraction": reader.VALIDATION_FRACTION}
         if self.dataset == "cremad":
@@ -91,6 +102,8 @@ class BuildOptions:
             raise BuildError(
                 f"--split and --folds are for cremad: {self.dataset} has its own split"
             )
+        if self.vggsounder and self.dataset != "vggsound":
+            raise BuildError(f"--vggsounder is for vggsound: it knows no clip of {self.dataset}")
         for name, value in defaults.items():
             if getattr(self, name) is None:
                 object.__setattr__(self, name, value)
@@ -106,6 +119,8 @@ class BuildOptions:
                 raise BuildError(f"--{name}={value} is less than {bound}")
         if not 0 < self.validation_fraction < 1:
             raise BuildError(f"--validation_fraction={self.validation_fraction} is not in (0, 1)")
+        if self.beam_options and not self.runner:
+            raise BuildError("--beam_options are for a --runner, and none is given")
         k, n = self.shard_range
         if not 0 <= k < n:
             raise BuildError(f"--shard_range={k}/{n}: K goes from 0 to N - 1")
@@ -119,6 +134,7 @@ class BuildOptions:
         """How clips are decoded."""
         return media.Settings(
             audio_rate=self.audio_rate,
+            audio_codec=self.audio_codec,
             fps=self.fps,
             short_side=self.short_side,
             max_seconds=self.max_seconds,
@@ -148,9 +164,10 @@ class BuildOptions:
             )
         if self.dataset == "synthetic":
             return synthetic.listing(source, self.validation_fraction, self.seed)
-        return vggsound.listing(
+        listed = vggsound.listing(
             source, self.labels, validation_fraction=self.validation_fraction, seed=self.seed
         )
+        return vggsounder.annotate(listed) if self.vggsounder else listed
 
     def identity(self, listed: Listing) -> dict[str, Any]:
         """All that decides the records: two builds with one identity give the same bytes."""
@@ -163,6 +180,7 @@ class BuildOptions:
         digest = hashlib.sha256(repr((listed.classes, clips)).encode()).hexdigest()[:16]
         return {
             **{name: fields[name] for name in names},
+            **({"vggsounder": vggsounder.version()} if self.vggsounder else {}),
             **dataclasses.asdict(self.settings),
             "source": os.path.abspath(self.source),
             "listed": f"{len(clips) + len(listed.failures)} clips, {digest}",

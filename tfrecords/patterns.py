@@ -14,8 +14,8 @@ import math
 
 import numpy as np
 
-AUDIO_SNR_DB = (3.0, 6.0)  # mean and standard deviation over the clips
-VIDEO_SNR_DB = (6.5, 7.0)
+AUDIO_SNR_DB = (3.5, 6.0)  # mean and standard deviation over the clips
+VIDEO_SNR_DB = (8.0, 7.0)
 
 RATE = 16_000  # Hz
 FPS = 8

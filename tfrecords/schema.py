@@ -4,14 +4,17 @@ A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary
 
     context        clip/media_id          bytes   the clip's name, unique in its set
                    clip/data_path         bytes   path of the media file, relative to the source
-                   clip/label/index       int64   class ids (one; more for multi-label test clips)
+                   clip/label/index       int64   class ids: the data set's own label, then others
                    clip/label/string      bytes   the same as names
-                   audio/encoded          bytes   the waveform: little-endian 16-bit PCM, mono
+                   clip/label/audible, clip/label/visible         int64   0 or 1 for each label
+                   clip/background_music, clip/static_image, clip/voice_over     int64   0 or 1
+                   audio/encoded          bytes   mono: little-endian 16-bit PCM, or a FLAC stream
                    audio/num_samples      int64
                    image/height, image/width  int64   of the stored frames, pixels
     feature lists  image/encoded          bytes   one JPEG a frame
                    image/timestamp        int64   microseconds from the clip's start
 
+The keys after the labels' names are there in annotated clips alone (see `tfrecords.vggsounder`).
 What all clips share (sample rate, frame rate, codec) stands once, in `dataset.json`.
 """
 
@@ -23,11 +26,17 @@ from typing import Any
 SCHEMA_VERSION = 1
 DESCRIPTION = "dataset.json"
 SPLITS = ("train", "validation", "test")
+AUDIO_CODECS = ("pcm16", "flac")
 
 MEDIA_ID = "clip/media_id"
 DATA_PATH = "clip/data_path"
 LABEL_INDEX = "clip/label/index"
 LABEL_STRING = "clip/label/string"
+LABEL_AUDIBLE = "clip/label/audible"
+LABEL_VISIBLE = "clip/label/visible"
+BACKGROUND_MUSIC = "clip/background_music"
+STATIC_IMAGE = "clip/static_image"
+VOICE_OVER = "clip/voice_over"
 AUDIO = "audio/encoded"
 AUDIO_SAMPLES = "audio/num_samples"
 HEIGHT = "image/height"
@@ -42,7 +51,7 @@ class Audio:
 
     Attributes:
         sample_rate: Samples a second (Hz), mono.
-        codec: `pcm16`.
+        codec: `pcm16` or `flac`, of `AUDIO_CODECS`.
         max_samples: Length of the longest waveform.
     """
 
@@ -78,7 +87,7 @@ class Split:
         clips: Number of records.
         failed: Clips that were listed and could not be read; `failures.csv` names them.
         shards: File names, in order.
-        class_counts: Clips per class id.
+        class_counts: Clips per class id, by their first label.
         without_audio: Records that lack a waveform.
         without_video: Records that lack frames.
     """

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+import secrets
 from collections.abc import Iterable
 
 from tfrecords import schema
@@ -39,7 +40,7 @@ class Report:
         sha256: Of the file.
         bytes: Its size.
         clips: Number of records.
-        class_counts: Labels per class id.
+        class_counts: Records per class id, by their first label.
         without_audio: Records without a waveform.
         without_video: Records without frames.
         max_samples: Length of the longest waveform.
@@ -64,8 +65,7 @@ class Report:
     def add(self, listed: Listed, clip: Clip) -> None:
         """Counts a record."""
         self.clips += 1
-        for label in listed.labels:
-            self.class_counts[label] += 1
+        self.class_counts[listed.labels[0]] += 1
         self.without_audio += clip.waveform is None
         self.without_video += not clip.frames
         self.max_samples = max(self.max_samples, 0 if clip.waveform is None else len(clip.waveform))
@@ -118,16 +118,18 @@ def write(
     Raises:
         OSError: The directory cannot be written to.
     """
-    from tfrecords import records  # TensorFlow: seconds, and not before something is to be written
+    # Brings TensorFlow, which takes seconds: not before something is to be written.
+    from tfrecords import serialization
 
     path = directory / shard.file
-    temporary = directory / f".{shard.file}.part"
+    # A name of its own: some of Beam's runners try a shard twice at a time.
+    temporary = directory / f".{shard.file}.{secrets.token_hex(4)}.part"
     report = Report([0] * len(classes))
     try:
-        with records.writer(temporary) as write_record:
+        with serialization.writer(temporary) as write_record:
             for listed, outcome in zip(shard.clips, outcomes, strict=True):
                 if isinstance(outcome, Clip):
-                    write_record(records.serialise(listed, outcome, classes))
+                    write_record(serialization.serialise(listed, outcome, classes))
                     report.add(listed, outcome)
                 else:
                     failure = (listed.media_id, listed.split, outcome.reason, outcome.detail)
@@ -139,6 +141,13 @@ def write(
         temporary.unlink(missing_ok=True)
     replace(_report_path(path), json.dumps(dataclasses.asdict(report), indent=1) + "\n")
     return report
+
+
+def clean(directory: pathlib.Path, missing: Iterable[Shard]) -> None:
+    """Deletes what a killed build left of shards that are to be written."""
+    for shard in missing:
+        for path in directory.glob(f".{shard.file}.*part"):
+            path.unlink(missing_ok=True)
 
 
 def read_report(directory: pathlib.Path, shard: Shard) -> Report | None:

@@ -15,7 +15,7 @@ from tfrecords.schema import DESCRIPTION
 from trainers.config import Config
 
 # Clips that the presets render; validation is cut from train.
-SYNTHETIC = {"full": (6_000, 2_000), "quick": (2_000, 1_000)}
+SYNTHETIC = {"full": (6_000, 2_000), "quick": (3_000, 1_000)}
 
 
 def setup(config: Config) -> None:

@@ -9,6 +9,8 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from tfrecords.options import BuildError
+from tfrecords.pipeline import Pipeline
+from tfrecords.records import CorruptRecord
 
 
 @contextlib.contextmanager
@@ -20,6 +22,16 @@ def user_errors() -> Iterator[None]:
     try:
         yield
     except (BuildError, ImportError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+@contextlib.contextmanager
+def data_errors(data: Pipeline) -> Iterator[None]:
+    """Turns a record that cannot be read into one line and exit code 1."""
+    try:
+        with data.records.naming_corrupt_records():
+            yield
+    except CorruptRecord as error:
         sys.exit(f"error: {error}")
 
 

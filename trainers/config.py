@@ -73,7 +73,7 @@ class Config:
         "Learning rate: constant, cosine to zero, or step (x0.1 after 70 % of the epochs).",
         ("constant", "cosine", "step"),
     )
-    epochs: int = _flag(12, "Passes over the training data.")
+    epochs: int = _flag(16, "Passes over the training data.")
     batch_size: int = _flag(64, "Global batch: clips a step, over all devices.")
     # features and augmentation
     audio_rate: int = _flag(16_000, "Samples a second that the records hold.")
@@ -236,7 +236,7 @@ RECIPES: dict[str, dict[str, Any]] = {
         "tile_seconds": 10.0, "fft_length": 256, "hop": 128, "frames": 3,
     },
 }  # fmt: skip
-PRESETS: dict[str, dict[str, Any]] = {"full": {}, "quick": {"epochs": 8}}
+PRESETS: dict[str, dict[str, Any]] = {"full": {}, "quick": {}}
 
 
 def parse_ratio(text: str, modalities: tuple[str, ...]) -> tuple[float, ...]:

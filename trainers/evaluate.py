@@ -36,7 +36,8 @@ def main() -> None:
         with assemble.strategy(config).scope():
             model = load_model(model_dir)
         dataset = data.evaluate(values.split)
-    predictions = Evaluator(model)(dataset)
+    with command.data_errors(data):
+        predictions = Evaluator(model)(dataset)
     summary = predictions.summary()
     output = model_dir / "evaluation" / values.split
     output.mkdir(parents=True, exist_ok=True)

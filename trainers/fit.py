@@ -29,7 +29,7 @@ from trainers.config import Config
 from trainers.tensorboard import TensorBoard
 
 # Flags that may differ between an interrupted run and the command that goes on with it.
-_FREE = ("overwrite", "log_every", "cache", "data_dir", "export")
+_FREE = ("overwrite", "log_every", "data_dir", "export")
 
 
 def main() -> None:
@@ -45,6 +45,7 @@ def main() -> None:
         assemble.setup(config)
         assemble.make_synthetic(config)
         data = assemble.pipeline(config)
+        keep_order(model_dir, data)
         (model_dir / "classes.txt").write_text("\n".join(data.info.classes) + "\n")
         strategy = assemble.strategy(config)
         with strategy.scope():
@@ -52,10 +53,11 @@ def main() -> None:
                 config, len(data.info.classes), data.steps_per_epoch
             )
     introduce(config, data, model, strategy)
-    seconds = train(config, data, model)
-    with strategy.scope():
-        best = keras.models.load_model(model_dir / "checkpoints" / "best.keras")
-    results = {**test(config, data, best), "seconds": round(seconds, 1)}
+    with command.data_errors(data):
+        seconds = train(config, data, model)
+        with strategy.scope():
+            best = keras.models.load_model(model_dir / "checkpoints" / "best.keras")
+        results = {**test(config, data, best), "seconds": round(seconds, 1)}
     shutil.copyfile(model_dir / "checkpoints" / "best.keras", model_dir / "model.keras")
     if config.export:
         export(config, model_dir / "export")
@@ -96,6 +98,19 @@ def claim(config: Config) -> pathlib.Path:
     content = {"flags": config.to_json(), "versions": versions, "command": sys.argv}
     report.write_json(path, content)
     return model_dir
+
+
+def keep_order(model_dir: pathlib.Path, data: Pipeline) -> None:
+    """Notes whether clips are kept in memory: with --cache=auto the order depends on it.
+
+    A run that goes on does as it began, whatever memory is free by then.
+    """
+    path = model_dir / "config.json"
+    content = json.loads(path.read_text())
+    if "cached" in content:
+        data.cache = "yes" if content["cached"] else "no"
+    else:
+        report.write_json(path, {**content, "cached": data.cached})
 
 
 def resume(model_dir: pathlib.Path) -> keras.Model | None:

@@ -1,8 +1,12 @@
-"""A small set of rendered clips that several tests build from."""
+"""Small sets of clips that several tests build from."""
+
+import shutil
 
 import pytest
 
+from tests.tfrecords import files
 from tfrecords import synthetic
+from tfrecords.options import BuildOptions
 
 RECIPE = synthetic.Recipe(num_train=16, num_test=6)
 
@@ -18,3 +22,21 @@ def rendered(tmp_path_factory):
     directory = tmp_path_factory.mktemp("rendered")
     synthetic.render(directory, RECIPE, num_workers=2, progress=False)
     return directory
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Six clips in VGGSound's layout: four train, two test; options to build them."""
+    source = tmp_path / "source"
+    rows = []
+    for i, split in enumerate(["train"] * 4 + ["test"] * 2):
+        path = source / f"video{i:06d}_000001.mp4"
+        if i == 0:
+            files.clip(path, seconds=0.5)
+        else:
+            shutil.copy(source / "video000000_000001.mp4", path)
+        rows.append(f"video{i:06d},1,airplane,{split}")
+    (source / "vggsound.csv").write_text("\n".join(rows) + "\n")
+    return BuildOptions(
+        "vggsound", str(source), str(tmp_path / "out"), workers=1, validation_fraction=1e-6
+    )

@@ -23,7 +23,7 @@ def parsed(*arguments):
 
 def test_defaults_recipe_preset_and_given_flags():
     assert parsed() == Config().resolved()
-    assert parsed("--preset=quick").epochs == 8
+    assert parsed("--preset=quick").data_dir == "data/synthetic-quick"
     ogm = parsed("--recipe=ogm_cremad", "--learning_rate=0.5", "--preset=quick", "--epochs=2")
     assert (ogm.dataset, ogm.audio_encoder, ogm.learning_rate, ogm.epochs) == (
         "cremad", "resnet18", 0.5, 2,

@@ -230,6 +230,23 @@ def test_what_a_user_can_mend_is_one_line(tmp_path, module, arguments, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_corrupt_record_is_named(records, finished_run, tmp_path):
+    model_dir, _ = finished_run
+    copy = tmp_path / "records"
+    copy.mkdir()
+    for path in records.glob("*.*"):
+        if path.is_file():
+            (copy / path.name).write_bytes(path.read_bytes())
+    shard = sorted(copy.glob("test-*.tfrecord"))[0]
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    shard.write_bytes(content)
+    done = command("evaluate", f"--model_dir={model_dir}", f"--data_dir={copy}", check=False)
+    assert done.returncode == 1
+    assert f"error: {shard}, record " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_help_explains_the_flags():
     done = command("fit", "--help", check=False)
     for part in ("--amr_weight", "Weight of the attribution regulariser", "results.json", "quick"):

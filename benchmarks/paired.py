@@ -1,0 +1,42 @@
+"""Ratios of things measured in turn, and the machine they were measured on."""
+
+import os
+import pathlib
+import platform
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+
+def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> str:
+    """The geometric mean of paired ratios with its 95 % confidence interval.
+
+    Args:
+        numerators: One a round.
+        denominators: Of the same rounds.
+    """
+    logs = np.log(np.asarray(numerators) / np.asarray(denominators))
+    half = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
+    low, mean, high = np.exp(logs.mean() + half * np.array([-1, 0, 1]))
+    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def machine() -> str:
+    """Processor, cores and versions, in a line."""
+    import av
+    import tensorflow as tf
+
+    model = platform.processor() or platform.machine()
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(": ")[1]
+            break
+    versions = f"TensorFlow {tf.__version__}, PyAV {av.__version__}"
+    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -1,0 +1,199 @@
+import dataclasses
+import io
+import sys
+
+import av
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from amr_tf.features import AudioConfig, VideoConfig
+from tests.tfrecords import test_pipeline
+from tfrecords import build, flac, inspect, schema
+from tfrecords.clips import Augment
+from tfrecords.options import BuildError, BuildOptions
+from tfrecords.pipeline import Pipeline
+
+AUDIO = AudioConfig(sample_rate=16_000, seconds=1.0)
+VIDEO = VideoConfig(frames=1, size=16)
+PLAIN = Augment(crop_scale=(1, 1), flip=False, time_shift=False, random_frames=False)
+
+
+def works():
+    try:
+        flac.graph_decoder()
+    except ImportError:
+        return False
+    return True
+
+
+def test_tensorflow_io_works_on_the_reference_stack():
+    assert works() or not tf.__version__.startswith("2.15.")
+
+
+needs_tensorflow_io = pytest.mark.skipif(
+    not works(), reason="tensorflow-io's operations need TensorFlow 2.15"
+)
+
+
+@pytest.fixture(scope="module")
+def built(rendered, recipe, tmp_path_factory):
+    """The same clips as records with PCM and with FLAC."""
+    parent = tmp_path_factory.mktemp("records")
+    for codec in schema.AUDIO_CODECS:
+        options = BuildOptions("synthetic", str(rendered), str(parent / codec), recipe=recipe)
+        build.build(dataclasses.replace(options, audio_codec=codec, workers=2), progress=False)
+    return parent
+
+
+def sounds(directory):
+    """The bytes of the waveforms and their numbers of samples, by clip."""
+    found = {}
+    for path in sorted(directory.glob("*.tfrecord")):
+        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
+            feature = tf.train.SequenceExample.FromString(record).context.feature
+            name = feature[schema.MEDIA_ID].bytes_list.value[0]
+            samples = feature[schema.AUDIO_SAMPLES].int64_list.value[0]
+            found[name] = feature[schema.AUDIO].bytes_list.value[0], samples
+    return found
+
+
+@pytest.mark.parametrize("samples", [0, 1, 15, 16, 4_607, 4_608, 40_000])
+@pytest.mark.parametrize("level", [0, 1, 32_768])
+def test_every_waveform_survives_and_nothing_is_added_to_it(rng, samples, level):
+    waveform = rng.integers(-level, max(level, 1), samples).astype(np.int16)
+    stream = flac.encode(waveform, 22_050)
+    assert stream == flac.encode(waveform, 22_050)
+    decoded = flac.decode(stream)
+    assert decoded.dtype == np.int16
+    np.testing.assert_array_equal(decoded, waveform)
+    assert len(stream) < 2.01 * samples + 100
+    if samples:
+        with av.open(io.BytesIO(stream)) as container:
+            assert container.streams.audio[0].rate == 22_050
+            assert dict(container.metadata) == {}
+
+
+@needs_tensorflow_io
+@pytest.mark.parametrize("samples", [0, 1, 15, 4_608, 40_000])
+def test_the_graph_decodes_the_same(rng, samples):
+    waveform = rng.integers(-(2**15), 2**15, samples).astype(np.int16)
+    stream = flac.encode(waveform, 16_000)
+    dataset = tf.data.Dataset.from_tensors(stream).map(flac.graph_decoder())
+    (decoded,) = dataset.as_numpy_iterator()
+    assert decoded.dtype == np.int16
+    np.testing.assert_array_equal(decoded, waveform)
+
+
+def test_records_hold_the_samples_of_the_pcm_records_bit_for_bit(built):
+    pcm, compressed = sounds(built / "pcm16"), sounds(built / "flac")
+    assert len(pcm) == 22
+    assert set(pcm) == set(compressed)
+    for name, (stored, samples) in pcm.items():
+        stream, count = compressed[name]
+        assert stream.startswith(b"fLaC")
+        assert count == samples
+        np.testing.assert_array_equal(flac.decode(stream), np.frombuffer(stored, "<i2"))
+        assert len(stream) < len(stored)
+    infos = {codec: schema.DatasetInfo.load(built / codec) for codec in schema.AUDIO_CODECS}
+    assert {codec: info.audio.codec for codec, info in infos.items()} == {
+        codec: codec for codec in schema.AUDIO_CODECS
+    }
+    assert infos["flac"].audio.max_samples == infos["pcm16"].audio.max_samples
+
+
+@needs_tensorflow_io
+@pytest.mark.parametrize("cache", ["no", "yes"])
+def test_training_and_evaluation_get_what_pcm_records_give(built, cache):
+    batches = {}
+    for codec in schema.AUDIO_CODECS:
+        pipeline = Pipeline(built / codec, AUDIO, VIDEO, batch_size=4, cache=cache, augment=PLAIN)
+        batches[codec] = test_pipeline.take(pipeline.train(), 3)
+        batches[codec] += test_pipeline.take(pipeline.evaluate("test"), 2)
+    assert test_pipeline.same(batches["pcm16"], batches["flac"])
+
+
+@needs_tensorflow_io
+def test_a_record_without_sound_is_one_without_sound(tmp_path):
+    def change(clip):
+        silent = clip["label"] % 2 or clip["audio"] is None
+        stream = np.frombuffer(flac.encode(clip["audio"].astype(np.int16), 1_000), np.uint8)
+        return clip | {"audio": None if silent else stream}
+
+    test_pipeline.write(tmp_path, change, {"require": "video"})
+    info = schema.DatasetInfo.load(tmp_path)
+    info = dataclasses.replace(info, audio=dataclasses.replace(info.audio, codec="flac"))
+    (tmp_path / schema.DESCRIPTION).write_text(info.to_json())
+    for x, y in test_pipeline.make(tmp_path).evaluate("test").as_numpy_iterator():
+        np.testing.assert_array_equal(x["presence"], np.stack([y % 2 == 0, y >= 0], 1))
+
+
+def test_without_tensorflow_io_the_pipeline_says_so_at_once(built, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_io", None)
+    flac.graph_decoder.cache_clear()
+    try:
+        with pytest.raises(ImportError) as error:
+            Pipeline(built / "flac", AUDIO, VIDEO, batch_size=4)
+    finally:
+        flac.graph_decoder.cache_clear()
+    assert str(error.value) == (
+        "FLAC records need tensorflow-io, which works with TensorFlow 2.15 on Python 3.10 and "
+        "3.11: use one of these, or build the records with --audio_codec=pcm16"
+    )
+
+
+def test_a_model_without_audio_reads_flac_records_anywhere(built, monkeypatch):
+    monkeypatch.setattr(flac, "graph_decoder", None)
+    pipeline = Pipeline(built / "flac", None, VIDEO, batch_size=4)
+    assert len(test_pipeline.take(pipeline.evaluate("test"), 2)) == 2
+
+
+def test_verify_decodes_flac_on_both_stacks(built, tmp_path):
+    assert inspect.verify(built / "flac", progress=False) == []
+    inspect.contact_sheet(built / "flac", tmp_path / "sheet.png")
+    file = damaged(built / "flac", tmp_path)
+    wrong = inspect.verify(tmp_path, progress=False)
+    assert len(wrong) == 2
+    assert wrong[1].startswith(f"{file}, record 2: ")
+
+
+@needs_tensorflow_io
+def test_a_damaged_stream_is_named_by_shard_and_index(built, tmp_path):
+    file = damaged(built / "flac", tmp_path)
+    pipeline = Pipeline(tmp_path, AUDIO, VIDEO, batch_size=4)
+    with (
+        pytest.raises(ValueError, match=f"{file}, record 2, is corrupt"),
+        pipeline.records.naming_corrupt_records(),
+    ):
+        test_pipeline.take(pipeline.evaluate("test"), 2)
+
+
+def damaged(directory, copy):
+    """Copies the test split of a set, its third sound cut off; returns the file's name."""
+    info = schema.DatasetInfo.load(directory)
+    (file,) = info.splits["test"].shards
+    records = list(tf.data.TFRecordDataset(str(directory / file)).as_numpy_iterator())
+    example = tf.train.SequenceExample.FromString(records[2])
+    stream = example.context.feature[schema.AUDIO].bytes_list.value
+    stream[0] = stream[0][:10_000]
+    with tf.io.TFRecordWriter(str(copy / file)) as writer:
+        for record in [*records[:2], example.SerializeToString(), *records[3:]]:
+            writer.write(record)
+    (copy / f"{file}.json").write_text((directory / f"{file}.json").read_text())
+    splits = {"test": info.splits["test"]}
+    description = dataclasses.replace(info, splits=splits).to_json()
+    (copy / schema.DESCRIPTION).write_text(description)
+    return file
+
+
+def test_no_flac_at_all_is_said_to_be_none():
+    with pytest.raises(ValueError, match="no whole FLAC stream"):
+        flac.decode(b"fLaC and nothing else")
+
+
+def test_the_codec_is_an_option_that_decides_the_records(built, rendered, recipe):
+    with pytest.raises(BuildError, match="--audio_codec=mp3 is none of pcm16, flac"):
+        BuildOptions("synthetic", str(rendered), str(built / "o"), audio_codec="mp3")
+    options = BuildOptions("synthetic", str(rendered), str(built / "flac"), recipe=recipe)
+    with pytest.raises(BuildError, match=r"audio_codec \(flac there, pcm16 now\)"):
+        build.build(options, progress=False)
