@@ -76,13 +76,8 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         self.method.build(self)
         self.built = True  # all parts are: variables exist before the first batch
 
-    def encode(
-        self,
-        inputs: Mapping[str, tf.Tensor],
-        presence: tf.Tensor | None = None,
-        training: bool = False,
-    ) -> list[tf.Tensor]:
-        """Encodings of each modality; zero where `presence` `[B, M]` is 0.
+    def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> list[tf.Tensor]:
+        """Encodings of each modality; zero where `inputs["presence"]` `[B, M]`, if given, is 0.
 
         Returns:
             M tensors `[B, ...]`.
@@ -91,6 +86,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             getattr(self, f"{name}_encoder")(inputs[name], training=training)
             for name in self.modalities
         ]
+        presence = inputs.get(PRESENCE)
         if presence is None:
             return encodings
         return [
@@ -101,7 +97,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Logits `[B, C]`."""
         inputs = checks.inputs_by_name(inputs, self.modalities)
-        return self.head(self.encode(inputs, inputs.get(PRESENCE), training), training=training)
+        return self.head(self.encode(inputs, training), training=training)
 
     def attribute(
         self, inputs: Any, target: str = "probability", labels: tf.Tensor | None = None
@@ -117,8 +113,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             Logits `[B, C]` and M attributions of the encodings' shapes.
         """
         inputs = checks.inputs_by_name(inputs, self.modalities)
-        encodings = self.encode(inputs, inputs.get(PRESENCE))
-        return attribute(self.head, encodings, target, labels)
+        return attribute(self.head, self.encode(inputs), target, labels)
 
     def compile(
         self,
@@ -144,7 +139,8 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             **kwargs: Of `keras.Model.compile`, `run_eagerly` say.
 
         Raises:
-            ValueError: A negative weight, a ratio of the wrong length or sign, unknown target.
+            ValueError: A negative weight, a ratio of the wrong length or sign, an unknown target,
+                or a frozen head with AMR.
         """
         if not amr_weight >= 0:
             raise ValueError(f"amr_weight is zero or positive, got {amr_weight}")
@@ -158,6 +154,8 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         self.optimizer_state = compat.carried_state(self.optimizer)
         compat.take_summed_gradients(self.optimizer)
         if self.amr_weight:
+            if not self.head.trainable_variables:
+                raise ValueError("AMR trains the head, and the head has no trainable variables")
             self.amr_optimizer = schedules.amr_optimizer(amr_optimizer, self.optimizer)
             self.amr_optimizer.build(self.head.trainable_variables)
             compat.take_summed_gradients(self.amr_optimizer)
@@ -166,12 +164,12 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         """One step of AMR; see the head of this file."""
         context = self._context(data, training=True)
         with tf.GradientTape(persistent=True) as task_tape:
-            encodings = self.encode(context.inputs, context.presence, training=True)
+            encodings = self.encode(context.inputs, training=True)
             context.encodings = self.method.encodings(encodings, context)
             # begins behind the encoders: R knows the head's variables alone
             with tf.GradientTape() as amr_tape:
                 context.logits, shares = self._shares(context)
-                amr_loss, mean_shares = self._amr_loss(shares, context)
+                amr_loss, *global_shares = self._amr_loss(shares, context)
             task_loss = self.method.loss(context)
 
         variables, head_variables = self.trainable_variables, self.head.trainable_variables
@@ -188,8 +186,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         self.step.assign_add(1)
 
         self.step_metrics.update_task(context, task_loss, shares)
-        if self.regularizer:
-            self.step_metrics.update_amr(self.regularizer.penalty(mean_shares))
+        self.step_metrics.update_regularizer(self.regularizer, *global_shares)
         if self.amr_weight:
             task_gradients = self._of_head(gradients, variables)
             self.step_metrics.update_gradients(amr_gradients, task_gradients)
@@ -198,13 +195,12 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Cross-entropy of the fused logits, accuracy, shares and R, in inference mode."""
         context = self._context(data, training=False)
-        context.encodings = self.encode(context.inputs, context.presence)
+        context.encodings = self.encode(context.inputs)
         context.logits, shares = self._shares(context)
         loss = context.mean(cross_entropy(context.labels, context.logits))
-        _, mean_shares = self._amr_loss(shares, context)
+        _, *global_shares = self._amr_loss(shares, context)
         self.step_metrics.update_task(context, loss, shares)
-        if self.regularizer:
-            self.step_metrics.update_amr(self.regularizer.penalty(mean_shares))
+        self.step_metrics.update_regularizer(self.regularizer, *global_shares)
         return self.get_metrics_result()
 
     def fit(self, *args: Any, callbacks: Sequence | None = None, **kwargs: Any) -> Any:
@@ -264,12 +260,12 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         )
         return logits, attribution_shares(attributions)
 
-    def _amr_loss(self, shares: tf.Tensor, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
-        """This replica's part of weight x R, and the global mean shares `[M]`."""
+    def _amr_loss(self, shares: tf.Tensor, context: Context) -> tuple[tf.Tensor, ...]:
+        """This replica's part of weight x R, the global mean shares `[M]` and their count."""
         if self.regularizer is None:
-            return tf.constant(0.0), tf.constant([1.0])
-        loss, mean_shares, _ = self.regularizer.replica_loss(shares, context.complete)
-        return self.amr_weight * loss, mean_shares
+            return tf.constant(0.0), tf.constant([1.0]), context.global_batch
+        loss, mean_shares, count = self.regularizer.replica_loss(shares, context.complete)
+        return self.amr_weight * loss, mean_shares, count
 
     def _of_head(self, gradients: list, variables: list) -> list:
         by_id = {id(v): g for v, g in zip(variables, gradients, strict=True)}

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf import distribution
+from amr_tf.regularizer import AttributionRegularizer
 
 if TYPE_CHECKING:
     from amr_tf.methods import Context
@@ -76,9 +77,13 @@ class StepMetrics:
             )
             self.encoding_norm[m].update_state(tf.norm(flat, axis=-1))
 
-    def update_amr(self, penalty: tf.Tensor) -> None:
-        """Adds a step's R."""
-        self.regularizer.update_state(penalty)
+    def update_regularizer(
+        self, regularizer: AttributionRegularizer | None, mean_shares: tf.Tensor, count: tf.Tensor
+    ) -> None:
+        """Adds a step's R, if any sample of the global batch was complete."""
+        if regularizer is not None:
+            known = tf.cast(count > 0, tf.float32)
+            self.regularizer.update_state(regularizer.penalty(mean_shares), sample_weight=known)
 
     def update_gradients(self, amr: Sequence[tf.Tensor], task: Sequence[tf.Tensor]) -> None:
         """Adds the AMR gradient's norm and its cosine with the task's on the head's variables."""

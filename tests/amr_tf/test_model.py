@@ -251,6 +251,33 @@ def test_presence_zeroes_the_encoding_and_leaves_the_mean():
     np.testing.assert_allclose(logs["regularizer"], alone["regularizer"], rtol=1e-5)
 
 
+def test_a_batch_without_complete_samples_is_no_amr_step():
+    """Neither an update of the head by R nor a value of R."""
+    x, y = data(8)
+    model = classifier(optimizer=keras.optimizers.SGD(0.0), amr_ratio=(1, 9))
+    before = [v.numpy() for v in model.head.trainable_variables]
+    half = np.stack([np.ones(8), np.zeros(8)], axis=1).astype("float32")
+    logs = model.train_on_batch({**x, "presence": half}, y, return_dict=True)
+    assert logs["regularizer"] == 0
+    for v, b in zip(model.head.trainable_variables, before, strict=True):
+        np.testing.assert_array_equal(v, b)
+    alone = model.evaluate(x, y, verbose=0, return_dict=True)["regularizer"]
+    both = {m: np.concatenate([v, v]) for m, v in x.items()}
+    presence = np.concatenate([np.ones((8, 2), "float32"), half])
+    both = model.evaluate(
+        {**both, "presence": presence}, np.tile(y, 2), batch_size=8, verbose=0, return_dict=True
+    )
+    np.testing.assert_allclose(both["regularizer"], alone, rtol=1e-6)
+
+
+def test_frozen_head_is_refused_with_amr():
+    model = classifier()
+    model.head.trainable = False
+    with pytest.raises(ValueError, match="the head has no trainable variables"):
+        model.compile(amr_weight=1.0)
+    model.compile(amr_weight=0.0)
+
+
 def test_one_modality_trains_without_amr():
     x, y = data()
     model = amr_tf.MultimodalClassifier(
