@@ -62,11 +62,13 @@ class Config:
     amr_ratio: str = _flag("1:1", "Wanted ratio of attributions, `1:1` or `audio=1,video=2`.")
     amr_target: str = _flag("probability", "What is attributed.", TARGETS)
     amr_optimizer: str = _flag("sgd", "Optimizer of the regulariser.", OPTIMIZERS)
-    amr_learning_rate: float = _flag(0.1, "Its highest rate; follows the shape of --schedule.")
+    amr_learning_rate: float = _flag(
+        0.1, "Highest learning rate of the regulariser; follows the shape of --schedule."
+    )
     # optimisation
     optimizer: str = _flag("sgd", "Optimizer of the task.", OPTIMIZERS)
-    learning_rate: float = _flag(0.05, "Its highest learning rate.")
-    momentum: float = _flag(0.9, "Of sgd.")
+    learning_rate: float = _flag(0.05, "Highest learning rate of the task.")
+    momentum: float = _flag(0.9, "Momentum of the task's sgd.")
     weight_decay: float = _flag(1e-4, "Decoupled weight decay.")
     schedule: str = _flag(
         "cosine",
@@ -79,10 +81,10 @@ class Config:
     audio_rate: int = _flag(16_000, "Samples a second that the records hold.")
     audio_seconds: float = _flag(1.0, "Length of sound that the model hears.")
     tile_seconds: float = _flag(0.0, "Repeat or cut sound to this length first; 0: as it is.")
-    fft_length: int = _flag(256, "Window of the short-time Fourier transform, samples.")
-    hop: int = _flag(128, "Step of the short-time Fourier transform, samples.")
+    fft_length: int = _flag(256, "Samples in a window of the short-time Fourier transform.")
+    hop: int = _flag(128, "Samples between two windows of the short-time Fourier transform.")
     frames: int = _flag(3, "Frames of a clip that the model sees.")
-    frame_size: int = _flag(64, "Their height and width, pixels.")
+    frame_size: int = _flag(64, "Height and width of the frames, pixels.")
     crop_scale: float = _flag(0.6, "Random resized crops cover at least this part of a frame.")
     flip: bool = _flag(True, "Mirror half of the training clips.")
     spec_augment_time: int = _flag(0, "Widest SpecAugment time mask, frames (tensorflow-io).")
