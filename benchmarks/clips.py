@@ -1,7 +1,7 @@
 """Renders clips for the benchmarks: H.264 and AAC in MP4, in VGGSound's layout.
 
-Content decides what codecs cost. Pictures here have the spectrum of natural ones (amplitude
-falling as 1 / frequency) and move; sound is a chord over pink noise.
+Content decides what codecs cost. Pictures here move, and their spectrum falls as that of the web's
+compressed ones: a frame of 455x256 is a JPEG of some 40 kB. Sound is a chord over pink noise.
 """
 
 import os
@@ -11,12 +11,12 @@ import av
 import numpy as np
 
 
-def pink(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    """Noise whose amplitude falls as 1 / frequency, of mean 0 and deviation 1."""
+def pink(rng: np.random.Generator, shape: tuple[int, ...], power: float) -> np.ndarray:
+    """Noise whose amplitude falls as 1 / frequency**power, of mean 0 and deviation 1."""
     axes = (np.fft.fftfreq(n) for n in shape)
     frequency = np.sqrt(sum(f**2 for f in np.meshgrid(*axes, indexing="ij")))
     frequency.flat[0] = np.inf
-    noise = np.fft.ifftn(np.fft.fftn(rng.normal(size=shape)) / frequency).real
+    noise = np.fft.ifftn(np.fft.fftn(rng.normal(size=shape)) / frequency**power).real
     return noise / noise.std()
 
 
@@ -31,19 +31,20 @@ def render(path: pathlib.Path, seed: int, seconds: float, width: int, height: in
         height: Likewise.
     """
     rng = np.random.default_rng(seed)
-    scene = np.stack([pink(rng, height, width) for _ in range(3)], -1)
-    scene[..., 1:] = 0.7 * scene[..., :1] + 0.3 * scene[..., 1:]  # colours are correlated
+    scene = np.stack([pink(rng, (height, width), 1.5) for _ in range(3)], -1)
+    scene[..., 1:] = 0.9 * scene[..., :1] + 0.1 * scene[..., 1:]  # colours are correlated
+    grain = [0.02 * rng.normal(size=scene.shape) for _ in range(3)]
     step = rng.integers(1, 4, 2)
     t = np.arange(round(seconds * 44_100)) / 44_100
     notes = rng.uniform(100, 1_000, 3)
     sound = 0.1 * sum(np.sin(2 * np.pi * note * t) for note in notes)
-    sound += 0.03 * pink(rng, 2, len(t))
+    sound = sound + 0.03 * np.stack([pink(rng, t.shape, 0.5) for _ in range(2)])
     with av.open(str(path), "w") as container:
         video = container.add_stream("libx264", rate=25, options={"preset": "fast", "crf": "23"})
         video.width, video.height, video.pix_fmt = width, height, "yuv420p"
         audio = container.add_stream("aac", rate=44_100, layout="stereo")
         for k in range(round(25 * seconds)):
-            moved = np.roll(scene, k * step, (0, 1)) + 0.05 * rng.normal(size=scene.shape)
+            moved = np.roll(scene, k * step, (0, 1)) + grain[k % 3]
             pixels = np.clip(128 + 45 * moved, 0, 255).astype(np.uint8)
             frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
             frame.pts = k

@@ -15,6 +15,7 @@ The tests run DirectRunner; Flink, Spark and Dataflow have not been tried here.
 """
 
 import dataclasses
+import logging
 import pathlib
 import re
 
@@ -43,6 +44,7 @@ def write(options: BuildOptions, classes: tuple[str, ...], missing: list[Shard])
         raise BuildError(
             f"--runner={options.runner} needs Apache Beam: pip install 'amr-tf[beam]'"
         ) from error
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)  # it tells of its every step
     options = dataclasses.replace(options, workers=options.workers or 1)
     flags = [f"--runner={options.runner}", *options.beam_options]
     try:
