@@ -1,5 +1,6 @@
 """What `.keras` files keep of a classifier: its parts, and both optimizers with their state."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -54,4 +55,6 @@ class SavedModelParts:
             name: restore(config[name]) if config[name] else None
             for name in ("optimizer", "amr_optimizer")
         }
-        self.compile(**{**config, **optimizers})
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said when it was compiled first
+            self.compile(**{**config, **optimizers})

@@ -3,6 +3,7 @@
 import contextlib
 import pathlib
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 import tensorflow as tf
@@ -49,6 +50,7 @@ def run(define: Callable[[], None], main: Callable[[], None]) -> None:
         except KeyboardInterrupt:
             sys.exit("interrupted")
 
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
     before = set(flags.FLAGS)
     define()
     for name in set(flags.FLAGS) - before:

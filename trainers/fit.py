@@ -168,6 +168,7 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
         initial_epoch=step // data.steps_per_epoch,
         epochs=config.epochs,
         steps_per_epoch=data.steps_per_epoch,
+        shuffle=False,  # it is, by seed and epoch
         verbose=0,
         callbacks=[
             validation,

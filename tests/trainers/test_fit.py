@@ -181,6 +181,18 @@ def test_one_modality_and_what_it_says(flags_of_run, tmp_path):
     assert results["amr_weight"] == 0
 
 
+def test_other_optimizers_methods_and_ratios_train(flags_of_run, tmp_path):
+    """LAMB is tensorflow-addons' on Keras 2.15; an Adam for AMR is warned of once, in one line."""
+    done = command(
+        "fit", *flags_of_run, f"--model_dir={tmp_path}", "--optimizer=lamb", "--amr_optimizer=adam",
+        "--method=modality_dropout", "--amr_ratio=audio=1,video=2", "--schedule=step", "--hidden=8",
+        "--cache=no", "--epochs=2", "--noexport",
+    )  # fmt: skip
+    assert done.stderr.startswith("warning: Adam as the AMR optimizer")
+    assert len(done.stderr.splitlines()) == 1
+    assert json.loads((tmp_path / "results.json").read_text())["method"] == "modality_dropout"
+
+
 def test_evaluate_writes_the_tables_and_the_plot(finished_run):
     model_dir, _ = finished_run
     done = command("evaluate", f"--model_dir={model_dir}")
