@@ -69,8 +69,12 @@ def load_config(model_dir: pathlib.Path, data_dir: str = "", batch_size: int = 0
     )
 
 
-def load_model(model_dir: pathlib.Path) -> keras.Model:
+def load_model(model_dir: pathlib.Path, compile: bool = True) -> keras.Model:
     """The run's selected model.
+
+    Args:
+        model_dir: Of the run.
+        compile: Whether to restore the optimizers, too.
 
     Raises:
         FileNotFoundError: The run is not finished.
@@ -78,7 +82,7 @@ def load_model(model_dir: pathlib.Path) -> keras.Model:
     path = model_dir / "model.keras"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: finish the run with `trainers.fit` first")
-    return keras.models.load_model(path)
+    return keras.models.load_model(path, compile=compile)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pathlib
 from absl import flags
 
 from trainers import command, fit
-from trainers.evaluate import load_config, load_model
+from trainers.evaluate import load_config
 
 
 def define() -> None:
@@ -24,7 +24,6 @@ def main() -> None:
     with command.user_errors():
         model_dir = command.required_directory("model_dir", flags.FLAGS.model_dir)
         config = load_config(model_dir)
-        load_model(model_dir)
         directory = pathlib.Path(flags.FLAGS.export_dir or model_dir / "export")
         version = fit.export(config, directory)
     print(f"SavedModel   {version}")

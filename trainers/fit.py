@@ -26,6 +26,7 @@ from tfrecords.pipeline import Pipeline
 from trainers import assemble, callbacks, command, report
 from trainers import flags as trainer_flags
 from trainers.config import Config
+from trainers.evaluate import load_model
 from trainers.tensorboard import TensorBoard
 
 # Flags that may differ between an interrupted run and the command that goes on with it.
@@ -208,7 +209,7 @@ def test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
 def export(config: Config, directory: pathlib.Path) -> pathlib.Path:
     """Writes a SavedModel of the run's `model.keras` as the next version in `directory`."""
     model_dir = pathlib.Path(config.model_dir)
-    model = keras.models.load_model(model_dir / "model.keras", compile=False)
+    model = load_model(model_dir, compile=False)
     classes = tuple((model_dir / "classes.txt").read_text().splitlines())
     notes = {"method": config.method, "amr_weight": config.effective_amr_weight}
     return serving.export(model, directory, config.audio, config.video, classes, notes)
