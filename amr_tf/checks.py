@@ -14,12 +14,17 @@ def check_parts(encoders: Mapping[str, Any], head: keras.Model, method: Method) 
     """Refuses parts that can't make a classifier.
 
     Raises:
-        ValueError: No encoder, modalities that the method can't train with, a part without
-            variables yet, or a head that mixes samples.
+        ValueError: No encoder, modalities that the method can't train with (or too few), a part
+            without variables yet, or a head that mixes samples.
     """
     if not encoders:
         raise ValueError("a model needs at least one encoder: encoders={'audio': ...}")
     names = tuple(encoders)
+    if method.needs_several and len(names) < 2:
+        raise ValueError(
+            f"{type(method).__name__} compares modalities: it needs at least two encoders, "
+            f"there is {names[0]}"
+        )
     wanted = method.modalities(names)
     if wanted != names:
         raise ValueError(

@@ -1,6 +1,7 @@
 """What differs between Keras 2.15 and Keras 3, in one place."""
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -41,13 +42,16 @@ def apply_gradients(optimizer: Any, gradients: list, variables: list) -> None:
         optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
 
 
-def counter(layer: Any, name: str) -> Any:
-    """A weight of `layer` that counts steps: int64, one value for all replicas."""
+def state(layer: Any, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:
+    """A weight of `layer` that isn't trained: zeros at first, one value for all replicas.
+
+    A train step assigns to it what is the same on every replica.
+    """
     aggregation = "only_first_replica" if KERAS_3 else tf.VariableAggregation.ONLY_FIRST_REPLICA
     return layer.add_weight(
         name=name,
-        shape=(),
-        dtype="int64",
+        shape=shape,
+        dtype=dtype,
         initializer="zeros",
         trainable=False,
         aggregation=aggregation,
@@ -81,6 +85,25 @@ def lamb(learning_rate: Any, weight_decay: float = 0.0) -> Any:
     return addons.LAMB(learning_rate, weight_decay=weight_decay)
 
 
-def tf_variables(model: Any) -> list[tf.Variable]:
-    """A model's variables as TensorFlow's own, which a SavedModel tracks."""
-    return [v.value if KERAS_3 else v for v in model.variables]
+def snapshot(model: Any) -> list[Any]:
+    """The values of all of a compiled model's variables, both optimizers' among them."""
+    return [v.numpy() for v in _all_variables(model)]
+
+
+def restore(model: Any, values: list[Any]) -> None:
+    """Puts back what `snapshot` took."""
+    for variable, value in zip(_all_variables(model), values, strict=True):
+        variable.assign(value)
+
+
+def _all_variables(model: Any) -> list[Any]:
+    variables = list(model.variables)
+    for optimizer in filter(None, (model.optimizer, model.amr_optimizer)):
+        found = optimizer.variables  # Keras 2's older kind has a method there
+        variables += found() if callable(found) else found
+    return variables
+
+
+def tf_variables(layers: Iterable[Any]) -> list[tf.Variable]:
+    """The layers' variables as TensorFlow's own, which a SavedModel tracks."""
+    return [v.value if KERAS_3 else v for layer in layers for v in layer.variables]

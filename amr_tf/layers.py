@@ -1,5 +1,6 @@
 """Layers that give the same numbers on one device, on many, and after a reload."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -34,7 +35,7 @@ class _EmptyBatch:
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Calls the layer on `[B, H, W, channels]`, unless B is 0."""
+        """Calls the layer on `[B, ..., channels]`, unless B is 0."""
         if distribution.num_replicas() == 1 or tf.config.list_logical_devices("GPU"):
             return super().call(inputs)
         empty = (0, *self.compute_output_shape(inputs.shape)[1:])
@@ -53,6 +54,28 @@ class Conv2D(_EmptyBatch, keras.layers.Conv2D):
 @keras.saving.register_keras_serializable(package="amr_tf")
 class MaxPooling2D(_EmptyBatch, keras.layers.MaxPooling2D):
     """`keras.layers.MaxPooling2D` that is right on a replica without samples."""
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class Conv3D(_EmptyBatch, keras.layers.Conv3D):
+    """`keras.layers.Conv3D` that is right on a replica without samples."""
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class MaxPooling3D(_EmptyBatch, keras.layers.MaxPooling3D):
+    """`keras.layers.MaxPooling3D` that is right on a replica without samples."""
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class Add(keras.layers.Add):
+    """`keras.layers.Add` of tensors of one shape.
+
+    Keras 3 takes the second tensor for a bias where it is known to be of shape (0, D) and fails.
+    """
+
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Adds."""
+        return tf.add_n(list(inputs))
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -80,7 +103,7 @@ class StatelessDropout(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Makes the counter of training calls."""
-        self.calls = compat.counter(self, "calls")
+        self.calls = compat.state(self, "calls", dtype="int64")
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:
@@ -118,8 +141,8 @@ class FoldFrames(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
-class MeanOverFrames(keras.layers.Layer):
-    """Undoes `FoldFrames` and averages over the frames: `[B * T, D]` -> `[B, D]`.
+class UnfoldFrames(keras.layers.Layer):
+    """Undoes `FoldFrames`: `[B * T, D]` -> `[B, T, D]`.
 
     Args:
         frames: T.
@@ -130,13 +153,58 @@ class MeanOverFrames(keras.layers.Layer):
         self.frames = frames
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Unfolds."""
+        return tf.reshape(inputs, (-1, self.frames, inputs.shape[-1]))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        """One row a clip and frame."""
+        return (None, self.frames, input_shape[-1])
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return super().get_config() | {"frames": self.frames}
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class MeanOverFrames(UnfoldFrames):
+    """Undoes `FoldFrames` and averages over the frames: `[B * T, D]` -> `[B, D]`.
+
+    Args:
+        frames: T.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Averages."""
-        return tf.reduce_mean(tf.reshape(inputs, (-1, self.frames, inputs.shape[-1])), axis=1)
+        return tf.reduce_mean(super().call(inputs), axis=1)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """One row a clip."""
         return (None, input_shape[-1])
 
-    def get_config(self) -> dict[str, Any]:
-        """The constructor's arguments."""
-        return super().get_config() | {"frames": self.frames}
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class Cosine(keras.layers.Layer):
+    """Cosine similarity along the last axis: `a·b / (|a| |b|)`, `[..., D]` twice -> `[...]`.
+
+    The shapes broadcast. A vector shorter than 1e-6 has no direction: the value is 0 there, and
+    so is the gradient, where the quotient would give 0 / 0.
+    """
+
+    def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
+        """Of two tensors."""
+        a, b = (_direction(x) for x in inputs)
+        return tf.cast(tf.reduce_sum(a * b, axis=-1), inputs[0].dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        """The broadcast shape without the last axis."""
+        a, b = (tuple(shape) for shape in input_shape)
+        return tuple(tf.broadcast_static_shape(tf.TensorShape(a), tf.TensorShape(b)))[:-1]
+
+
+def _direction(x: tf.Tensor) -> tf.Tensor:
+    """`x / |x|` along the last axis; 0 for the zero vector. Squares need more than float16."""
+    if x.dtype in (tf.float16, tf.bfloat16):
+        x = tf.cast(x, tf.float32)
+    squares = tf.reduce_sum(tf.square(x), axis=-1, keepdims=True)
+    directed = squares > 1e-12
+    return tf.where(directed, x * tf.math.rsqrt(tf.where(directed, squares, 1.0)), 0.0)

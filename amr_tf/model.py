@@ -68,7 +68,8 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             # an attribute each: tf.train.Checkpoint on Keras 3 overlooks models kept in a dict
             setattr(self, f"{name}_encoder", encoder or keras.layers.Identity())
         self.head = head
-        self.step = compat.counter(self, "step")
+        self.step = compat.state(self, "step", dtype="int64")
+        self.epoch = compat.state(self, "epoch", dtype="int64")
         self.step_metrics = StepMetrics(self.modalities)
         self.regularizer = None
         self.amr_weight = 0.0
@@ -83,8 +84,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             M tensors `[B, ...]`.
         """
         encodings = [
-            getattr(self, f"{name}_encoder")(inputs[name], training=training)
-            for name in self.modalities
+            encoder(inputs[name], training=training) for name, encoder in self.encoders.items()
         ]
         presence = inputs.get(PRESENCE)
         if presence is None:
@@ -174,11 +174,9 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
         variables, head_variables = self.trainable_variables, self.head.trainable_variables
         gradients = self.method.gradients(context, task_loss, task_tape, variables)
-        amr_gradients = []
         if self.amr_weight:
             amr_gradients = amr_tape.gradient(amr_loss, head_variables)
-        gradients = distribution.sum_gradients([*gradients, *amr_gradients])
-        gradients, amr_gradients = gradients[: len(variables)], gradients[len(variables) :]
+            amr_gradients = distribution.sum_gradients(amr_gradients)
 
         compat.apply_gradients(self.optimizer, gradients, variables)
         if self.amr_weight:
@@ -206,6 +204,11 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
     def fit(self, *args: Any, callbacks: Sequence | None = None, **kwargs: Any) -> Any:
         """`keras.Model.fit`, which also tells the method of each epoch's begin and end."""
         return super().fit(*args, callbacks=[*(callbacks or []), _MethodEpochs()], **kwargs)
+
+    @property
+    def encoders(self) -> dict[str, keras.layers.Layer]:
+        """Modality name -> encoder."""
+        return {name: getattr(self, f"{name}_encoder") for name in self.modalities}
 
     @property
     def steps_done(self) -> int:
@@ -249,6 +252,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             labels=labels,
             training=training,
             step=tf.convert_to_tensor(self.step),
+            epoch=tf.convert_to_tensor(self.epoch),
             offset=offset,
             global_batch=global_batch,
             presence=tf.cast(presence, tf.float32),
@@ -296,6 +300,7 @@ class _MethodEpochs(keras.callbacks.Callback):
     """Tells the model's method of epochs."""
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self.model.epoch.assign(epoch)
         self.model.method.on_epoch_begin(self.model, epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:

@@ -40,7 +40,8 @@ class ServedClassifier(tf.Module):
         self._call = model.attribute if len(model.modalities) > 1 else self._without_shares(model)
         self._audio, self._video = audio, video
         self._classes = tf.constant(classes)
-        self.model_variables = compat.tf_variables(model)
+        # what predicts, and nothing that only training needs
+        self.model_variables = compat.tf_variables([*model.encoders.values(), model.head])
         specs = {}
         if audio:
             specs["waveform"] = tf.TensorSpec([None, None], tf.float32, "waveform")

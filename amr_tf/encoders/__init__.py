@@ -1,16 +1,44 @@
 """Encoders: functional Keras models, one sample's input -> its encoding."""
 
+import inspect
 import pathlib
 from collections.abc import Callable
 
 import keras
 
+from amr_tf.encoders.actions_transformations import actions_transformations
+from amr_tf.encoders.c3d import c3d
+from amr_tf.encoders.p3d import p3d
 from amr_tf.encoders.resnet import resnet18
 from amr_tf.encoders.small import small
+from amr_tf.encoders.time_fusion import late_fusion, slow_fusion
 
-__all__ = ["ENCODERS", "build_encoder", "load_weights", "resnet18", "small"]
+__all__ = [
+    "ENCODERS",
+    "IMAGE_ENCODERS",
+    "VIDEO_ENCODERS",
+    "actions_transformations",
+    "build_encoder",
+    "c3d",
+    "late_fusion",
+    "load_weights",
+    "p3d",
+    "resnet18",
+    "slow_fusion",
+    "small",
+]
 
-ENCODERS: dict[str, Callable[..., keras.Model]] = {"resnet18": resnet18, "small": small}
+# for spectrograms, and frame by frame for video
+IMAGE_ENCODERS: dict[str, Callable[..., keras.Model]] = {"resnet18": resnet18, "small": small}
+# for clips of at least two frames alone
+VIDEO_ENCODERS: dict[str, Callable[..., keras.Model]] = {
+    "actions_transformations": actions_transformations,
+    "c3d": c3d,
+    "late_fusion": late_fusion,
+    "p3d": p3d,
+    "slow_fusion": slow_fusion,
+}
+ENCODERS = IMAGE_ENCODERS | VIDEO_ENCODERS
 
 
 def build_encoder(
@@ -21,6 +49,7 @@ def build_encoder(
     seed: int = 0,
     weights: str | pathlib.Path | None = None,
     frozen: bool = False,
+    depth: int | None = None,
 ) -> keras.Model:
     """Builds one modality's encoder.
 
@@ -32,20 +61,27 @@ def build_encoder(
         seed: Of the initial weights.
         weights: A saved encoder to start from, `.keras` or `.weights.h5`.
         frozen: Whether training leaves the encoder alone, its batch normalisation included.
+        depth: Layers of an encoder that comes in several depths (c3d, p3d); its own default where
+            None.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, D]`.
 
     Raises:
-        ValueError: No such encoder, an impossible width or shape, or weights of another encoder.
+        ValueError: No such encoder, an impossible width, depth or shape (an encoder of video alone
+            for sound, say), or weights of another encoder.
         FileNotFoundError: `weights` does not exist.
     """
     if name not in ENCODERS:
         raise ValueError(f"no encoder {name!r}; there are {', '.join(sorted(ENCODERS))}")
     if width is not None and width < 1:
         raise ValueError(f"the {modality} encoder's width must be positive, not {width}")
-    options = {} if width is None else {"width": width}
-    encoder = ENCODERS[name](tuple(shape), seed=seed, name=f"{modality}_encoder", **options)
+    make = ENCODERS[name]
+    if depth is not None and "depth" not in inspect.signature(make).parameters:
+        raise ValueError(f"the {modality} encoder {name} has one depth only, not {depth}")
+    options = {"width": width, "depth": depth}
+    options = {key: value for key, value in options.items() if value is not None}
+    encoder = make(tuple(shape), seed=seed, name=f"{modality}_encoder", **options)
     if weights is not None:
         load_weights(encoder, weights)
     encoder.trainable = not frozen

@@ -1,4 +1,4 @@
-"""What the encoders share: initial weights from a seed, an image encoder for each frame."""
+"""What the encoders share: initial weights from a seed, frames one by one, frames together."""
 
 import zlib
 from collections.abc import Callable
@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.layers import FoldFrames, MeanOverFrames
+from amr_tf.layers import Conv3D, FoldFrames, MeanOverFrames, SyncBatchNormalization
 
 
 class Initializers:
@@ -58,3 +58,62 @@ def per_frame(
     encodings = trunk(FoldFrames(name="fold")(inputs))
     mean = MeanOverFrames(shape[0], name="mean_over_frames")(encodings)
     return keras.Model(inputs, mean, name=name)
+
+
+def check_clips(shape: tuple[int, ...], name: str) -> None:
+    """Refuses what an encoder of motion can't see.
+
+    Raises:
+        ValueError: The shape is not `[T, H, W, channels]`, all known, with T >= 2.
+    """
+    if len(shape) != 4 or None in shape or shape[0] < 2:
+        raise ValueError(
+            f"{name}: an encoder of video alone; expected clips of shape [T, H, W, channels] with "
+            f"at least 2 frames, not {tuple(shape)}"
+        )
+
+
+def conv3d(
+    x: tf.Tensor,
+    channels: int,
+    kernel: int | tuple[int, int, int],
+    name: str,
+    initializers: Initializers,
+    strides: int | tuple[int, int, int] = 1,
+    padding: str = "same",
+    batch_norm: bool = True,
+    relu: bool = True,
+) -> tf.Tensor:
+    """A convolution over time, height and width, batch normalisation (else a bias) and ReLU.
+
+    Layers are named `name`, `<name>_norm` and `<name>_relu`.
+    """
+    x = Conv3D(
+        channels,
+        kernel,
+        strides,
+        padding=padding,
+        use_bias=not batch_norm,
+        kernel_initializer=initializers.kaiming(),
+        name=name,
+    )(x)
+    if batch_norm:
+        x = norm(x, name)
+    return keras.layers.ReLU(name=f"{name}_relu")(x) if relu else x
+
+
+def dense(
+    x: tf.Tensor, units: int, name: str, initializers: Initializers, batch_norm: bool = True
+) -> tf.Tensor:
+    """A fully connected layer, batch normalisation and ReLU, named as those of `conv3d`."""
+    x = keras.layers.Dense(
+        units, use_bias=not batch_norm, kernel_initializer=initializers.kaiming(), name=name
+    )(x)
+    if batch_norm:
+        x = norm(x, name)
+    return keras.layers.ReLU(name=f"{name}_relu")(x)
+
+
+def norm(x: tf.Tensor, name: str) -> tf.Tensor:
+    """Batch normalisation over the global batch, named `<name>_norm`."""
+    return SyncBatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)

@@ -7,8 +7,8 @@ four stages of two basic blocks, global average pooling; trained from scratch.
 import keras
 import tensorflow as tf
 
-from amr_tf.encoders.common import Initializers, per_frame
-from amr_tf.layers import Conv2D, MaxPooling2D, SyncBatchNormalization
+from amr_tf.encoders.common import Initializers, norm, per_frame
+from amr_tf.layers import Add, Conv2D, MaxPooling2D
 
 STAGES = (2, 2, 2, 2)
 
@@ -33,7 +33,7 @@ def resnet18(
     def trunk(x: tf.Tensor) -> tf.Tensor:
         x = keras.layers.ZeroPadding2D(3, name="stem_pad")(x)
         x = _conv(x, width, 7, 2, "stem", initializers, padding="valid")
-        x = keras.layers.ReLU(name="stem_relu")(_norm(x, "stem"))
+        x = keras.layers.ReLU(name="stem_relu")(norm(x, "stem"))
         # behind a ReLU, padding with zeros is padding with minus infinity
         x = keras.layers.ZeroPadding2D(1, name="pool_pad")(x)
         x = MaxPooling2D(3, 2, name="pool")(x)
@@ -53,15 +53,15 @@ def _block(
     shortcut = x
     if stride > 1 or x.shape[-1] != channels:
         shortcut = _conv(x, channels, 1, stride, f"{name}_shortcut", initializers)
-        shortcut = _norm(shortcut, f"{name}_shortcut")
+        shortcut = norm(shortcut, f"{name}_shortcut")
     padding = "same"
     if stride > 1:  # "same" would pad one side only, and weights from elsewhere expect both
         x = keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
         padding = "valid"
     x = _conv(x, channels, 3, stride, f"{name}_a", initializers, padding)
-    x = keras.layers.ReLU(name=f"{name}_a_relu")(_norm(x, f"{name}_a"))
-    x = _norm(_conv(x, channels, 3, 1, f"{name}_b", initializers), f"{name}_b")
-    x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
+    x = keras.layers.ReLU(name=f"{name}_a_relu")(norm(x, f"{name}_a"))
+    x = norm(_conv(x, channels, 3, 1, f"{name}_b", initializers), f"{name}_b")
+    x = Add(name=f"{name}_add")([x, shortcut])
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -83,7 +83,3 @@ def _conv(
         kernel_initializer=initializers.kaiming("fan_out"),
         name=name,
     )(x)
-
-
-def _norm(x: tf.Tensor, name: str) -> tf.Tensor:
-    return SyncBatchNormalization(momentum=0.9, epsilon=1e-5, name=f"{name}_norm")(x)

@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from amr_tf import distribution
+
 
 @dataclasses.dataclass
 class Context:
@@ -16,11 +18,13 @@ class Context:
         labels: Class ids `[B]`, this replica's part of the global batch.
         training: Whether this is a training step.
         step: Train steps done before this one, int64 scalar.
+        epoch: The epoch that `fit` is in, int64 scalar.
         offset: Index of this replica's first sample in the global batch, int32 scalar.
         global_batch: Size of the global batch, int32 scalar.
         presence: `[B, M]` float32, 1 where a sample has the modality.
         encodings: M tensors as the head sees them.
         logits: `[B, C]` of the head.
+        extras: What a method hands from one of its hooks to the next.
     """
 
     model: Any
@@ -28,11 +32,13 @@ class Context:
     labels: tf.Tensor | None
     training: bool
     step: tf.Tensor
+    epoch: tf.Tensor
     offset: tf.Tensor
     global_batch: tf.Tensor
     presence: tf.Tensor
     encodings: list[tf.Tensor] = dataclasses.field(default_factory=list)
     logits: tf.Tensor | None = None
+    extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def complete(self) -> tf.Tensor:
@@ -70,9 +76,16 @@ class Context:
 class Method:
     """Naive fusion, and the base of every other method: override what differs.
 
-    A method is a small serialisable object; what it learns lives in variables that it makes in
-    `build` through the model, so that they are saved with it.
+    A method is a small serialisable object; what it learns lives in weights and parts that it
+    gives to the model in `build`, so that they are saved with it.
+
+    Attributes:
+        needs_several: Whether it is defined for two modalities and more only.
+        trains: Whether there is anything to train.
     """
+
+    needs_several = False
+    trains = True
 
     def build(self, model: Any) -> None:
         """Called once when the model is made: auxiliary heads, teachers, state."""
@@ -99,7 +112,7 @@ class Method:
     def gradients(
         self, context: Context, loss: tf.Tensor, tape: tf.GradientTape, variables: list
     ) -> list:
-        """Gradients of the task loss for `variables`, this replica's part; None where none.
+        """Gradients of the task loss for `variables`, summed over the replicas; None where none.
 
         Args:
             context: The step.
@@ -108,7 +121,7 @@ class Method:
             variables: The model's trainable variables.
         """
         del context
-        return tape.gradient(loss, variables)
+        return distribution.sum_gradients(tape.gradient(loss, variables))
 
     def on_epoch_begin(self, model: Any, epoch: int) -> None:
         """Called by `fit` before an epoch."""

@@ -6,11 +6,15 @@ import tensorflow as tf
 from amr_tf import distribution
 from amr_tf.layers import (
     Conv2D,
+    Conv3D,
+    Cosine,
     FoldFrames,
     MaxPooling2D,
+    MaxPooling3D,
     MeanOverFrames,
     StatelessDropout,
     SyncBatchNormalization,
+    UnfoldFrames,
 )
 
 
@@ -103,8 +107,10 @@ def test_frames_fold_into_the_batch_and_back():
     x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
     folded = FoldFrames()(x)
     np.testing.assert_array_equal(folded, x.reshape(6, 4))
+    np.testing.assert_array_equal(UnfoldFrames(3)(folded), x)
     np.testing.assert_allclose(MeanOverFrames(3)(folded), x.mean(1), rtol=1e-6)
     empty = FoldFrames()(x[:0])
+    assert UnfoldFrames(3)(empty).shape == (0, 3, 4)
     assert MeanOverFrames(3)(empty).shape == (0, 4)
 
 
@@ -119,13 +125,44 @@ def test_global_positions_are_what_the_layers_build_on(strategy):
     np.testing.assert_array_equal(got, [[offset, sum(sizes)] for offset in offsets])
 
 
+def test_cosines_are_those_of_the_formula():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=(4, 3, 5)), rng.normal(size=(4, 1, 5))
+    expected = (a * b).sum(-1) / np.linalg.norm(a, axis=-1) / np.linalg.norm(b, axis=-1)
+    layer = Cosine()
+    np.testing.assert_allclose(
+        layer([tf.constant(a, "float32"), tf.constant(b, "float32")]), expected, atol=1e-6
+    )
+    assert tuple(layer.compute_output_shape([(None, 3, 5), (None, 1, 5)])) == (None, 3)
+
+
+def test_a_cosine_with_the_zero_vector_is_0_with_gradient_0():
+    a = tf.constant([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0], [1e-20, 0.0]])
+    b = tf.constant([[1.0, 2.0], [0.0, 0.0], [0.0, 0.0], [1.0, 2.0]])
+    with tf.GradientTape() as tape:
+        tape.watch([a, b])
+        cosines = Cosine()([a, b])
+    np.testing.assert_array_equal(cosines, 0)
+    for gradient in tape.gradient(cosines, [a, b]):
+        np.testing.assert_array_equal(gradient, 0)
+
+
 @pytest.mark.parametrize(
-    ("make", "channels"), [(lambda: Conv2D(4, 3), 4), (lambda: MaxPooling2D(3, 1), 2)]
+    ("make", "rank", "channels"),
+    [
+        (lambda: Conv2D(4, 3), 2, 4),
+        (lambda: MaxPooling2D(3, 1), 2, 2),
+        (lambda: Conv3D(4, 3), 3, 4),
+        (lambda: MaxPooling3D(3, 1), 3, 2),
+    ],
 )
-def test_a_replica_without_samples_has_the_right_shape_and_no_gradient(strategy, make, channels):
+def test_a_replica_without_samples_has_the_right_shape_and_no_gradient(
+    strategy, make, rank, channels
+):
+    space = (5,) * rank
     with strategy.scope():
         layer = make()
-        layer.build((None, 5, 5, 2))
+        layer.build((None, *space, 2))
 
     def run(x):
         x = x[: tf.size(x)]  # hides the static batch, as a dataset does
@@ -136,9 +173,9 @@ def test_a_replica_without_samples_has_the_right_shape_and_no_gradient(strategy,
         return [y, *tape.gradient(total, [x, *layer.trainable_weights])]
 
     ends = [0] * (strategy.num_replicas_in_sync - 1) + [2]
-    results = on_replicas(strategy, run, [np.ones((n, 5, 5, 2), np.float32) for n in ends])
+    results = on_replicas(strategy, run, [np.ones((n, *space, 2), np.float32) for n in ends])
     for index, n in enumerate(ends):
         y, to_input, *to_weights = results[index]
-        assert y.shape == (n, 3, 3, channels)
-        assert to_input.shape == (n, 5, 5, 2)
+        assert y.shape == (n, *(3,) * rank, channels)
+        assert to_input.shape == (n, *space, 2)
         assert all(np.any(gradient != 0) == (n > 0) for gradient in to_weights)

@@ -17,6 +17,7 @@ def context(batch=2000, step=0, training=True, modalities=2):
         labels=None,
         training=training,
         step=tf.constant(step, tf.int64),
+        epoch=tf.constant(0, tf.int64),
         offset=tf.constant(0),
         global_batch=tf.constant(batch),
         presence=tf.ones([batch, modalities]),

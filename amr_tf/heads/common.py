@@ -1,0 +1,58 @@
+"""What the heads are made of: flat inputs, dense layers with a seed each, the last layer."""
+
+import math
+import zlib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from amr_tf.layers import StatelessDropout
+
+Shapes = Sequence[tuple[int, ...]]
+
+
+def flat_inputs(encoding_shapes: Shapes, at_least: int = 1, name: str = "") -> tuple[list, list]:
+    """The model's inputs, and each flattened to `[B, D_m]`.
+
+    Raises:
+        ValueError: Fewer modalities than the head `name` takes.
+    """
+    if len(encoding_shapes) < at_least:
+        raise ValueError(
+            f"the head {name} fuses at least {at_least} modalities, not {len(encoding_shapes)}: "
+            "for one, take concat"
+        )
+    inputs = [
+        keras.Input(tuple(shape), name=f"encoding_{m}") for m, shape in enumerate(encoding_shapes)
+    ]
+    return inputs, [keras.layers.Flatten()(x) if len(x.shape) > 2 else x for x in inputs]
+
+
+def joined(parts: list, axis: int = -1) -> Any:
+    """One tensor of several, concatenated."""
+    return keras.layers.Concatenate(axis=axis)(parts) if len(parts) > 1 else parts[0]
+
+
+def default_width(encoding_shapes: Shapes) -> int:
+    """Features of the largest encoding, at most 512."""
+    return min(512, max(math.prod(shape) for shape in encoding_shapes))
+
+
+def last_layer(x: Any, num_classes: int, dropout: float, seed: int, suffix: str = "") -> Any:
+    """Dropout and the last layer, `logits<suffix>`."""
+    if dropout:
+        name = f"dropout{suffix}"
+        x = StatelessDropout(dropout, seed=own_seed(seed, name), name=name)(x)
+    return dense(num_classes, f"logits{suffix}", seed, dtype="float32")(x)
+
+
+def dense(units: int, name: str, seed: int, own: bool = True, **options: Any) -> keras.layers.Dense:
+    """A dense layer, its weights drawn from a seed of its own (by its name) or from `seed`."""
+    initializer = keras.initializers.GlorotUniform(seed=own_seed(seed, name) if own else seed)
+    return keras.layers.Dense(units, kernel_initializer=initializer, name=name, **options)
+
+
+def own_seed(seed: int, name: str) -> int:
+    """A seed for what is called `name`, from that of the whole head."""
+    return zlib.crc32(f"{seed} {name}".encode()) % 2**31

@@ -1,0 +1,71 @@
+"""Heads that are linear where `hidden` is 0: concatenation, and the sum of branches."""
+
+import keras
+
+from amr_tf.heads.common import Shapes, dense, flat_inputs, joined, last_layer
+from amr_tf.layers import Add, StatelessDropout
+
+
+def concat(
+    encoding_shapes: Shapes,
+    num_classes: int,
+    hidden: int = 0,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
+    """Concatenation, an optional hidden ReLU layer, one linear layer: `z = W [e^1, ..., e^M] + b`.
+
+    The fusion of OGM (Peng et al. 2022) and of the paper's naive model when `hidden` is 0.
+
+    Args:
+        encoding_shapes: Per modality the encoding's shape without the batch; flattened.
+        num_classes: C.
+        hidden: Units of the hidden layer; 0 for none.
+        dropout: Rate before the last layer, in training.
+        seed: Of the initial weights and of the dropout.
+
+    Returns:
+        A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.
+    """
+    inputs, flat = flat_inputs(encoding_shapes)
+    x = joined(flat)
+    # seeds as they were before there were other heads: older runs can be repeated
+    if hidden:
+        x = dense(hidden, "hidden", seed, own=False, activation="relu")(x)
+    if dropout:
+        x = StatelessDropout(dropout, seed=seed)(x)
+    logits = dense(num_classes, "logits", seed + 1, own=False, dtype="float32")(x)
+    return keras.Model(inputs, logits, name="head")
+
+
+def sum_branches(
+    encoding_shapes: Shapes,
+    num_classes: int,
+    hidden: int = 0,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
+    """A classifier for each modality, and their sum: `z = sum_m (W^m e^m + b^m)`.
+
+    `SumFusion` of OGM's code (Peng et al. 2022). The branches' last layers are named `logits_<m>`.
+
+    Args:
+        encoding_shapes: Of M >= 1 encodings.
+        num_classes: C.
+        hidden: Units of a hidden ReLU layer in each branch; 0 for none.
+        dropout: Rate before each branch's last layer; the branches drop independently.
+        seed: Of the initial weights and of the dropout.
+
+    Returns:
+        A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.
+    """
+    inputs, flat = flat_inputs(encoding_shapes)
+    branches = []
+    for m, x in enumerate(flat):
+        if hidden:
+            x = dense(hidden, f"hidden_{m}", seed, activation="relu")(x)
+        branches.append(last_layer(x, num_classes, dropout, seed, suffix=f"_{m}"))
+    if len(branches) == 1:
+        return keras.Model(inputs, branches[0], name="head")
+    logits = Add(name="logits", dtype="float32")(branches)
+    return keras.Model(inputs, logits, name="head")

@@ -1,0 +1,83 @@
+"""Heads in which the first encoding acts on the features of the others: FiLM and gates."""
+
+import keras
+
+from amr_tf.heads.common import Shapes, default_width, dense, flat_inputs, joined, last_layer
+from amr_tf.layers import Add
+
+
+def film(
+    encoding_shapes: Shapes,
+    num_classes: int,
+    hidden: int = 0,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
+    """The first encoding scales and shifts the features of the others.
+
+        z = W (gamma(e^1) ⊙ x + beta(e^1)) + b,    x = [e^2, ..., e^M]
+
+    Feature-wise linear modulation (Perez et al. 2018, eq. 1 and 2), as fusion `FiLM` of OGM's
+    code (Peng et al. 2022), which knows M = 2; more are concatenated. gamma and beta are linear,
+    and gamma's bias begins at 1, as Perez et al. advise (section 7.2): around 0 it would
+    shut off x and its gradient.
+
+    Args:
+        encoding_shapes: Of M >= 2 encodings.
+        num_classes: C.
+        hidden: Features of x, by a linear layer in between; 0 for the encodings as they are.
+        dropout: Rate before the last layer.
+        seed: Of the initial weights and of the dropout.
+
+    Returns:
+        A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.
+
+    Raises:
+        ValueError: One modality alone.
+    """
+    inputs, (first, *others) = flat_inputs(encoding_shapes, at_least=2, name="film")
+    x = joined(others)
+    if hidden:
+        x = dense(hidden, "features", seed)(x)
+    width = x.shape[-1]
+    gamma = dense(width, "gamma", seed, bias_initializer="ones")(first)
+    beta = dense(width, "beta", seed)(first)
+    x = keras.layers.Multiply(name="scaled")([gamma, x])
+    x = Add(name="modulated")([x, beta])
+    return keras.Model(inputs, last_layer(x, num_classes, dropout, seed), name="head")
+
+
+def gated(
+    encoding_shapes: Shapes,
+    num_classes: int,
+    hidden: int = 0,
+    dropout: float = 0.0,
+    seed: int = 0,
+) -> keras.Model:
+    """The first encoding opens and closes gates on the features of the others.
+
+        z = W (sigmoid(U e^1 + u) ⊙ (V [e^2, ..., e^M] + v)) + b
+
+    The gated fusion of Kiela et al. (2018), as `GatedFusion` of OGM's code (Peng et al. 2022),
+    which knows M = 2; more are concatenated. (The gated multimodal unit of Arevalo et al. 2017 is
+    another: there each modality's gate sees all of them.)
+
+    Args:
+        encoding_shapes: Of M >= 2 encodings.
+        num_classes: C.
+        hidden: Gates; 0 for as many as the largest encoding has features, at most 512.
+        dropout: Rate before the last layer.
+        seed: Of the initial weights and of the dropout.
+
+    Returns:
+        A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.
+
+    Raises:
+        ValueError: One modality alone.
+    """
+    inputs, (first, *others) = flat_inputs(encoding_shapes, at_least=2, name="gated")
+    width = hidden or default_width(encoding_shapes)
+    gate = dense(width, "gate", seed, activation="sigmoid")(first)
+    features = dense(width, "features", seed)(joined(others))
+    x = keras.layers.Multiply(name="gated")([gate, features])
+    return keras.Model(inputs, last_layer(x, num_classes, dropout, seed), name="head")

@@ -1,0 +1,59 @@
+"""DGL: detached fusion; each encoder learns from a head of its own."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from amr_tf.methods.base import Context, Method, cross_entropy
+from amr_tf.methods.branches import add_unimodal_heads, head_logits
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class DGL(Method):
+    """Disentangled gradient learning (Wei et al., ICCV 2025, arXiv 2507.10213).
+
+    The fused head sees `stop_gradient(e^m)`: its loss trains the head alone. Encoder m learns
+    from a linear head of its own:
+
+        loss = CE(f(sg(e^1), ..., sg(e^M)), y) + alpha sum_m CE(z^m, y)
+
+    The fused head predicts. Samples that lack modality m don't enter its term.
+
+    Args:
+        alpha: Weight of the unimodal losses, 4 to 5 as published; 0 leaves encoders untrained.
+        seed: Of the unimodal heads' initial weights.
+
+    Raises:
+        ValueError: A negative alpha.
+    """
+
+    needs_several = True
+
+    def __init__(self, alpha: float = 4.0, seed: int = 0) -> None:
+        if alpha < 0:
+            raise ValueError(f"alpha is zero or positive, got {alpha}")
+        self.alpha = alpha
+        self.seed = seed
+
+    def build(self, model: Any) -> None:
+        """Makes the unimodal heads."""
+        add_unimodal_heads(model, self.seed)
+
+    def encodings(self, encodings: list[tf.Tensor], context: Context) -> list[tf.Tensor]:
+        """What the fused head sees carries no gradient to the encoders."""
+        context.extras["encodings"] = encodings
+        return [tf.stop_gradient(e) for e in encodings]
+
+    def loss(self, context: Context) -> tf.Tensor:
+        """The fused loss and alpha times the unimodal ones."""
+        branches = head_logits(context.model, context.extras["encodings"])
+        losses = [
+            context.mean(context.presence[:, m] * cross_entropy(context.labels, z))
+            for m, z in enumerate(branches)
+        ]
+        return super().loss(context) + self.alpha * tf.add_n(losses)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"alpha": self.alpha, "seed": self.seed}

@@ -1,0 +1,204 @@
+"""Gradient-Blending (Wang et al. 2020): loss weights from how each head overfits."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from amr_tf import compat
+from amr_tf.methods.base import Context, Method, cross_entropy
+from amr_tf.methods.branches import add_unimodal_heads, head_logits
+
+MODES = ("offline", "online")
+# Overfitting by less than this (nats a clip) cannot be told from none: O^2 is not taken below its
+# square, so that one head that happens not to overfit does not take all the weight.
+LEAST_OVERFITTING = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class BlendingData:
+    """What the weights are estimated on.
+
+    Attributes:
+        train: First step -> endless stream of training batches from there.
+        steps_per_epoch: Batches in an epoch.
+        seen: Training clips once, as for evaluation.
+        held_out: Clips that are never trained on, and not those that results are reported on.
+        callbacks: Of the trainings of single heads, to show progress.
+    """
+
+    train: Callable[[int], tf.data.Dataset]
+    steps_per_epoch: int
+    seen: tf.data.Dataset
+    held_out: tf.data.Dataset
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class GradientBlending(Method):
+    """Gradient-Blending (CVPR 2020, arXiv 1905.12681, sections 3.2 and 3.3).
+
+    Heads k: a linear one for each modality, and the fused one, which alone predicts. Each is
+    trained alone for some epochs from the present weights, which then come back. From the mean
+    losses before (n) and after (n + N), on training and on held-out clips,
+
+        O_k = (Lval - Ltrain)(n + N) - (Lval - Ltrain)(n)       overfitting
+        G_k = Lval(n) - Lval(n + N)                             generalisation
+        w_k = (G_k / O_k^2) / sum_j (G_j / O_j^2),              loss = sum_k w_k CE_k
+
+    A head that does not generalise (G_k <= 0) gets weight 0; |O_k| counts as 0.01 at least; where
+    no head generalises all weights are equal. The weights are part of the saved model.
+
+    Set `method.data` to a `BlendingData` before `fit`.
+
+    Args:
+        mode: `offline` estimates once, before the first epoch; `online` before each super-epoch.
+        super_epoch: Epochs between two estimates, 10 as published.
+        estimate_epochs: N, epochs that each head is trained alone; 0 for a super-epoch.
+        seed: Of the unimodal heads' initial weights.
+
+    Raises:
+        ValueError: An unknown mode, or numbers of epochs out of range.
+    """
+
+    needs_several = True
+
+    def __init__(
+        self,
+        mode: str = "offline",
+        super_epoch: int = 10,
+        estimate_epochs: int = 0,
+        seed: int = 0,
+    ) -> None:
+        if mode not in MODES:
+            raise ValueError(f"unknown mode {mode!r}: choose one of {', '.join(MODES)}")
+        if super_epoch < 1 or estimate_epochs < 0:
+            raise ValueError(
+                "super_epoch is positive and estimate_epochs is not negative, "
+                f"got {super_epoch} and {estimate_epochs}"
+            )
+        self.mode = mode
+        self.super_epoch = super_epoch
+        self.estimate_epochs = estimate_epochs
+        self.seed = seed
+        self.data: BlendingData | None = None
+
+    def build(self, model: Any) -> None:
+        """Makes the unimodal heads and the weights, equal at first."""
+        add_unimodal_heads(model, self.seed)
+        heads = len(model.modalities) + 1
+        model.blend_weights = compat.state(model, "blend_weights", (heads,))
+        model.blend_weights.assign(np.full(heads, 1 / heads, np.float32))
+
+    def loss(self, context: Context) -> tf.Tensor:
+        """The weighted sum of all heads' cross-entropies."""
+        weights = tf.convert_to_tensor(context.model.blend_weights)
+        losses = _head_losses(context.model, context.labels, context.encodings, context.logits)
+        presence = tf.concat([context.presence, tf.ones_like(context.presence[:, :1])], axis=1)
+        losses = tf.stack(losses, axis=1)
+        return context.mean(tf.reduce_sum(losses * tf.cast(presence * weights, losses.dtype), 1))
+
+    def on_epoch_begin(self, model: Any, epoch: int) -> None:
+        """Estimates the weights where they are due.
+
+        Raises:
+            ValueError: `data` is not set.
+        """
+        due = epoch == 0 if self.mode == "offline" else epoch % self.super_epoch == 0
+        if due:
+            if self.data is None:
+                raise ValueError(
+                    "GradientBlending estimates weights on held-out clips: set "
+                    "model.method.data = amr_tf.methods.BlendingData(...) before fit"
+                )
+            model.blend_weights.assign(self.estimate(model, self.data))
+
+    def estimate(self, model: Any, data: BlendingData) -> np.ndarray:
+        """The weights `[M + 1]`, float32; the model is left as it was."""
+        with model.distribute_strategy.scope():
+            measure = _HeadLosses(model)
+        start = compat.snapshot(model)
+        history = model.history  # Keras puts each training's own there
+        before = measure(data.seen), measure(data.held_out)
+        heads = len(before[0])
+        after = np.zeros((2, heads))
+        for k in range(heads):
+            model.blend_weights.assign(np.eye(heads, dtype=np.float32)[k])
+            keras.Model.fit(  # not the model's own, which would come back here
+                model,
+                data.train(model.steps_done),
+                epochs=1,
+                steps_per_epoch=data.steps_per_epoch * (self.estimate_epochs or self.super_epoch),
+                shuffle=False,
+                verbose=0,
+                callbacks=list(data.callbacks),
+            )
+            after[:, k] = measure(data.seen)[k], measure(data.held_out)[k]
+            compat.restore(model, start)
+        model.history = history
+        model.reset_metrics()
+        return blending_weights(*before, *after)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "mode": self.mode,
+            "super_epoch": self.super_epoch,
+            "estimate_epochs": self.estimate_epochs,
+            "seed": self.seed,
+        }
+
+
+def blending_weights(
+    train_before: np.ndarray,
+    held_out_before: np.ndarray,
+    train_after: np.ndarray,
+    held_out_after: np.ndarray,
+) -> np.ndarray:
+    """Weights of the heads from their mean losses, as in `GradientBlending`.
+
+    Args:
+        train_before: `[K]`, on training clips at the first checkpoint.
+        held_out_before: `[K]`, on held-out clips.
+        train_after: `[K]`, on training clips at the second checkpoint.
+        held_out_after: `[K]`, on held-out clips.
+
+    Returns:
+        `[K]` float32, not negative, of sum 1.
+    """
+    overfitting = (held_out_after - train_after) - (held_out_before - train_before)
+    generalisation = np.maximum(held_out_before - held_out_after, 0.0)
+    ratio = generalisation / np.maximum(np.abs(overfitting), LEAST_OVERFITTING) ** 2
+    # a head that diverged has no generalisation to speak of
+    ratio = np.where(np.isfinite(ratio), ratio, 0.0)
+    if ratio.sum() == 0:
+        ratio = np.ones_like(ratio)
+    return (ratio / ratio.sum()).astype(np.float32)
+
+
+class _HeadLosses(keras.Model):
+    """Mean cross-entropy of each head over a dataset, in inference mode: `[M + 1]`."""
+
+    def __init__(self, classifier: Any) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.built = True
+
+    def __call__(self, dataset: tf.data.Dataset) -> np.ndarray:
+        return self.predict(dataset, verbose=0).astype(np.float64).mean(axis=0)
+
+    def predict_step(self, data: Any) -> tf.Tensor:
+        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        encodings = self.classifier.encode(inputs)
+        logits = self.classifier.head(encodings, training=False)
+        return tf.stack(_head_losses(self.classifier, labels, encodings, logits, False), axis=1)
+
+
+def _head_losses(
+    model: Any, labels: tf.Tensor, encodings: list, logits: tf.Tensor, training: bool = True
+) -> list[tf.Tensor]:
+    """Cross-entropy of each sample, the modalities' heads first, the fused one last: `[B]` each."""
+    return [cross_entropy(labels, z) for z in [*head_logits(model, encodings, training), logits]]

@@ -1,0 +1,188 @@
+"""OGM and OGM-GE (Peng et al. 2022): slow the encoder of the modality that is ahead."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from amr_tf import distribution
+from amr_tf.attribution import attribute, attribution_shares
+from amr_tf.methods.base import Context, Method
+from amr_tf.methods.branches import ablation_logits, linear_logits
+
+SCORES = ("linear", "ablation", "attribution")
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class OGM(Method):
+    """On-the-fly gradient modulation (arXiv 2203.15332, section 3.3, eqs. 8 to 10).
+
+    With a score S^m of each modality over the global batch:
+
+        rho^m = S^m / mean_{j != m} S^j
+        k^m   = 1 - tanh(alpha rho^m)  if rho^m > 1, else 1
+
+    and the gradients of encoder m, all its parameters as in the paper, are multiplied by k^m (the
+    published code scales convolution kernels only). The head's are left alone.
+
+    Scores:
+
+    * `linear`, the paper's: `S^m = sum_i softmax(z_i^m)[y_i]`, z^m the modality's part of the
+      logits; for a linear head on the concatenation, and the sum head.
+    * `ablation`: the same with z^m = the head with the other encodings at their batch mean.
+    * `attribution`: `S^m = sum_i a_i^m`, the Grad⊙Input shares of the model's AMR target.
+
+    The last two are for any head. Samples that lack a modality don't enter a score.
+
+    Args:
+        alpha: Strength; 0.1 for VGGSound and 0.8 for CREMA-D as published. 0 is naive fusion.
+        score: One of `linear`, `ablation`, `attribution`.
+        start: First epoch that is modulated.
+        end: Last epoch that is modulated.
+
+    Raises:
+        ValueError: A negative alpha or an unknown score.
+    """
+
+    needs_several = True
+
+    def __init__(
+        self, alpha: float = 0.1, score: str = "linear", start: int = 0, end: int = 50
+    ) -> None:
+        if alpha < 0:
+            raise ValueError(f"alpha is zero or positive, got {alpha}")
+        if score not in SCORES:
+            raise ValueError(f"unknown score {score!r}: choose one of {', '.join(SCORES)}")
+        self.alpha = alpha
+        self.score = score
+        self.start = start
+        self.end = end
+
+    def build(self, model: Any) -> None:
+        """Checks that the head has the score.
+
+        Raises:
+            ValueError: The score is `linear` and the head's logits are no sum over modalities.
+        """
+        if self.score != "linear":
+            return
+        inputs = getattr(model.head, "inputs", None) or []
+        zeros = [tf.zeros([1, *e.shape[1:]], e.dtype) for e in inputs]
+        if not zeros or linear_logits(model.head, zeros) is None:
+            raise ValueError(
+                f"{type(self).__name__} with score='linear' needs a head whose logits are a sum "
+                "over modalities: concat without a hidden layer, or sum. "
+                "For another head choose score='ablation' or score='attribution'"
+            )
+
+    def coefficients(self, context: Context) -> tf.Tensor:
+        """k^m of this step, `[M]` float32, the same on all replicas."""
+        (scores,) = distribution.global_sum([tf.stop_gradient(self._scores(context))])
+        others = (tf.reduce_sum(scores) - scores) / (len(context.encodings) - 1)
+        rho = tf.math.divide_no_nan(scores, others)
+        k = tf.where(rho > 1, 1 - tf.tanh(self.alpha * rho), 1.0)
+        return tf.where(self._active(context), k, 1.0)
+
+    def gradients(
+        self, context: Context, loss: tf.Tensor, tape: tf.GradientTape, variables: list
+    ) -> list:
+        """The task's gradients, each encoder's times its k^m."""
+        gradients = super().gradients(context, loss, tape, variables)
+        modality = encoder_of(context.model, variables)
+        k = self.coefficients(context)
+        return [
+            g if g is None or m is None else g * tf.cast(k[m], g.dtype)
+            for g, m in zip(gradients, modality, strict=True)
+        ]
+
+    def _scores(self, context: Context) -> tf.Tensor:
+        """This replica's part of the scores, `[M]`."""
+        if self.score == "attribution":
+            _, alphas = attribute(
+                context.model.head, context.encodings, context.model.amr_target, context.labels
+            )
+            per_sample = tf.cast(attribution_shares(alphas), tf.float32)
+        else:
+            if self.score == "linear":
+                logits = linear_logits(context.model.head, context.encodings)
+            else:
+                logits = ablation_logits(context)
+            true = tf.one_hot(context.labels, logits[0].shape[-1])
+            chosen = [tf.nn.softmax(tf.cast(z, tf.float32)) * true for z in logits]
+            per_sample = tf.stack([tf.reduce_sum(p, axis=-1) for p in chosen], axis=-1)
+        return tf.reduce_sum(per_sample * context.complete[:, None], axis=0)
+
+    def _active(self, context: Context) -> tf.Tensor:
+        return (context.epoch >= self.start) & (context.epoch <= self.end)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"alpha": self.alpha, "score": self.score, "start": self.start, "end": self.end}
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class OGMGE(OGM):
+    """OGM with generalisation enhancement (section 3.4, eq. 13).
+
+    To each encoder gradient tensor g, after k^m g, Gaussian noise is added, of mean 0 and of the
+    standard deviation of g's elements (g summed over the replicas), also where k^m is 1: the
+    noise that a slowed encoder lost, and more. The draw is a function of (seed, step, tensor).
+
+    Args:
+        alpha: As for OGM.
+        score: As for OGM.
+        start: First epoch that is modulated.
+        end: Last epoch that is modulated.
+        noise: Times the noise; 1 as published, 0 is OGM.
+        seed: Of the noise.
+
+    Raises:
+        ValueError: As for OGM, or a negative noise.
+    """
+
+    def __init__(
+        self,
+        alpha: float = 0.1,
+        score: str = "linear",
+        start: int = 0,
+        end: int = 50,
+        noise: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(alpha, score, start, end)
+        if noise < 0:
+            raise ValueError(f"noise is zero or positive, got {noise}")
+        self.noise = noise
+        self.seed = seed
+
+    def gradients(
+        self, context: Context, loss: tf.Tensor, tape: tf.GradientTape, variables: list
+    ) -> list:
+        """OGM's gradients and the noise."""
+        plain = Method.gradients(self, context, loss, tape, variables)
+        modality = encoder_of(context.model, variables)
+        k = self.coefficients(context)
+        scale = tf.where(self._active(context), self.noise, 0.0)
+        out = []
+        for index, (g, m) in enumerate(zip(plain, modality, strict=True)):
+            if g is not None and m is not None:
+                key = tf.stack([self.seed * 100_003 + index, context.step])
+                drawn = tf.random.stateless_normal(tf.shape(g), key, dtype=g.dtype)
+                deviation = tf.cast(scale, g.dtype) * tf.math.reduce_std(g)
+                g = g * tf.cast(k[m], g.dtype) + deviation * drawn
+            out.append(g)
+        return out
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {**super().get_config(), "noise": self.noise, "seed": self.seed}
+
+
+def encoder_of(model: Any, variables: list) -> list[int | None]:
+    """For each variable the index of the modality whose encoder it is in, None for others."""
+    index = {
+        id(v): m
+        for m, encoder in enumerate(model.encoders.values())
+        for v in encoder.trainable_variables
+    }
+    return [index.get(id(v)) for v in variables]

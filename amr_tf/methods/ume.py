@@ -1,0 +1,47 @@
+"""UME: the mean of the trained unimodal models' logits; nothing is trained jointly."""
+
+from collections.abc import Mapping
+
+import keras
+
+from amr_tf.methods.base import Method
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class UME(Method):
+    """Unimodal ensemble (Du et al. 2023, arXiv 2305.01233), a reference without any training.
+
+    `z = 1/M sum_m z^m`, z^m the logits of a trained unimodal model. `ensemble_head` makes the
+    fused head of the unimodal ones; the encoders are the unimodal models'.
+    """
+
+    needs_several = True
+    trains = False
+
+
+def ensemble_head(heads: Mapping[str, keras.Model]) -> keras.Model:
+    """Averages unimodal heads.
+
+    Args:
+        heads: Modality -> functional head, list of one encoding -> logits `[B, C]`.
+
+    Returns:
+        A functional head, list of M encodings -> `[B, C]`.
+
+    Raises:
+        ValueError: The heads differ in their number of classes.
+    """
+    classes = {m: head.output_shape[-1] for m, head in heads.items()}
+    if len(set(classes.values())) > 1:
+        raise ValueError(f"the unimodal models differ in their classes: {classes}")
+    inputs = [
+        keras.Input(tuple(head.inputs[0].shape[1:]), name=f"encoding_{m}")
+        for m, head in heads.items()
+    ]
+    logits = []
+    for (m, head), encoding in zip(heads.items(), inputs, strict=True):
+        # a name of its own: two parts called "head" would clash
+        branch = type(head).from_config({**head.get_config(), "name": f"{m}_head"})
+        branch.set_weights(head.get_weights())
+        logits.append(branch([encoding]))
+    return keras.Model(inputs, keras.layers.Average()(logits), name="head")

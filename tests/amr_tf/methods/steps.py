@@ -1,0 +1,112 @@
+"""One step of a method, and what it is compared with."""
+
+import numpy as np
+import tensorflow as tf
+
+import amr_tf
+from amr_tf import heads
+from tests.amr_tf.models import classifier, data, encoder
+
+CLASSES = 3
+
+
+def step(model, x, y):
+    """What one step of plain SGD subtracts: variable's path -> gradient (times the rate 0.1)."""
+    before = {name: v.numpy() for name, v in variables(model).items()}
+    model.train_step(({k: tf.constant(v) for k, v in x.items()}, tf.constant(y)))
+    return {name: (before[name] - v.numpy()) / 0.1 for name, v in variables(model).items()}
+
+
+def variables(model):
+    """Part and index -> trainable variable, alike for models with and without further parts."""
+    parts = {**{f"{m}_encoder": e for m, e in model.encoders.items()}, "head": model.head}
+    for m in model.modalities:
+        if hasattr(model, f"{m}_head"):
+            parts[f"{m}_head"] = getattr(model, f"{m}_head")
+    return {
+        f"{part}/{i}": v
+        for part, layer in parts.items()
+        for i, v in enumerate(layer.trainable_variables)
+    }
+
+
+def of(deltas, part):
+    """The gradients of one part."""
+    return [d for name, d in deltas.items() if name.startswith(f"{part}/")]
+
+
+def np_encodings(model, x):
+    """Dense ReLU encoders in NumPy."""
+    out = []
+    for m, part in model.encoders.items():
+        w, b = (v.numpy() for v in part.trainable_variables)
+        out.append(np.maximum(x[m] @ w + b, 0))
+    return out
+
+
+def softmax(z):
+    p = np.exp(z - z.max(-1, keepdims=True))
+    return p / p.sum(-1, keepdims=True)
+
+
+def true_probability(z, y):
+    return softmax(z)[np.arange(len(y)), y]
+
+
+def np_cross_entropy(z, y):
+    return -np.log(true_probability(z, y))
+
+
+def dense(head):
+    """`(W, b)` of a linear head."""
+    w, b = (v.numpy() for v in head.trainable_variables)
+    return w, b
+
+
+def teachers(seed=50):
+    """Two unimodal models of the sizes of `classifier`; untrained ones do as well here."""
+    found = {}
+    for m, (features, units) in {"audio": (5, 4), "video": (7, 6)}.items():
+        found[m] = amr_tf.MultimodalClassifier(
+            {m: encoder(features, units, seed + features, f"{m}_encoder")},
+            heads.concat([(units,)], CLASSES, seed=seed + 5),
+        )
+    return found
+
+
+def held_out(n=32, seed=5):
+    return tf.data.Dataset.from_tensor_slices(data(n, seed=seed)).batch(16)
+
+
+def blending_data(n=64):
+    dataset = tf.data.Dataset.from_tensor_slices(data(n)).batch(16)
+    steps = n // 16
+    return amr_tf.methods.BlendingData(
+        train=lambda start: dataset.repeat().skip(start % steps),
+        steps_per_epoch=steps,
+        seen=dataset,
+        held_out=held_out(),
+    )
+
+
+# strong enough to matter, weak enough not to magnify rounding
+METHODS = {
+    "agm": lambda: amr_tf.methods.AGM(),
+    "dgl": lambda: amr_tf.methods.DGL(),
+    "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
+    "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),
+    "mmpareto": lambda: amr_tf.methods.MMPareto(),
+    "ogm": lambda: amr_tf.methods.OGM(0.5, "ablation"),
+    "ogm_attribution": lambda: amr_tf.methods.OGM(0.5, "attribution"),
+    "ogm_ge": lambda: amr_tf.methods.OGMGE(0.5, "ablation", seed=3),
+    "umt": lambda: amr_tf.methods.UMT(teachers(), weight=5.0),
+    "umt_predictions": lambda: amr_tf.methods.UMT(teachers(), weight=5.0, target="predictions"),
+}
+
+
+def blending(method):
+    method.data = blending_data()
+    return method
+
+
+__all__ = ["classifier", "data"]

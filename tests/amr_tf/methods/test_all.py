@@ -1,0 +1,143 @@
+"""What holds for every method: strength 0 is naive, saving, replicas, heads, three modalities."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import amr_tf
+from amr_tf import heads
+from amr_tf.heads import HEADS
+from tests.amr_tf.methods.steps import METHODS, blending, classifier, data, teachers, variables
+from tests.amr_tf.models import encoder, largest_difference
+from tests.conftest import mirrored
+
+STRENGTH_0 = {
+    "agm": lambda: amr_tf.methods.AGM(0.0),
+    "gge": lambda: amr_tf.methods.GGE(strength=0.0),
+    "mmpareto": lambda: amr_tf.methods.MMPareto(gamma=1.0, unimodal_weight=0.0),
+    "ogm": lambda: amr_tf.methods.OGM(0.0, "ablation"),
+    "ogm_attribution": lambda: amr_tf.methods.OGM(0.0, "attribution"),
+    "ogm_ge": lambda: amr_tf.methods.OGMGE(0.0, "ablation", noise=0.0),
+    "umt": lambda: amr_tf.methods.UMT(teachers(), weight=0.0),
+}
+
+
+def dataset(n=64):
+    return tf.data.Dataset.from_tensor_slices(data(n)).batch(16)
+
+
+@pytest.mark.parametrize("name", STRENGTH_0)
+def test_strength_0_is_naive_bit_for_bit(name):
+    models = [classifier(method, hidden=8) for method in (None, STRENGTH_0[name]())]
+    for model in models:
+        model.fit(dataset(), epochs=2, verbose=0)
+    naive, other = map(variables, models)
+    for key, value in naive.items():
+        np.testing.assert_array_equal(value.numpy(), other[key].numpy(), err_msg=key)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path):
+    model = classifier(METHODS[name](), batch_norm=True)
+    model.fit(dataset(), epochs=3, verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.method.get_config().keys() == model.method.get_config().keys()
+    if name == "gradient_blending":
+        blending(loaded.method)
+    for m in (model, loaded):
+        m.fit(dataset(), initial_epoch=3, epochs=5, verbose=0)
+    assert largest_difference(model, loaded) == 0
+    for a, b in zip(model.non_trainable_variables, loaded.non_trainable_variables, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.name)
+
+
+@pytest.fixture(scope="module")
+def two_replicas():
+    return mirrored(2)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_two_replicas_equal_one(name, two_replicas):
+    """33 samples in batches of 16: in the last step one replica is empty."""
+
+    def train():
+        model = classifier(METHODS[name](), batch_norm=True, hidden=8, amr_ratio=(1, 9))
+        model.fit(dataset(33), epochs=2, verbose=0)
+        return model
+
+    single = train()
+    with two_replicas.scope():
+        several = train()
+    assert largest_difference(single, several) < 1e-5
+
+
+@pytest.mark.parametrize("head", sorted(HEADS))
+@pytest.mark.parametrize("name", METHODS)
+def test_every_head_with_amr(name, head):
+    model = with_head(METHODS[name](), head)
+    x, y = data(16)
+    before = {key: v.numpy() for key, v in variables(model).items()}
+    logs = model.train_step(({k: tf.constant(v) for k, v in x.items()}, tf.constant(y)))
+    assert np.isfinite([float(v) for v in logs.values()]).all()
+    changed = {
+        k.split("/")[0] for k, v in variables(model).items() if (v != before[k]).numpy().any()
+    }
+    assert {"audio_encoder", "video_encoder", "head"} <= changed
+
+
+def with_head(method, head):
+    model = amr_tf.MultimodalClassifier(
+        {"audio": encoder(5, 4, 1, "audio_encoder"), "video": encoder(7, 6, 2, "video_encoder")},
+        HEADS[head]([(4,), (6,)], 3, seed=1),
+        method,
+    )
+    model.compile(keras.optimizers.SGD(0.1))
+    return model
+
+
+@pytest.mark.parametrize("name", [n for n in METHODS if not n.startswith(("umt", "gradient"))])
+def test_three_modalities(name):
+    sizes = {"audio": 5, "video": 7, "text": 4}
+    model = amr_tf.MultimodalClassifier(
+        {m: encoder(n, 4, i, f"{m}_encoder") for i, (m, n) in enumerate(sizes.items())},
+        heads.concat([(4,)] * 3, 3, hidden=6, seed=1),
+        METHODS[name](),
+    )
+    model.compile(keras.optimizers.SGD(0.1))
+    x, y = data(16)
+    x["text"] = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
+    before = [v.numpy() for v in model.trainable_variables]
+    logs = model.train_step(({k: tf.constant(v) for k, v in x.items()}, tf.constant(y)))
+    assert np.isfinite([float(v) for v in logs.values()]).all()
+    after = [v.numpy() for v in model.trainable_variables]
+    assert all((a != b).any() for a, b in zip(before, after, strict=True) if b.ndim > 1)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_one_modality_is_refused(name):
+    audio = encoder(5, 4, 1, "audio_encoder")
+    with pytest.raises(ValueError, match="compares modalities: it needs at least two encoders"):
+        amr_tf.MultimodalClassifier({"audio": audio}, heads.concat([(4,)], 3), METHODS[name]())
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_missing_modality_is_left_out(name):
+    """What stands in the place of absent video changes nothing, and all stays finite."""
+    x, y = data(16)
+    presence = np.ones((16, 2), np.float32)
+    presence[::2, 1] = 0
+    found = []
+    for filler in (0.0, 3.0):
+        inputs = {
+            **x,
+            "presence": presence,
+            "video": np.where(presence[:, 1:] > 0, x["video"], filler),
+        }
+        inputs["video"] = inputs["video"].astype("float32")
+        model = classifier(METHODS[name](), hidden=8)
+        model.train_step(({k: tf.constant(v) for k, v in inputs.items()}, tf.constant(y)))
+        found.append(model)
+    assert np.isfinite([v.numpy().sum() for v in found[0].trainable_variables]).all()
+    assert largest_difference(*found) < 1e-6
