@@ -11,7 +11,8 @@ published one does for CREMA-D.
 The pipeline gives batches of the same content from records of the same clips: frames of short side
 256, the builder's default, and of 360, byte by byte the loader's JPEGs. The limit is what
 libjpeg-turbo and one FFT pass take for the same stored frames and sound, in memory, and nothing
-else. All are measured in turn, in rounds, on one core.
+else. All are measured in turn, in rounds, on one core, in seconds of its time: what else runs on
+the machine then matters little.
 """
 
 import os
@@ -146,13 +147,13 @@ def limit(found: list[tuple[bytes, list[bytes]]]) -> tf.data.Dataset:
 
 
 def speed(batches: Iterator, count: int) -> float:
-    """Clips a second over `count` batches, when it is warm."""
+    """Clips a second of processor time over `count` batches, when it is warm."""
     for _ in range(WARM):
         next(batches)
-    start = time.perf_counter()
+    start = time.process_time()  # of all threads
     for _ in range(count):
         next(batches)
-    return count * BATCH / (time.perf_counter() - start)
+    return count * BATCH / (time.process_time() - start)
 
 
 def measure(directory: pathlib.Path) -> dict[str, list[float]]:

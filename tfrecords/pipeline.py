@@ -38,6 +38,7 @@ class Pipeline:
         augment: Of training clips.
         worker: (index, count). With more than one, each reads its own shards and yields batches
             of the global size: a strategy over several workers gives each step its part of one.
+        skip_corrupt: Whether corrupt records are skipped and counted, see `RecordSet`.
 
     Attributes:
         records: The directory's `RecordSet`.
@@ -61,8 +62,9 @@ class Pipeline:
         cache: str = "auto",
         augment: Augment | None = None,
         worker: tuple[int, int] = (0, 1),
+        skip_corrupt: bool = False,
     ) -> None:
-        self.records = RecordSet(directory)
+        self.records = RecordSet(directory, skip_corrupt)
         self.info = self.records.info
         self.audio, self.video = audio, video
         inputs = {"audio": audio, "video": video}
@@ -110,14 +112,9 @@ class Pipeline:
         position = start_step * self.batch_size // self.worker[1]
         if self.cached and self._stored is None:
             # made once, outside of the epochs, so that all of them share what it holds
-            self._stored = (
-                tf.data.TFRecordDataset(self._own_shards())
-                .map(
-                    lambda record: clips.decode(self._parse(record)),
-                    num_parallel_calls=tf.data.AUTOTUNE,
-                )
-                .cache()
-            )
+            stored = tf.data.TFRecordDataset(self._own_shards())
+            stored = stored.map(self._decoded_clip, num_parallel_calls=tf.data.AUTOTUNE)
+            self._stored = stored.cache()
         epochs = tf.data.Dataset.range(position // per_epoch, tf.int64.max)
         stream = epochs.flat_map(lambda epoch: self._epoch(epoch, per_epoch))
         stream = stream.skip(position % per_epoch).enumerate(position)
@@ -139,9 +136,8 @@ class Pipeline:
             As `train`.
         """
         count = self.records.split(split).clips
-        dataset = tf.data.TFRecordDataset(self.records.shards(split)).map(
-            self._evaluation_clip, num_parallel_calls=tf.data.AUTOTUNE
-        )
+        dataset = tf.data.TFRecordDataset(self.records.shards(split))
+        dataset = dataset.map(self._evaluation_clip, num_parallel_calls=tf.data.AUTOTUNE)
         size = 2 * self.audio.samples if self.audio else 0
         size += math.prod(self.video.shape) if self.video else 0
         if self._fits(count * size):
@@ -177,6 +173,9 @@ class Pipeline:
             dataset = dataset.repeat()
         return dataset.take(size).apply(tf.data.experimental.assert_cardinality(size))
 
+    def _decoded_clip(self, record: tf.Tensor) -> clips.Clip:
+        return clips.decode(self._parse(record))
+
     def _training_clip(self, position: tf.Tensor, stored: Any) -> clips.Clip:
         clip = stored if isinstance(stored, dict) else self._parse(stored)
         index, count = self.worker
@@ -197,11 +196,11 @@ class Pipeline:
         """Cut clips -> the model's inputs and labels."""
         inputs = {}
         for modality in self.modalities:
+            x = batch[modality]
             if modality == "audio":
-                waveform = tf.cast(batch["audio"], tf.float32) / 32_768
-                x = features.log_spectrogram(waveform, self.audio)
-            else:
-                x = features.normalize_frames(batch["video"], self.video)
+                x = features.log_spectrogram(tf.cast(x, tf.float32) / 32_768, self.audio)
+            elif x.dtype == tf.uint8:  # not cut for training
+                x = features.normalize_frames(x, self.video)
             if self._with_presence:
                 there = batch["presence"][modality]
                 x *= tf.reshape(there, [-1] + [1] * (x.shape.rank - 1))

@@ -1,14 +1,15 @@
 """A directory of finished records: what it holds, checked, and its serialised records."""
 
 import contextlib
+import dataclasses
 import pathlib
+import warnings
 from collections.abc import Iterator
 
 import tensorflow as tf
 
-from tfrecords import clips, schema
-
-AGAIN = "run the same `python -m tfrecords.build` again, which makes only what is missing"
+from tfrecords import clips, salvage, schema
+from tfrecords.salvage import AGAIN
 
 
 class CorruptRecord(ValueError):
@@ -20,23 +21,40 @@ class RecordSet:
 
     Args:
         directory: Where `dataset.json` and the shards are.
+        skip_corrupt: Whether corrupt records are left out, with a warning that counts them, as if
+            the set had been built without them. Every shard is read once to find them, and those
+            that are not as they were built are copied to a temporary directory without them.
 
     Attributes:
         directory: As given.
-        info: The description of the set.
+        info: The description of the set, without what is skipped.
+        skipped: Indices of the skipped records, by shard.
 
     Raises:
         FileNotFoundError: The directory holds no finished record set, or a shard is missing.
-        ValueError: The description cannot be read.
+        ValueError: The description cannot be read, or corrupt records are to be skipped and a
+            shard has no others.
     """
 
-    def __init__(self, directory: str | pathlib.Path) -> None:
+    def __init__(self, directory: str | pathlib.Path, skip_corrupt: bool = False) -> None:
         self.directory = pathlib.Path(directory)
         self.info = schema.DatasetInfo.load(directory)
-        for split in self.info.splits.values():
-            for name in split.shards:
-                if not (self.directory / name).is_file():
-                    raise FileNotFoundError(f"shard {self.directory / name} is missing: {AGAIN}")
+        self.skipped: dict[str, tuple[int, ...]] = {}
+        self._paths = {
+            name: self.directory / name
+            for split in self.info.splits.values()
+            for name in split.shards
+        }
+        for path in self._paths.values():
+            if not path.is_file():
+                raise FileNotFoundError(f"shard {path} is missing: {AGAIN}")
+        if skip_corrupt:
+            self._skip_corrupt()
+
+    @property
+    def num_skipped(self) -> int:
+        """How many records are skipped, in all splits."""
+        return sum(map(len, self.skipped.values()))
 
     def split(self, name: str) -> schema.Split:
         """The description of a split.
@@ -73,7 +91,7 @@ class RecordSet:
                 f"the split {split!r} of {self.directory} has {len(names)} shards, too few for "
                 f"{count} workers: build it with more shards"
             )
-        return [str(self.directory / name) for name in names[index::count]]
+        return [str(self._paths[name]) for name in names[index::count]]
 
     def record_bytes(self, split: str) -> int:
         """Mean size of a record, bytes; 1 or more."""
@@ -91,24 +109,18 @@ class RecordSet:
     def first_corrupt(self) -> str | None:
         """Reads every record whole; says which is the first that cannot be, and what to do."""
         codec = self.info.audio.codec
-        modalities = ("audio", "video")
-        try:
-            clips.waveform_decoder(codec)
-        except ImportError:  # then nobody here was reading sound
-            modalities = ("video",)
-        for split in self.info.splits.values():
-            for name in split.shards:
-                path = str(self.directory / name)
-                decoded = tf.data.TFRecordDataset(path).map(
-                    lambda record: clips.decode(clips.parse(record, modalities, codec))
-                )
-                index = 0
-                try:
-                    for index, _ in enumerate(decoded, 1):  # noqa: B007
-                        pass
-                except tf.errors.OpError as error:
-                    reason = error.message.splitlines()[0]
-                    return f"{path}, record {index}, is corrupt ({reason}): delete it and {AGAIN}"
+        modalities = salvage.readable(codec)  # nobody here was reading what is not
+        for name, path in self._paths.items():
+            decoded = tf.data.TFRecordDataset(str(path)).map(
+                lambda record: clips.decode(clips.parse(record, modalities, codec))
+            )
+            index = 0
+            try:
+                for index, _ in enumerate(decoded, 1):  # noqa: B007
+                    pass
+            except tf.errors.OpError as error:
+                shard, reason = self.directory / name, error.message.splitlines()[0]
+                return f"{shard}, record {index}, is corrupt ({reason}): delete it and {AGAIN}"
         return None
 
     @contextlib.contextmanager
@@ -127,3 +139,20 @@ class RecordSet:
             if not found:
                 raise
             raise CorruptRecord(found) from error
+
+    def _skip_corrupt(self) -> None:
+        """Reads salvaged copies in the place of damaged shards, and says what is left out."""
+        total = sum(split.clips for split in self.info.splits.values())
+        salvaged = salvage.salvage(self.directory, self.info)
+        splits = {}
+        for split_name, split in self.info.splits.items():
+            for name in salvaged.keys() & set(split.shards):
+                split = salvaged[name].shrink(split)
+            splits[split_name] = split
+        self.info = dataclasses.replace(self.info, splits=splits)
+        for name, shard in salvaged.items():
+            self._paths[name] = shard.path
+            if shard.skipped:
+                self.skipped[name] = shard.skipped
+        if self.skipped:
+            warnings.warn(salvage.summary(self.skipped, total), stacklevel=3)

@@ -135,7 +135,7 @@ def write(
                     failure = (listed.media_id, listed.split, outcome.reason, outcome.detail)
                     report.failures.append(Failure(*failure))
         report.bytes = temporary.stat().st_size
-        report.sha256 = _checksum(temporary)
+        report.sha256 = checksum(temporary)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -173,7 +173,8 @@ def _report_path(path: pathlib.Path) -> pathlib.Path:
     return path.with_name(f"{path.name}.json")
 
 
-def _checksum(path: pathlib.Path) -> str:
+def checksum(path: pathlib.Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(2**20):

@@ -20,6 +20,8 @@ def numpy_log_spectrogram(waveform, n, hop, epsilon):
         (AudioConfig(), (126, 129, 1)),
         (AudioConfig(22_050, 3.0, 3.0, 512, 353), (188, 257, 1)),
         (AudioConfig(16_000, 5.0, 10.0, 256, 128), (626, 129, 1)),
+        (AudioConfig(1_000, 0.349, 0.0, 32, 50), (7, 17, 1)),  # samples between windows
+        (AudioConfig(1_000, 0.02, 0.0, 64, 7), (3, 33, 1)),  # windows longer than the sound
     ],
 )
 def test_log_spectrogram_is_the_definition(config, shape):
@@ -32,6 +34,17 @@ def test_log_spectrogram_is_the_definition(config, shape):
     for one, expected in zip(got[..., 0], np.clip(waveform, -1, 1), strict=True):
         wanted = numpy_log_spectrogram(expected, config.fft_length, config.hop, config.epsilon)
         np.testing.assert_allclose(np.exp(one), np.exp(wanted), atol=3e-5)
+
+
+@pytest.mark.parametrize(("length", "hop"), [(32, 16), (32, 21), (30, 7), (64, 64), (16, 50)])
+def test_log_spectrogram_is_tensorflows_to_the_bit(length, hop):
+    config = AudioConfig(1_000, 0.349, 0.0, length, hop)
+    waveform = np.random.default_rng(0).uniform(-1, 1, (3, config.samples)).astype(np.float32)
+    padded = np.pad(waveform, [(0, 0), (length // 2, length // 2)])
+    stft = tf.signal.stft(padded, length, hop, length)
+    magnitude = tf.sqrt(tf.square(tf.math.real(stft)) + tf.square(tf.math.imag(stft)))
+    wanted = tf.math.log(magnitude + config.epsilon)
+    np.testing.assert_array_equal(features.log_spectrogram(waveform, config)[..., 0], wanted)
 
 
 def test_silence_is_the_logarithm_of_epsilon():
@@ -115,6 +128,16 @@ def test_resize_center_enlarges_smoothly():
     frames = np.zeros((1, 2, 2, 3), np.uint8)
     frames[:, :, 1] = 100
     np.testing.assert_array_equal(features.resize_center(frames, 4)[0, 0, :, 0], [0, 25, 75, 100])
+
+
+@pytest.mark.parametrize("shape", [(5, 20), (12, 9), (8, 8)])
+def test_resize_rounds_what_scale_gives(shape):
+    frames = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), np.uint8)
+    scaled = features.scale(tf.constant(frames), 8)
+    assert scaled.dtype == tf.float32
+    resized = features.resize(tf.constant(frames), 8)
+    assert resized.dtype == tf.uint8
+    np.testing.assert_array_equal(tf.round(scaled), tf.cast(resized, tf.float32))
 
 
 def test_normalize_frames():
