@@ -1,6 +1,7 @@
 """A `Config` -> data, strategy, model and optimizers."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -10,8 +11,9 @@ import amr_tf
 from amr_tf import compat, schedules
 from amr_tf.encoders import build_encoder
 from amr_tf.heads import HEADS
+from amr_tf.methods.ume import ensemble_head
 from tfrecords.pipeline import Augment, Pipeline
-from tfrecords.schema import DESCRIPTION
+from tfrecords.schema import DESCRIPTION, DatasetInfo
 from trainers.config import Config
 
 # Clips that the presets render; validation is cut from train.
@@ -19,7 +21,7 @@ SYNTHETIC = {"full": (6_000, 2_000), "quick": (3_000, 1_000)}
 
 
 def setup(config: Config) -> None:
-    """Seeds everything and sets up the devices; before TensorFlow touches any."""
+    """Sets up the devices, before TensorFlow touches any, and seeds everything."""
     if config.cpu_replicas > 1:
         cpu = tf.config.list_physical_devices("CPU")[0]
         logical = [tf.config.LogicalDeviceConfiguration()] * config.cpu_replicas
@@ -82,25 +84,35 @@ def pipeline(config: Config) -> Pipeline:
             spec_augment_time=config.spec_augment_time,
             spec_augment_freq=config.spec_augment_freq,
         ),
+        skip_corrupt=config.skip_corrupt,
     )
 
 
-def model(config: Config, num_classes: int, steps_per_epoch: int) -> amr_tf.MultimodalClassifier:
-    """The compiled model; call it in the strategy's scope."""
-    encoders = {}
-    for modality in config.modalities:
-        encoders[modality] = build_encoder(
-            getattr(config, f"{modality}_encoder"),
-            modality,
-            getattr(config, modality).shape,
-            width=config.encoder_width or None,
-            seed=config.seed,
-            weights=getattr(config, f"{modality}_weights") or None,
-            frozen=modality in config.frozen_encoders,
-        )
-    shapes = [tuple(encoder.output_shape[1:]) for encoder in encoders.values()]
-    head = HEADS[config.fusion](shapes, num_classes, hidden=config.hidden, seed=config.seed)
-    classifier = amr_tf.MultimodalClassifier(encoders, head, config.make_method())
+def model(
+    config: Config,
+    info: DatasetInfo,
+    steps_per_epoch: int,
+    teachers: Mapping[str, amr_tf.MultimodalClassifier] | None = None,
+) -> amr_tf.MultimodalClassifier:
+    """The compiled model; call it in the strategy's scope.
+
+    Args:
+        config: The run.
+        info: Of the records.
+        steps_per_epoch: Batches in an epoch.
+        teachers: Modality -> trained unimodal model, for the methods that want them.
+    """
+    counts = info.splits["train"].class_counts
+    method = config.make_method(class_counts=counts, teachers=teachers)
+    if not method.trains:
+        encoders = {m: teachers[m].encoders[m] for m in config.modalities}
+        head = ensemble_head({m: teachers[m].head for m in config.modalities})
+    else:
+        encoders = {m: encoder(config, m) for m in config.modalities}
+        shapes = [tuple(encoder.output_shape[1:]) for encoder in encoders.values()]
+        build_head = HEADS[config.fusion]
+        head = build_head(shapes, len(info.classes), hidden=config.hidden, seed=config.seed)
+    classifier = amr_tf.MultimodalClassifier(encoders, head, method)
     rate = learning_rate(config, steps_per_epoch)
     options: dict[str, Any] = {}
     if config.effective_amr_weight:
@@ -115,6 +127,20 @@ def model(config: Config, num_classes: int, steps_per_epoch: int) -> amr_tf.Mult
         **options,
     )
     return classifier
+
+
+def encoder(config: Config, modality: str) -> keras.Model:
+    """One modality's encoder."""
+    return build_encoder(
+        getattr(config, f"{modality}_encoder"),
+        modality,
+        getattr(config, modality).shape,
+        width=config.encoder_width or None,
+        depth=config.video_depth or None if modality == "video" else None,
+        seed=config.seed,
+        weights=getattr(config, f"{modality}_weights") or None,
+        frozen=modality in config.frozen_encoders,
+    )
 
 
 def learning_rate(config: Config, steps_per_epoch: int) -> Any:

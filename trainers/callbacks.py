@@ -1,5 +1,6 @@
 """What happens beside the training steps: validation, a line per epoch, TensorBoard."""
 
+import statistics
 import time
 from typing import Any
 
@@ -39,6 +40,51 @@ class Validation(keras.callbacks.Callback):
         for target, values in (summary["dominance_by_target"] or {}).items():
             suffix = "" if target == "probability" else f"_{target}"
             logs.update({f"val_dominance{suffix}_{m}": value for m, value in values.items()})
+
+
+class Bar(keras.callbacks.Callback):
+    """Progress of a training that is part of another.
+
+    Args:
+        title: What it is.
+    """
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self.title = title
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._bar = Progress(self.title, self.params["steps"], transient=True)
+        self._bar.__enter__()
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._bar.advance()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self._bar.__exit__(None, None, None)
+
+
+class StepTime(keras.callbacks.Callback):
+    """Measures a training step. Put it first: what other callbacks take is then left out.
+
+    Attributes:
+        seconds: A step's mean, one number per epoch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    @property
+    def median(self) -> float | None:
+        """Of the epochs but the first, in which graphs are made; None without one."""
+        return statistics.median(self.seconds[1:]) if len(self.seconds) > 1 else None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        self.seconds.append((time.perf_counter() - self._start) / self.params["steps"])
 
 
 class EpochLines(keras.callbacks.Callback):

@@ -1,6 +1,8 @@
 """What the commands have in common: flags, and one clear line for what a user can mend."""
 
 import contextlib
+import fcntl
+import os
 import pathlib
 import sys
 import warnings
@@ -34,6 +36,24 @@ def data_errors(data: Pipeline) -> Iterator[None]:
             yield
     except CorruptRecord as error:
         sys.exit(f"error: {error}")
+
+
+@contextlib.contextmanager
+def alone(directory: pathlib.Path) -> Iterator[None]:
+    """Waits until no other process works in a directory, which is made, and keeps others out."""
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another process works in {directory}: waiting for its end", flush=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def run(define: Callable[[], None], main: Callable[[], None]) -> None:

@@ -9,16 +9,26 @@ import pathlib
 from typing import Any
 
 from amr_tf.attribution import TARGETS
-from amr_tf.encoders import ENCODERS
+from amr_tf.encoders import ENCODERS, IMAGE_ENCODERS
 from amr_tf.features import AudioConfig, VideoConfig
 from amr_tf.heads import HEADS
 from amr_tf.methods import METHODS
+from amr_tf.methods.ogm import SCORES
+from amr_tf.methods.umt import UMT_TARGETS
 from amr_tf.regularizer import AttributionRegularizer
 
 MODALITIES = ("audio", "video")
 DATASETS = ("synthetic", "cremad", "vggsound")
 METHOD_NAMES = (*(name for name in METHODS if name != "unimodal"), *MODALITIES)
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
+
+
+# Flags about fusion, attribution and the other methods: two runs of one modality that differ in
+# them alone are the same run.
+UNUSED_BY_ONE_MODALITY = (
+    "amr_ratio", "amr_target", "amr_optimizer", "amr_learning_rate",
+    "fusion", "teachers", "umt_target", "ogm_score",
+)  # fmt: skip
 
 
 def _flag(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
@@ -49,11 +59,21 @@ class Config:
         "naive", "Training method; audio and video train that one alone.", METHOD_NAMES
     )
     method_options: str = _flag("", "The method's own options, `rate=0.3,seed=1` say.")
+    teachers: str = _flag(
+        "",
+        "Finished unimodal runs for umt and ume, `audio=DIR,video=DIR`; those not given are "
+        "trained first, beside --model_dir, and kept.",
+    )
+    umt_target: str = _flag("encodings", "What umt's student copies.", UMT_TARGETS)
+    ogm_score: str = _flag(
+        "linear", "How ogm and ogm_ge score a modality; linear: additive heads only.", SCORES
+    )
     fusion: str = _flag("concat", "Fusion head.", tuple(HEADS))
     hidden: int = _flag(0, "Units of the head's hidden layer; 0 for a linear head.")
-    audio_encoder: str = _flag("small", "Audio encoder.", tuple(ENCODERS))
+    audio_encoder: str = _flag("small", "Audio encoder.", tuple(IMAGE_ENCODERS))
     video_encoder: str = _flag("small", "Video encoder.", tuple(ENCODERS))
     encoder_width: int = _flag(0, "Channels of the encoders' first stage; 0 for their default.")
+    video_depth: int = _flag(0, "Layers of c3d or p3d; 0 for their default.")
     audio_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
     video_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
     frozen: str = _flag("", "Encoders that training leaves alone, `audio,video` say.")
@@ -92,6 +112,9 @@ class Config:
     cache: str = _flag(
         "auto", "Keep decoded clips in memory; auto: where they fit.", ("auto", "yes", "no")
     )
+    skip_corrupt: bool = _flag(
+        False, "Skip and count corrupt records, whose shards are checked first; else stop at one."
+    )
     # the machine
     strategy: str = _flag(
         "auto",
@@ -118,7 +141,7 @@ class Config:
         for name in ("learning_rate", "amr_learning_rate", "epochs", "batch_size", "log_every"):
             _require(getattr(self, name) > 0, f"--{name}={getattr(self, name)} must be positive")
         for name in (
-            "amr_weight", "weight_decay", "hidden", "encoder_width", "cpu_replicas",
+            "amr_weight", "weight_decay", "hidden", "encoder_width", "video_depth", "cpu_replicas",
             "spec_augment_time", "spec_augment_freq", "seed",
         ):  # fmt: skip
             _require(
@@ -136,7 +159,8 @@ class Config:
                 not path or pathlib.Path(path).is_file(),
                 f"--{modality}_weights={path}: no such file",
             )
-        self.ratio, self.audio, self.video, self.make_method()  # each refuses what it can't read
+        # each refuses what it can't read
+        self.ratio, self.audio, self.video, self.given_teachers, self.make_method()
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -155,8 +179,10 @@ class Config:
 
     @property
     def effective_amr_weight(self) -> float:
-        """0 for one modality: it has no dominance."""
-        return self.amr_weight if len(self.modalities) > 1 else 0.0
+        """0 for one modality, which has no dominance, and where nothing is trained."""
+        if len(self.modalities) == 1 or not METHODS[self.method].trains:
+            return 0.0
+        return self.amr_weight
 
     @property
     def audio(self) -> AudioConfig | None:
@@ -172,31 +198,65 @@ class Config:
         """The video input, None without one."""
         return VideoConfig(self.frames, self.frame_size) if "video" in self.modalities else None
 
-    def make_method(self) -> Any:
+    @property
+    def given_teachers(self) -> dict[str, str]:
+        """Modality -> directory of its finished unimodal run, as far as given."""
+        given = dict(part.partition("=")[::2] for part in self.teachers.split(",") if part)
+        known = all(name in MODALITIES and directory for name, directory in given.items())
+        _require(known, f"--teachers={self.teachers}: write audio=DIR,video=DIR, or one of them")
+        return given
+
+    def teacher(self, modality: str) -> "Config":
+        """The unimodal run with the same flags: `trainers.fit --method=audio`, say."""
+        unimodal = dataclasses.replace(
+            self, method=modality, method_options="", model_dir="", frozen=""
+        ).resolved()
+        name = pathlib.Path(unimodal.model_dir).name
+        beside = str(pathlib.Path(self.model_dir).parent / name)
+        return dataclasses.replace(
+            unimodal, model_dir=self.given_teachers.get(modality, beside), overwrite=False
+        )
+
+    def make_method(self, **supplied: Any) -> Any:
         """The method with its options.
+
+        Args:
+            **supplied: What only the data or other runs can tell, `class_counts` and `teachers`;
+                for the methods that want it.
 
         Raises:
             ValueError: An option that the method doesn't have, or a value that it refuses.
         """
         if self.method in MODALITIES:
             return METHODS["unimodal"](self.method)
-        options = parse_options(self.method_options)
-        if "seed" not in options and "seed" in METHODS[self.method]().get_config():
-            options["seed"] = self.seed
+        known = METHODS[self.method]().get_config()
+        options = {
+            "seed": self.seed,
+            "target": self.umt_target,
+            "score": self.ogm_score,
+            **supplied,
+        }
+        options = {name: value for name, value in options.items() if name in known}
+        options |= parse_options(self.method_options)
         try:
             return METHODS[self.method](**options)
         except TypeError as error:
-            known = ", ".join(METHODS[self.method]().get_config()) or "none"
             raise ValueError(
-                f"--method_options={self.method_options}: {self.method} has the options {known}"
+                f"--method_options={self.method_options}: {self.method} has the options "
+                f"{', '.join(known) or 'none'}"
             ) from error
 
     def resolved(self) -> "Config":
-        """With `data_dir` and `model_dir` filled in."""
+        """With `data_dir` and `model_dir` filled in; what one modality has no use for is reset."""
+        config = self
+        if len(self.modalities) == 1:
+            defaults = {f.name: f.default for f in dataclasses.fields(self)}
+            unused = {name: defaults[name] for name in UNUSED_BY_ONE_MODALITY}
+            config = dataclasses.replace(self, **unused, amr_weight=0.0)
         suffix = "" if self.preset == "full" else f"-{self.preset}"
         run = f"{self.dataset}-{self.method}-amr{self.effective_amr_weight:g}-seed{self.seed}"
         return dataclasses.replace(
-            self,
+            config,
             data_dir=self.data_dir or f"data/{self.dataset}{suffix}",
             model_dir=self.model_dir or f"runs/{run}{suffix}",
         )

@@ -23,6 +23,9 @@ def define() -> None:
     flags.DEFINE_enum("split", "test", list(SPLITS), "Split to evaluate on.")
     flags.DEFINE_string("data_dir", "", "Records to evaluate on (default: those of the training).")
     flags.DEFINE_integer("batch_size", 0, "Clips a step (default: as in training).")
+    flags.DEFINE_bool(
+        "skip_corrupt", None, "Skip and count corrupt records (default: as in training)."
+    )
 
 
 def main() -> None:
@@ -30,7 +33,7 @@ def main() -> None:
     values = flags.FLAGS
     with command.user_errors():
         model_dir = command.required_directory("model_dir", values.model_dir)
-        config = load_config(model_dir, values.data_dir, values.batch_size)
+        config = load_config(model_dir, values.data_dir, values.batch_size, values.skip_corrupt)
         assemble.setup(config)
         data = assemble.pipeline(config)
         with assemble.strategy(config).scope():
@@ -43,6 +46,8 @@ def main() -> None:
     output.mkdir(parents=True, exist_ok=True)
     results = {"split": values.split, **summary, "method": config.method, "seed": config.seed}
     results["amr_weight"] = config.effective_amr_weight
+    if config.skip_corrupt:
+        results["corrupt_skipped"] = data.records.num_skipped
     report.write_json(output / "results.json", results)
     report.per_class_csv(output / "per_class.csv", predictions, data.info.classes)
     title = f"{config.dataset}, {config.method}, AMR weight {config.effective_amr_weight:g}"
@@ -53,8 +58,19 @@ def main() -> None:
         print(f"shares       {output / 'shares.png'}")
 
 
-def load_config(model_dir: pathlib.Path, data_dir: str = "", batch_size: int = 0) -> Config:
+def load_config(
+    model_dir: pathlib.Path,
+    data_dir: str = "",
+    batch_size: int = 0,
+    skip_corrupt: bool | None = None,
+) -> Config:
     """The run's configuration, for reading records without augmentation or cache.
+
+    Args:
+        model_dir: Of the run.
+        data_dir: Of the records, if not the run's.
+        batch_size: If not the run's.
+        skip_corrupt: If not as in the run.
 
     Raises:
         FileNotFoundError: There is no run.
@@ -66,6 +82,7 @@ def load_config(model_dir: pathlib.Path, data_dir: str = "", batch_size: int = 0
         batch_size=batch_size or config.batch_size,
         model_dir=str(model_dir),
         cache="no",
+        skip_corrupt=config.skip_corrupt if skip_corrupt is None else skip_corrupt,
     )
 
 

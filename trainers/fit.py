@@ -5,7 +5,9 @@ validation/ (TensorBoard), checkpoints/, model.keras, export/<version>/ (SavedMo
 The same command goes on where an interrupted run's last whole epoch ended.
 """
 
+import contextlib
 import csv
+import dataclasses
 import importlib.metadata
 import json
 import pathlib
@@ -22,48 +24,75 @@ from absl import flags
 import amr_tf
 from amr_tf import serving
 from amr_tf.evaluation import Evaluator
+from amr_tf.methods import BlendingData, GradientBlending
 from tfrecords.pipeline import Pipeline
-from trainers import assemble, callbacks, command, report
+from trainers import assemble, callbacks, command, report, teaching
 from trainers import flags as trainer_flags
 from trainers.config import Config
 from trainers.evaluate import load_model
 from trainers.tensorboard import TensorBoard
 
 # Flags that may differ between an interrupted run and the command that goes on with it.
-_FREE = ("overwrite", "log_every", "data_dir", "export")
+_FREE = ("overwrite", "log_every", "data_dir", "model_dir", "export")
 
 
 def main() -> None:
     """The command."""
     with command.user_errors():
         config = trainer_flags.config(flags.FLAGS)
+        assemble.setup(config)
+        strategy = assemble.strategy(config)
+    show(config, run(config, strategy))
+
+
+def run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
+    """Trains, tests and exports, as far as that is not done yet, alone in its directory.
+
+    Args:
+        config: The run; its `model_dir` then holds everything.
+        strategy: To train on.
+
+    Returns:
+        The results.
+    """
+    with contextlib.ExitStack() as stack:
+        with command.user_errors():
+            stack.enter_context(command.alone(pathlib.Path(config.model_dir)))
+        return _run(config, strategy)
+
+
+def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
+    with command.user_errors():
         model_dir = claim(config)
         finished = model_dir / "results.json"
         if finished.exists():
             print(f"{model_dir} holds this run, finished; --overwrite trains it anew.")
-            show(config, json.loads(finished.read_text()))
-            return
-        assemble.setup(config)
+            return json.loads(finished.read_text())
         assemble.make_synthetic(config)
         data = assemble.pipeline(config)
         keep_order(model_dir, data)
         (model_dir / "classes.txt").write_text("\n".join(data.info.classes) + "\n")
-        strategy = assemble.strategy(config)
-        with strategy.scope():
-            model = resume(model_dir) or assemble.model(
-                config, len(data.info.classes), data.steps_per_epoch
-            )
+    teachers = teaching.trained(config, strategy, run)
+    with command.user_errors(), strategy.scope():
+        keras.utils.set_random_seed(config.seed)
+        model = resume(model_dir) or assemble.model(
+            config, data.info, data.steps_per_epoch, teachers
+        )
     introduce(config, data, model, strategy)
     with command.data_errors(data):
-        seconds = train(config, data, model)
-        with strategy.scope():
-            best = keras.models.load_model(model_dir / "checkpoints" / "best.keras")
-        results = {**test(config, data, best), "seconds": round(seconds, 1)}
-    shutil.copyfile(model_dir / "checkpoints" / "best.keras", model_dir / "model.keras")
+        if model.method.trains:
+            cost = train(config, data, model)
+            with strategy.scope():
+                model = keras.models.load_model(model_dir / "checkpoints" / "best.keras")
+            shutil.copyfile(model_dir / "checkpoints" / "best.keras", model_dir / "model.keras")
+        else:
+            cost = {"seconds": 0.0, "step_seconds": None}
+            model.save(model_dir / "model.keras")
+        results = {**test(config, data, model), **cost}
     if config.export:
         export(config, model_dir / "export")
     report.write_json(finished, results)
-    show(config, results)
+    return results
 
 
 def claim(config: Config) -> pathlib.Path:
@@ -80,11 +109,14 @@ def claim(config: Config) -> pathlib.Path:
         for name in ("train", "validation", "checkpoints"):
             shutil.rmtree(model_dir / name, ignore_errors=True)
     if path.exists():
-        there, now = json.loads(path.read_text())["flags"], config.to_json()
+        # a flag that this run was begun without had its default
+        defaults = {field.name: field.default for field in dataclasses.fields(Config)}
+        there = {**defaults, **json.loads(path.read_text())["flags"]}
+        now = config.to_json()
         differing = [
-            f"{name} ({there.get(name)} there, {now[name]} now)"
+            f"{name} ({there[name]} there, {now[name]} now)"
             for name in now
-            if name not in _FREE and there.get(name) != now[name]
+            if name not in _FREE and there[name] != now[name]
         ]
         if differing:
             raise ValueError(
@@ -137,6 +169,9 @@ def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribut
     print(f"model   {config.method}; parameters: {parameters}")
     if len(model.modalities) == 1:
         print("AMR     none: one modality has no dominance to regularise")
+    elif not model.method.trains:
+        print("AMR     none: nothing is trained")
+        return
     elif config.amr_weight:
         print(f"AMR     weight {config.amr_weight:g}, ratio {config.amr_ratio}")
     else:
@@ -153,8 +188,8 @@ def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribut
     sys.stdout.flush()
 
 
-def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) -> float:
-    """Runs the epochs that are left; returns the seconds they took."""
+def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) -> dict[str, Any]:
+    """Runs the epochs that are left; returns the seconds that they and one step took."""
     model_dir = pathlib.Path(config.model_dir)
     checkpoints = model_dir / "checkpoints"
     checkpoints.mkdir(exist_ok=True)
@@ -163,6 +198,9 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
     validation = callbacks.Validation(data.evaluate("validation"))
     examples = next(iter(data.evaluate("validation")))[0]
     examples = {name: value[:4].numpy() for name, value in examples.items()}
+    if isinstance(model.method, GradientBlending):
+        model.method.data = blending_data(data)
+    step_time = callbacks.StepTime()
     start = time.monotonic()
     model.fit(
         data.train(start_step=step),
@@ -172,6 +210,7 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
         shuffle=False,  # it is, by seed and epoch
         verbose=0,
         callbacks=[
+            step_time,
             validation,
             callbacks.EpochLines(config.epochs, data.steps_per_epoch, model.modalities),
             callbacks.save_best(str(checkpoints / "best.keras"), best_accuracy(history)),
@@ -180,7 +219,19 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
             TensorBoard(config, validation, examples),
         ],
     )
-    return time.monotonic() - start
+    return {"seconds": round(time.monotonic() - start, 1), "step_seconds": step_time.median}
+
+
+def blending_data(data: Pipeline) -> BlendingData:
+    """What Gradient-Blending weighs its heads on: as many training clips as validation has."""
+    held_out = data.evaluate("validation")
+    return BlendingData(
+        train=data.train,
+        steps_per_epoch=data.steps_per_epoch,
+        seen=data.evaluate("train").take(held_out.cardinality()),
+        held_out=held_out,
+        callbacks=[callbacks.Bar("one head alone")],
+    )
 
 
 def best_accuracy(history: pathlib.Path) -> float | None:
@@ -194,14 +245,16 @@ def best_accuracy(history: pathlib.Path) -> float | None:
 def test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
     """The selected model on the test split, once."""
     summary = Evaluator(model)(data.evaluate("test")).summary()
+    skipped = {"corrupt_skipped": data.records.num_skipped} if config.skip_corrupt else {}
     return {
         "split": "test",
         **summary,
+        **skipped,
         "dataset": config.dataset,
         "method": config.method,
         "amr_weight": config.effective_amr_weight,
         "seed": config.seed,
-        "epochs": config.epochs,
+        "epochs": config.epochs if model.method.trains else 0,
         "selected_epoch": model.steps_done // data.steps_per_epoch,
     }
 
@@ -220,11 +273,10 @@ def show(config: Config, results: dict[str, Any]) -> None:
     weight = f"AMR {config.amr_weight:g}" if config.effective_amr_weight else "without AMR"
     report.results_table(f"{config.dataset}, {config.method}, {weight}", results, config.modalities)
     model_dir = pathlib.Path(config.model_dir)
-    print(
-        f"Selected on validation: epoch {results['selected_epoch']} of {results['epochs']}.\n"
-        f"results      {model_dir / 'results.json'}\n"
-        f"model        {model_dir / 'model.keras'}"
-    )
+    if results["epochs"]:
+        selected = results["selected_epoch"]
+        print(f"Selected on validation: epoch {selected} of {results['epochs']}.")
+    print(f"results      {model_dir / 'results.json'}\nmodel        {model_dir / 'model.keras'}")
     if config.export:
         print(f"SavedModel   {model_dir / 'export'}")
     print(
@@ -234,7 +286,9 @@ def show(config: Config, results: dict[str, Any]) -> None:
     )
     if config.effective_amr_weight:
         preset = f" --preset={config.preset}" if config.preset != "full" else ""
-        print(f"  python -m trainers.fit{preset} --amr_weight=0   # the same model without AMR")
+        method = f" --method={config.method}" if config.method != "naive" else ""
+        command_line = f"python -m trainers.fit{preset}{method} --amr_weight=0"
+        print(f"  {command_line}   # the same model without AMR")
 
 
 if __name__ == "__main__":

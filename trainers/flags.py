@@ -1,15 +1,19 @@
 """Flags made from `Config`'s fields, and a `Config` made from the flags that were given."""
 
 import dataclasses
+from collections.abc import Sequence
+from typing import Any
 
 from absl import flags
 
 from trainers.config import PRESETS, RECIPES, Config
 
 
-def define(values: flags.FlagValues = flags.FLAGS) -> None:
-    """Defines one flag per field of `Config`."""
+def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) -> None:
+    """Defines one flag per field of `Config`, but for some."""
     for field in dataclasses.fields(Config):
+        if field.name in without:
+            continue
         text, choices = field.metadata["help"], field.metadata["choices"]
         if choices:
             flags.DEFINE_enum(field.name, field.default, list(choices), text, flag_values=values)
@@ -29,13 +33,15 @@ def config(values: flags.FlagValues) -> Config:
     Raises:
         ValueError: An impossible value or combination.
     """
-    given = {
-        field.name: values[field.name].value
-        for field in dataclasses.fields(Config)
-        if values[field.name].present
-    }
+    given = given_flags(values)
     defaults = {
         **RECIPES[given.get("recipe", "demo")],
         **PRESETS[given.get("preset", "full")],
     }
     return Config(**{**defaults, **given}).resolved()
+
+
+def given_flags(values: flags.FlagValues) -> dict[str, Any]:
+    """Field of `Config` -> value, of the flags that were given."""
+    names = [field.name for field in dataclasses.fields(Config)]
+    return {name: values[name].value for name in names if name in values and values[name].present}

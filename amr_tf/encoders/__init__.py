@@ -94,7 +94,8 @@ def load_weights(encoder: keras.Model, path: str | pathlib.Path) -> None:
     Args:
         encoder: The encoder.
         path: A `.keras` model or a `.weights.h5` file of the same architecture; the height,
-            width and number of frames of its input may differ.
+            width and number of frames of its input may differ where it ends in an average (c3d,
+            slow_fusion and late_fusion end in a dense layer of the input's size).
 
     Raises:
         FileNotFoundError: There is no such file.

@@ -64,6 +64,11 @@ def test_published_recipes_give_the_published_shapes():
         ("audio_weights", "nowhere.keras", "--audio_weights=nowhere.keras: no such file"),
         ("method_options", "rate=0.3", "naive has the options none"),
         ("method_options", "rate", "'rate' is not of the form name=value"),
+        ("teachers", "audio", "--teachers=audio: write audio=DIR,video=DIR, or one of them"),
+        ("teachers", "smell=runs/a", "write audio=DIR"),
+        ("audio_encoder", "c3d", "--audio_encoder=c3d: choose one of"),
+        ("video_depth", -1, "--video_depth=-1 must not be negative"),
+        ("ogm_score", "size", "--ogm_score=size: choose one of linear, ablation, attribution"),
         ("fft_length", 3, "fft_length must be even"),
         ("frames", 0, "frames, size and std must be positive"),
     ],
@@ -88,6 +93,38 @@ def test_methods_are_made_with_their_options_and_the_runs_seed():
     assert isinstance(Config(method="video").make_method(), methods.Unimodal)
     for name in METHOD_NAMES:
         assert Config(method=name).make_method() is not None
+
+
+def test_methods_get_their_own_flags_and_what_the_data_tell():
+    assert Config(method="umt", umt_target="predictions").make_method().target == "predictions"
+    assert Config(method="ogm_ge", ogm_score="ablation").make_method().score == "ablation"
+    options = Config(
+        method="ogm", ogm_score="ablation", method_options="score=attribution,alpha=0.8"
+    )
+    assert (options.make_method().score, options.make_method().alpha) == ("attribution", 0.8)
+    counts = Config(method="gge").make_method(class_counts=[1, 2], teachers={}).class_counts
+    assert counts == [1, 2]
+
+
+def test_a_teacher_is_the_unimodal_run_with_the_same_flags():
+    """So that one trained by hand is found: what one modality has no use for is reset."""
+    by_hand = parsed(
+        "--method=audio", "--seed=3", "--epochs=5", "--model_dir=out/synthetic-audio-amr0-seed3"
+    )
+    umt = parsed(
+        "--method=umt", "--seed=3", "--epochs=5", "--model_dir=out/mine", "--amr_weight=0",
+        "--fusion=sum", "--umt_target=predictions", "--frozen=video", "--method_options=weight=2",
+    )  # fmt: skip
+    assert umt.teacher("audio") == by_hand
+    given = dataclasses.replace(umt, teachers="audio=some/where")
+    assert given.teacher("audio").model_dir == "some/where"
+    assert given.teacher("video").model_dir == "out/synthetic-video-amr0-seed3"
+
+
+def test_what_trains_nothing_has_no_amr():
+    assert Config(method="ume").effective_amr_weight == 0
+    assert Config(method="audio").effective_amr_weight == 0
+    assert Config(method="umt").effective_amr_weight == 1
 
 
 @settings(max_examples=60)

@@ -242,21 +242,41 @@ def test_what_a_user_can_mend_is_one_line(tmp_path, module, arguments, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_a_corrupt_record_is_named(records, finished_run, tmp_path):
-    model_dir, _ = finished_run
-    copy = tmp_path / "records"
-    copy.mkdir()
+def damaged(records, directory, split):
+    """A copy of the records in which one of the split is corrupt, and the path of its shard."""
+    directory.mkdir()
     for path in records.glob("*.*"):
         if path.is_file():
-            (copy / path.name).write_bytes(path.read_bytes())
-    shard = sorted(copy.glob("test-*.tfrecord"))[0]
+            (directory / path.name).write_bytes(path.read_bytes())
+    shard = sorted(directory.glob(f"{split}-*.tfrecord"))[0]
     content = bytearray(shard.read_bytes())
     content[len(content) // 2] ^= 0xFF
     shard.write_bytes(content)
+    return directory, shard
+
+
+def test_a_corrupt_record_is_named(records, finished_run, tmp_path):
+    model_dir, _ = finished_run
+    copy, shard = damaged(records, tmp_path / "records", "test")
     done = command("evaluate", f"--model_dir={model_dir}", f"--data_dir={copy}", check=False)
     assert done.returncode == 1
     assert f"error: {shard}, record " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_corrupt_record_is_skipped_and_counted(records, flags_of_run, tmp_path):
+    copy, shard = damaged(records, tmp_path / "records", "test")
+    run = tmp_path / "run"
+    changes = ["--skip_corrupt", "--epochs=1", "--noexport"]
+    fit = command("fit", *flags_of_run, f"--data_dir={copy}", f"--model_dir={run}", *changes)
+    assert f"warning: 1 corrupt record of 160 skipped: {shard.name} " in fit.stderr
+    assert len(fit.stderr.splitlines()) == 1
+    assert "39 test" in fit.stdout
+    command("evaluate", f"--model_dir={run}")  # as in training
+    for path in (run / "results.json", run / "evaluation" / "test" / "results.json"):
+        results = json.loads(path.read_text())
+        assert (results["corrupt_skipped"], results["samples"]) == (1, 39)
+    assert not load_config(run, skip_corrupt=False).skip_corrupt
 
 
 def test_help_explains_the_flags():

@@ -1,0 +1,96 @@
+"""The command that makes Table 1, on two methods of one epoch."""
+
+import csv
+import json
+import shutil
+
+import pytest
+
+from tests.trainers.conftest import command
+
+FLAGS = ("--epochs=1", "--batch_size=16", "--seeds=1")
+
+
+@pytest.fixture(scope="module")
+def compared(records, tmp_path_factory):
+    """naive and ume, whose teachers are made first; what the command printed."""
+    output = tmp_path_factory.mktemp("compared")
+    done = compare(records, output, "--methods=naive,ume")
+    return output, done
+
+
+def compare(records, output, *arguments, check=True):
+    where = (f"--data_dir={records}", f"--output_dir={output}")
+    return command("compare", *FLAGS, *where, *arguments, check=check)
+
+
+def numbers(output):
+    """table.csv, which has no times."""
+    with (output / "table.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_runs_and_tables(compared):
+    output, done = compared
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("5 runs, 0 of them finished")
+    assert [line.split(":")[0] for line in lines[1:6]] == [
+        "[1/5] audio-plain-seed0", "[2/5] video-plain-seed0", "[3/5] naive-plain-seed0",
+        "[4/5] naive-amr-seed0", "[5/5] ume-plain-seed0",
+    ]  # fmt: skip
+    assert all("about 0 min left" in line or "min left" in line for line in lines[1:6])
+    assert [(r["model"], r["amr"]) for r in numbers(output)] == [
+        ("naive", "0"), ("naive", "1"), ("ume", "0"),
+    ]  # fmt: skip
+    assert (output / "table.md").read_text() in done.stdout
+    for name in ("table.png", "runs.csv", "tensorboard/naive-amr-seed0"):
+        assert (output / name).exists()
+    weights = {
+        name: json.loads((output / "runs" / name / "results.json").read_text())["amr_weight"]
+        for name in ("naive-plain-seed0", "naive-amr-seed0")
+    }
+    assert weights == {"naive-plain-seed0": 0.0, "naive-amr-seed0": 1.0}
+    config = json.loads((output / "runs/ume-plain-seed0/config.json").read_text())["flags"]
+    assert config["teachers"].startswith(f"audio={output}/runs/audio-plain-seed0,video=")
+    assert done.stderr == ""
+
+
+def test_what_is_missing_is_made_again_and_nothing_else(compared, records, tmp_path):
+    output = tmp_path / "copy"
+    shutil.copytree(compared[0], output)
+    before = numbers(output)
+    # as if killed while it tested: trained, without results
+    (output / "runs/naive-amr-seed0/results.json").unlink()
+    (output / "table.csv").unlink()
+    again = compare(records, output, "--methods=naive,ume")
+    assert "5 runs, 4 of them finished" in again.stdout
+    assert again.stdout.count("accuracy 1") + again.stdout.count("accuracy 2") <= 2
+    assert "[5/5] naive-amr-seed0" in again.stdout
+    assert numbers(output) == before
+
+
+def test_a_run_that_fails_is_reported_and_the_rest_goes_on(compared, records, tmp_path):
+    output = tmp_path / "copy"
+    shutil.copytree(compared[0], output)
+    done = compare(records, output, "--methods=ogm(start=x),naive,ume", check=False)
+    assert done.returncode == 1
+    assert "ogm-start=x-plain-seed0: FAILED:" in done.stdout
+    assert "2 of 7 runs failed: ogm-start=x-plain-seed0, ogm-start=x-amr-seed0" in done.stderr
+    assert len(numbers(output)) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--methods=magic",), "no method 'magic'"),
+        (("--amr_weight=0",), "runs without AMR are made anyway"),
+        (("--learning_rate=1",), "holds a comparison with other flags: learning_rate (None there"),
+        (("--sweep=colour=1",), "'colour' is no flag"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(compared, records, arguments, message):
+    done = compare(records, compared[0], *arguments, check=False)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

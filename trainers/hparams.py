@@ -1,0 +1,29 @@
+"""TensorBoard's HParams page: one session a run."""
+
+import pathlib
+from typing import Any
+
+import tensorflow as tf
+from tensorboard.plugins.hparams import api
+
+# The flags that say nothing about a result.
+_LEFT_OUT = ("model_dir", "data_dir", "teachers", "overwrite", "export", "log_every", "cache")
+
+
+def write(directory: pathlib.Path, flags: dict[str, Any], results: dict[str, Any]) -> None:
+    """Writes a finished run's flags and results, unless that is done.
+
+    Args:
+        directory: Of the session's event file.
+        flags: The run's `Config`, as a dictionary.
+        results: Of its `results.json`.
+    """
+    if directory.exists():
+        return
+    metrics = {name: results[name] for name in ("accuracy", "mAP")}
+    for target, shares in (results["dominance_by_target"] or {}).items():
+        metrics.update({f"{m} share ({target})": share for m, share in shares.items()})
+    with tf.summary.create_file_writer(str(directory)).as_default():
+        api.hparams({name: flags[name] for name in flags if name not in _LEFT_OUT})
+        for name, value in metrics.items():
+            tf.summary.scalar(name, value, step=0)
