@@ -56,17 +56,23 @@ def alone(directory: pathlib.Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def run(define: Callable[[], None], main: Callable[[], None]) -> None:
-    """Defines the flags, parses them and runs the command."""
+def run(define: Callable[[], None], main: Callable[..., None], arguments: bool = False) -> None:
+    """Defines the flags, parses them and runs the command.
 
-    def checked(arguments: Sequence[str]) -> None:
+    Args:
+        define: Defines the flags.
+        main: The command.
+        arguments: Whether it takes a list of what was given beside the flags.
+    """
+
+    def checked(given: Sequence[str]) -> None:
         # TensorFlow's notes on each saved file and renamed input, twice over
         logging.set_verbosity(logging.ERROR)
         tf.get_logger().setLevel("ERROR")
-        if len(arguments) > 1:
-            sys.exit(f"error: what is {arguments[1]!r}? All options begin with --")
+        if len(given) > 1 and not arguments:
+            sys.exit(f"error: what is {given[1]!r}? All options begin with --")
         try:
-            main()
+            main(list(given[1:])) if arguments else main()
         except KeyboardInterrupt:
             sys.exit("interrupted")
 

@@ -27,8 +27,8 @@ _OWN = (
     "method", "method_options", "seed", "model_dir", "teachers", "overwrite", "export"
 )  # fmt: skip
 DEFAULT_METHODS = (
-    "naive,dropout,modality_dropout,umt,ogm,ogm_ge,gradient_blending,gge,mmpareto,agm,dgl,ume,"
-    "audio,video"
+    "naive,dropout,modality_dropout,umt,ogm,ogm_ge,gradient_blending(estimate_epochs=5),gge,"
+    "mmpareto,agm,dgl,ume,audio,video"
 )
 
 

@@ -46,7 +46,9 @@ class Config:
         "", "Where the run is kept (default: runs/DATASET-METHOD-amrWEIGHT-seedSEED[-PRESET])."
     )
     preset: str = _flag(
-        "full", "quick: smaller synthetic data and fewer epochs, under a minute.", ("full", "quick")
+        "full",
+        "quick: half of the synthetic data in smaller batches, about a minute.",
+        ("full", "quick"),
     )
     recipe: str = _flag(
         "demo",
@@ -298,7 +300,8 @@ RECIPES: dict[str, dict[str, Any]] = {
         "tile_seconds": 10.0, "fft_length": 256, "hop": 128, "frames": 3,
     },
 }  # fmt: skip
-PRESETS: dict[str, dict[str, Any]] = {"full": {}, "quick": {}}
+# Half of the clips in batches of half the size: as many steps as the full preset.
+PRESETS: dict[str, dict[str, Any]] = {"full": {}, "quick": {"batch_size": 32}}
 
 
 def parse_ratio(text: str, modalities: tuple[str, ...]) -> tuple[float, ...]:
