@@ -203,7 +203,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
     def fit(self, *args: Any, callbacks: Sequence | None = None, **kwargs: Any) -> Any:
         """`keras.Model.fit`, which also tells the method of each epoch's begin and end."""
-        return super().fit(*args, callbacks=[*(callbacks or []), _MethodEpochs()], **kwargs)
+        return super().fit(*args, callbacks=[_MethodEpochs(), *(callbacks or [])], **kwargs)
 
     @property
     def encoders(self) -> dict[str, keras.layers.Layer]:

@@ -2,7 +2,6 @@
 
 import statistics
 import time
-from typing import Any
 
 import keras
 import tensorflow as tf
@@ -92,19 +91,19 @@ class EpochLines(keras.callbacks.Callback):
 
     Args:
         epochs: In all.
-        steps: Of an epoch.
         modalities: Their names, in order.
     """
 
-    def __init__(self, epochs: int, steps: int, modalities: tuple[str, ...]) -> None:
+    def __init__(self, epochs: int, modalities: tuple[str, ...]) -> None:
         super().__init__()
         self.epochs = epochs
-        self.steps = steps
         self.modalities = modalities
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._start = time.monotonic()
-        self._bar = Progress(f"epoch {epoch + 1}/{self.epochs}", self.steps, transient=True)
+        self._bar = Progress(
+            f"epoch {epoch + 1}/{self.epochs}", self.params["steps"], transient=True
+        )
         self._bar.__enter__()
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -124,19 +123,3 @@ class EpochLines(keras.callbacks.Callback):
             shares = {m: logs[f"val_dominance_{m}"] for m in self.modalities}
             parts[-1] += f" {'/'.join(self.modalities)} {format_dominance(shares)}"
         print("  ".join(parts), flush=True)
-
-
-def save_best(path: str, threshold: float | None) -> keras.callbacks.ModelCheckpoint:
-    """Keeps the model of the best validation accuracy."""
-    return keras.callbacks.ModelCheckpoint(
-        path,
-        monitor="val_accuracy",
-        mode="max",
-        save_best_only=True,
-        initial_value_threshold=threshold,
-    )
-
-
-def save_last(path: str) -> Any:
-    """Keeps the model of the last epoch."""
-    return keras.callbacks.ModelCheckpoint(path)

@@ -126,6 +126,11 @@ class Config:
     cpu_replicas: int = _flag(0, "Split the CPU into this many devices, to try a strategy.")
     seed: int = _flag(0, "Of weights, order, augmentation and dropout.")
     deterministic: bool = _flag(False, "Bit-exact repeats, also on GPUs; slower.")
+    checkpoint_minutes: float = _flag(
+        10.0, "Minutes between checkpoints within an epoch; 0: at each epoch's end alone."
+    )
+    checkpoint_steps: int = _flag(0, "Steps between checkpoints within an epoch; 0 for none.")
+    keep_checkpoints: int = _flag(3, "Checkpoints to keep beside the best one.")
     log_every: int = _flag(10, "Steps between two points in TensorBoard.")
     export: bool = _flag(True, "Write a SavedModel at the end.")
     overwrite: bool = _flag(False, "Delete what --model_dir holds of an earlier run first.")
@@ -140,11 +145,19 @@ class Config:
             choices, value = field.metadata["choices"], getattr(self, field.name)
             if choices and value not in choices:
                 raise ValueError(f"--{field.name}={value}: choose one of {', '.join(choices)}")
-        for name in ("learning_rate", "amr_learning_rate", "epochs", "batch_size", "log_every"):
+        for name in (
+            "learning_rate",
+            "amr_learning_rate",
+            "epochs",
+            "batch_size",
+            "log_every",
+            "keep_checkpoints",
+        ):
             _require(getattr(self, name) > 0, f"--{name}={getattr(self, name)} must be positive")
         for name in (
             "amr_weight", "weight_decay", "hidden", "encoder_width", "video_depth", "cpu_replicas",
-            "spec_augment_time", "spec_augment_freq", "seed",
+            "spec_augment_time", "spec_augment_freq", "seed", "checkpoint_minutes",
+            "checkpoint_steps",
         ):  # fmt: skip
             _require(
                 getattr(self, name) >= 0, f"--{name}={getattr(self, name)} must not be negative"

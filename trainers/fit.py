@@ -2,38 +2,36 @@
 
 Everything that a run leaves lies in --model_dir: config.json, classes.txt, history.csv, train/ and
 validation/ (TensorBoard), checkpoints/, model.keras, export/<version>/ (SavedModel), results.json.
-The same command goes on where an interrupted run's last whole epoch ended.
+The same command goes on from the last checkpoint of a run that was interrupted.
 """
 
 import contextlib
-import csv
-import dataclasses
-import importlib.metadata
 import json
 import pathlib
-import platform
 import shutil
+import signal
 import sys
-import time
 from typing import Any
 
 import keras
 import tensorflow as tf
 from absl import flags
 
-import amr_tf
 from amr_tf import serving
 from amr_tf.evaluation import Evaluator
-from amr_tf.methods import BlendingData, GradientBlending
 from tfrecords.pipeline import Pipeline
-from trainers import assemble, callbacks, command, report, teaching
+from trainers import (
+    assemble,
+    checkpoints,
+    command,
+    report,
+    run_directory,
+    teaching,
+    training,
+)
 from trainers import flags as trainer_flags
 from trainers.config import Config
 from trainers.evaluate import load_model
-from trainers.tensorboard import TensorBoard
-
-# Flags that may differ between an interrupted run and the command that goes on with it.
-_FREE = ("overwrite", "log_every", "data_dir", "model_dir", "export")
 
 
 def main() -> None:
@@ -63,25 +61,29 @@ def run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
 
 def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
     with command.user_errors():
-        model_dir = claim(config)
+        model_dir = run_directory.claim(config)
         finished = model_dir / "results.json"
         if finished.exists():
             print(f"{model_dir} holds this run, finished; --overwrite trains it anew.")
             return json.loads(finished.read_text())
         assemble.make_synthetic(config)
         data = assemble.pipeline(config)
-        keep_order(model_dir, data)
+        run_directory.keep_order(model_dir, data)
         (model_dir / "classes.txt").write_text("\n".join(data.info.classes) + "\n")
     teachers = teaching.trained(config, strategy, run)
     with command.user_errors(), strategy.scope():
         keras.utils.set_random_seed(config.seed)
-        model = resume(model_dir) or assemble.model(
+        model = checkpoints.newest(model_dir / "checkpoints") or assemble.model(
             config, data.info, data.steps_per_epoch, teachers
         )
     introduce(config, data, model, strategy)
     with command.data_errors(data):
         if model.method.trains:
-            cost = train(config, data, model)
+            try:
+                cost = training.train(config, data, model)
+            except checkpoints.Preempted:
+                print("ended by SIGTERM; the same command goes on from here", flush=True)
+                sys.exit(128 + signal.SIGTERM)
             with strategy.scope():
                 model = keras.models.load_model(model_dir / "checkpoints" / "best.keras")
             shutil.copyfile(model_dir / "checkpoints" / "best.keras", model_dir / "model.keras")
@@ -93,63 +95,6 @@ def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
         export(config, model_dir / "export")
     report.write_json(finished, results)
     return results
-
-
-def claim(config: Config) -> pathlib.Path:
-    """Makes the model directory this run's own.
-
-    Raises:
-        ValueError: It holds another run.
-    """
-    model_dir = pathlib.Path(config.model_dir)
-    path = model_dir / "config.json"
-    if config.overwrite:
-        for name in ("config.json", "history.csv", "model.keras", "results.json"):
-            (model_dir / name).unlink(missing_ok=True)
-        for name in ("train", "validation", "checkpoints"):
-            shutil.rmtree(model_dir / name, ignore_errors=True)
-    if path.exists():
-        # a flag that this run was begun without had its default
-        defaults = {field.name: field.default for field in dataclasses.fields(Config)}
-        there = {**defaults, **json.loads(path.read_text())["flags"]}
-        now = config.to_json()
-        differing = [
-            f"{name} ({there[name]} there, {now[name]} now)"
-            for name in now
-            if name not in _FREE and there[name] != now[name]
-        ]
-        if differing:
-            raise ValueError(
-                f"{model_dir} holds a run with other flags: {'; '.join(differing)}. "
-                "Choose another --model_dir, or --overwrite it"
-            )
-        return model_dir
-    model_dir.mkdir(parents=True, exist_ok=True)
-    packages = ("tensorflow", "keras", "numpy", "av")
-    versions = {name: importlib.metadata.version(name) for name in packages}
-    versions.update(python=platform.python_version(), amr_tf=amr_tf.__version__)
-    content = {"flags": config.to_json(), "versions": versions, "command": sys.argv}
-    report.write_json(path, content)
-    return model_dir
-
-
-def keep_order(model_dir: pathlib.Path, data: Pipeline) -> None:
-    """Notes whether clips are kept in memory: with --cache=auto the order depends on it.
-
-    A run that goes on does as it began, whatever memory is free by then.
-    """
-    path = model_dir / "config.json"
-    content = json.loads(path.read_text())
-    if "cached" in content:
-        data.cache = "yes" if content["cached"] else "no"
-    else:
-        report.write_json(path, {**content, "cached": data.cached})
-
-
-def resume(model_dir: pathlib.Path) -> keras.Model | None:
-    """The model at the end of the last whole epoch of an interrupted run, if there is one."""
-    last = model_dir / "checkpoints" / "last.keras"
-    return keras.models.load_model(last) if last.exists() else None
 
 
 def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribute.Strategy) -> None:
@@ -184,62 +129,9 @@ def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribut
         f"tensorboard --logdir={config.model_dir}"
     )
     if model.steps_done:
-        print(f"        going on after epoch {model.steps_done // data.steps_per_epoch}")
+        epochs, steps = divmod(model.steps_done, data.steps_per_epoch)
+        print(f"        going on after epoch {epochs}" + (f" and {steps} steps" if steps else ""))
     sys.stdout.flush()
-
-
-def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) -> dict[str, Any]:
-    """Runs the epochs that are left; returns the seconds that they and one step took."""
-    model_dir = pathlib.Path(config.model_dir)
-    checkpoints = model_dir / "checkpoints"
-    checkpoints.mkdir(exist_ok=True)
-    history = model_dir / "history.csv"
-    step = model.steps_done
-    validation = callbacks.Validation(data.evaluate("validation"))
-    examples = next(iter(data.evaluate("validation")))[0]
-    examples = {name: value[:4].numpy() for name, value in examples.items()}
-    if isinstance(model.method, GradientBlending):
-        model.method.data = blending_data(data)
-    step_time = callbacks.StepTime()
-    start = time.monotonic()
-    model.fit(
-        data.train(start_step=step),
-        initial_epoch=step // data.steps_per_epoch,
-        epochs=config.epochs,
-        steps_per_epoch=data.steps_per_epoch,
-        shuffle=False,  # it is, by seed and epoch
-        verbose=0,
-        callbacks=[
-            step_time,
-            validation,
-            callbacks.EpochLines(config.epochs, data.steps_per_epoch, model.modalities),
-            callbacks.save_best(str(checkpoints / "best.keras"), best_accuracy(history)),
-            callbacks.save_last(str(checkpoints / "last.keras")),
-            keras.callbacks.CSVLogger(str(history), append=step > 0),
-            TensorBoard(config, validation, examples),
-        ],
-    )
-    return {"seconds": round(time.monotonic() - start, 1), "step_seconds": step_time.median}
-
-
-def blending_data(data: Pipeline) -> BlendingData:
-    """What Gradient-Blending weighs its heads on: as many training clips as validation has."""
-    held_out = data.evaluate("validation")
-    return BlendingData(
-        train=data.train,
-        steps_per_epoch=data.steps_per_epoch,
-        seen=data.evaluate("train").take(held_out.cardinality()),
-        held_out=held_out,
-        callbacks=[callbacks.Bar("one head alone")],
-    )
-
-
-def best_accuracy(history: pathlib.Path) -> float | None:
-    """The best validation accuracy of the epochs before, None where there is none."""
-    if not history.exists():
-        return None
-    with history.open(newline="") as file:
-        return max((float(row["val_accuracy"]) for row in csv.DictReader(file)), default=None)
 
 
 def test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:

@@ -32,13 +32,13 @@ class TensorBoard(keras.callbacks.Callback):
         self.config = config
         self.validation = validation
         self.examples = examples
-        self._train = self._writer("train")
-        self._validation = self._writer("validation")
 
     def _writer(self, name: str) -> tf.summary.SummaryWriter:
         return tf.summary.create_file_writer(str(pathlib.Path(self.config.model_dir) / name))
 
     def on_train_begin(self, logs: dict | None = None) -> None:
+        self._train = self._writer("train")
+        self._validation = self._writer("validation")
         rows = [f"| {name} | `{value}` |" for name, value in self.config.to_json().items()]
         with self._train.as_default(step=0):
             tf.summary.text("flags", "\n".join(["| flag | value |", "| --- | --- |", *rows]))

@@ -114,6 +114,8 @@ class GradientBlending(Method):
                     "GradientBlending estimates weights on held-out clips: set "
                     "model.method.data = amr_tf.methods.BlendingData(...) before fit"
                 )
+            if model.steps_done % self.data.steps_per_epoch:
+                return  # goes on within an epoch, at whose begin they were estimated
             model.blend_weights.assign(self.estimate(model, self.data))
 
     def estimate(self, model: Any, data: BlendingData) -> np.ndarray:

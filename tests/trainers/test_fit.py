@@ -2,11 +2,6 @@
 
 import csv
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import keras
 import numpy as np
@@ -15,7 +10,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from amr_tf.evaluation import Evaluator
-from tests.trainers.conftest import ROOT, command
+from tests.trainers.conftest import command
 from trainers import assemble
 from trainers.config import Config
 from trainers.evaluate import load_config
@@ -139,31 +134,6 @@ def test_replicas_train_to_the_same_weights(finished_run, flags_of_run, tmp_path
     np.testing.assert_allclose(
         float(rows[0][0]["dominance_audio"]), float(rows[1][0]["dominance_audio"]), atol=2e-3
     )
-
-
-def test_killed_and_repeated_ends_as_uninterrupted(finished_run, flags_of_run, tmp_path):
-    """kill -9 after the first epoch; the same command goes on and ends with the same weights."""
-    model_dir, _ = finished_run
-    arguments = [sys.executable, "-m", "trainers.fit", *flags_of_run, f"--model_dir={tmp_path}"]
-    process = subprocess.Popen(
-        arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    deadline = time.monotonic() + 120
-    history = tmp_path / "history.csv"
-    while time.monotonic() < deadline and process.poll() is None:
-        if history.exists() and len(history.read_text().splitlines()) >= 2:
-            break
-        time.sleep(0.01)
-    killed = process.poll() is None
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert killed
-    assert not (tmp_path / "results.json").exists()
-    done = command("fit", *flags_of_run, f"--model_dir={tmp_path}")
-    assert "going on after epoch" in done.stdout
-    models = [keras.models.load_model(d / "checkpoints/last.keras") for d in (model_dir, tmp_path)]
-    for a, b in zip(*(m.get_weights() for m in models), strict=True):
-        np.testing.assert_array_equal(a, b)
 
 
 def test_one_modality_and_what_it_says(flags_of_run, tmp_path):

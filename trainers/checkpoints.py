@@ -1,0 +1,124 @@
+"""Checkpoints: whole models that appear whole, the last few of them, and where a run goes on.
+
+A checkpoint is a `.keras` file of everything that training changes: weights, both optimizers, the
+method's state, the counts of steps and of random draws. The order of the data is a function of seed
+and step, so that a run which goes on from any step is the run that was never interrupted.
+"""
+
+import contextlib
+import os
+import pathlib
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+
+class Preempted(Exception):
+    """The machine is wanted back; a checkpoint has been saved."""
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Saves the model every so often and at each epoch's end; see also `ending_on_sigterm`.
+
+    Args:
+        directory: Of the checkpoints: `step-<step>.keras`, and `best.keras`, that of the best
+            validation accuracy.
+        best: The best validation accuracy so far, None before any.
+        minutes: Between two checkpoints within an epoch; 0 for none.
+        steps: Between two checkpoints within an epoch; 0 for none.
+        keep: Checkpoints that are kept beside the best one.
+    """
+
+    def __init__(
+        self,
+        directory: pathlib.Path,
+        best: float | None = None,
+        minutes: float = 10.0,
+        steps: int = 0,
+        keep: int = 3,
+    ) -> None:
+        super().__init__()
+        self.directory = directory
+        self.best = best
+        self.minutes, self.steps, self.keep = minutes, steps, keep
+        self._saved_at = time.monotonic()
+        self._since = 0
+        self._asked = False
+
+    @contextlib.contextmanager
+    def ending_on_sigterm(self) -> Iterator[None]:
+        """Lets SIGTERM end the training inside at its next step, by `Preempted`."""
+        previous = signal.signal(signal.SIGTERM, self._ask)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, previous)
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._since += 1
+        if batch + 1 == self.params["steps"]:
+            return  # the epoch's end, with its validation, belongs to this step
+        waited = time.monotonic() - self._saved_at
+        due = self.steps and self._since >= self.steps
+        if due or self._asked or (self.minutes and waited >= 60 * self.minutes):
+            self.save()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        if self.best is None or logs["val_accuracy"] > self.best:
+            self.best = logs["val_accuracy"]
+            _save(self.model, self.directory / "best.keras")
+        self.save()
+
+    def save(self) -> None:
+        """Saves the model as it is, and deletes what is older than what is kept.
+
+        Raises:
+            Preempted: SIGTERM asked for an end.
+        """
+        _save(self.model, self.directory / f"step-{self.model.steps_done:09}.keras")
+        self._saved_at, self._since = time.monotonic(), 0
+        for path in saved(self.directory)[self.keep :]:
+            path.unlink()
+        if self._asked:
+            raise Preempted
+
+    def _ask(self, number: int, frame: Any) -> None:
+        self._asked = True
+
+
+def saved(directory: pathlib.Path) -> list[pathlib.Path]:
+    """The checkpoints but for the best, the newest first."""
+    return sorted(directory.glob("step-*.keras"), reverse=True)
+
+
+def newest(directory: pathlib.Path) -> keras.Model | None:
+    """The newest checkpoint that can be loaded, None without any.
+
+    One that is damaged is named on the terminal, and the one before is taken.
+
+    Raises:
+        ValueError: There are checkpoints, and none can be loaded.
+    """
+    paths = saved(directory)
+    for path in paths:
+        try:
+            return keras.models.load_model(path)
+        except Exception as error:  # zip, HDF5, JSON and Keras each have their own
+            reason = " ".join(str(error).split())[:200]
+            print(f"warning: {path} cannot be loaded ({reason})", file=sys.stderr)
+    if paths:
+        raise ValueError(f"no checkpoint of {directory} can be loaded; --overwrite trains anew")
+    return None
+
+
+def _save(model: keras.Model, path: pathlib.Path) -> None:
+    """Saves under a temporary name first: a file that is there is whole, even after a crash."""
+    part = path.with_name(f".part-{path.name}")
+    model.save(part)
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
