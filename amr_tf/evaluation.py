@@ -1,14 +1,14 @@
-"""One pass of a model over a split: predictions and shares, and what they amount to."""
+"""One pass of a model over a split: predictions and shares, what they amount to, encodings."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import metrics
+from amr_tf import checks, metrics
 from amr_tf.attribution import attribution_shares
 from amr_tf.model import PRESENCE, MultimodalClassifier
 
@@ -36,8 +36,7 @@ class Predictions:
     @property
     def probabilities(self) -> np.ndarray:
         """Softmax of the logits, `[N, C]`."""
-        shifted = np.exp(self.logits - self.logits.max(axis=1, keepdims=True))
-        return shifted / shifted.sum(axis=1, keepdims=True)
+        return metrics.softmax(self.logits)
 
     def summary(self) -> dict[str, Any]:
         """Loss, accuracy, mAP and dominance of the split.
@@ -114,16 +113,108 @@ class _Predictor(keras.Model):
 
     def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        out = {"labels": labels, "complete": self._complete(inputs, labels)}
+        out = {}
         for target in self.targets:
             # the forward passes are one and the same: the graph keeps a single copy
             out["logits"], attributions = self.classifier.attribute(inputs, target)
             out[target] = attribution_shares(attributions)
         if not self.targets:
             out["logits"] = self.classifier(inputs, training=False)
+        return out | {"labels": labels, "complete": _complete(inputs, labels)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Encodings:
+    """What encoders make of each sample of a split, in order.
+
+    Attributes:
+        labels: Class ids `[N]`.
+        values: Modality -> `[N, ...]`; zero where the sample lacks it.
+        complete: `[N]`, whether a sample has all of these modalities.
+    """
+
+    labels: np.ndarray
+    values: dict[str, np.ndarray]
+    complete: np.ndarray
+
+    def where(self, kept: np.ndarray) -> "Encodings":
+        """Some of the samples, `kept` `[N]`."""
+        values = {name: e[kept] for name, e in self.values.items()}
+        return Encodings(self.labels[kept], values, self.complete[kept])
+
+
+class Encoder:
+    """Runs encoders of a model over splits in inference mode, on all of its replicas.
+
+    Make one and keep it: its graph is traced once.
+
+    Args:
+        model: The classifier.
+        modalities: Whose encoders; all by default. A dataset's inputs then need these alone, and
+            its `presence`, if it has one, a column for each.
+    """
+
+    def __init__(
+        self, model: MultimodalClassifier, modalities: Sequence[str] | None = None
+    ) -> None:
+        self.modalities = tuple(modalities or model.modalities)
+        with model.distribute_strategy.scope():
+            self._predictor = _EncodingPredictor(model, self.modalities)
+
+    def __call__(self, dataset: tf.data.Dataset, callbacks: Sequence = ()) -> Encodings:
+        """Encodings of every sample of a dataset of (inputs, class ids), in its order.
+
+        Raises:
+            ValueError: The dataset is empty.
+        """
+        if dataset.cardinality() == 0:
+            raise ValueError("the dataset to encode is empty")
+        out = self._predictor.predict(dataset, verbose=0, callbacks=list(callbacks))
+        values = {name: out[f"encoding_{m}"] for m, name in enumerate(self.modalities)}
+        return Encodings(out["labels"], values, out["complete"].astype(bool))
+
+
+class _EncodingPredictor(keras.Model):
+    """`predict` gives labels and encodings together, gathered over the replicas."""
+
+    def __init__(self, classifier: MultimodalClassifier, modalities: tuple[str, ...]) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.modalities = modalities
+        self.built = True
+
+    def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
+        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs = checks.inputs_by_name(inputs, self.modalities)
+        out = {"labels": labels, "complete": _complete(inputs, labels)}
+        presence = inputs.get(PRESENCE)
+        for m, name in enumerate(self.modalities):
+            e = tf.cast(self.classifier.encoders[name](inputs[name], training=False), tf.float32)
+            if presence is not None:
+                e *= tf.reshape(tf.cast(presence[:, m], e.dtype), [-1] + [1] * (e.shape.rank - 1))
+            out[f"encoding_{m}"] = e
         return out
 
-    def _complete(self, inputs: Any, labels: tf.Tensor) -> tf.Tensor:
-        if isinstance(inputs, dict) and PRESENCE in inputs:
-            return tf.reduce_min(inputs[PRESENCE], axis=-1)
-        return tf.ones(tf.shape(labels)[:1])
+
+def in_batches(function: Callable, *arrays: np.ndarray, size: int = 1024) -> Any:
+    """Applies a function of tensors to the rows of arrays, some at a time, and joins the results.
+
+    Args:
+        function: Tensors `[b, ...]`, one per array -> a tensor `[b, ...]` or a structure of them.
+        *arrays: `[N, ...]`, N of 1 or more.
+        size: Rows at a time.
+
+    Returns:
+        `[N, ...]` as NumPy arrays, in the function's structure.
+    """
+    parts = [
+        function(*(tf.convert_to_tensor(a[start : start + size]) for a in arrays))
+        for start in range(0, len(arrays[0]), size)
+    ]
+    return tf.nest.map_structure(lambda *p: np.concatenate([x.numpy() for x in p]), *parts)
+
+
+def _complete(inputs: Any, labels: tf.Tensor) -> tf.Tensor:
+    if isinstance(inputs, dict) and PRESENCE in inputs:
+        return tf.reduce_min(inputs[PRESENCE], axis=-1)
+    return tf.ones(tf.shape(labels)[:1])

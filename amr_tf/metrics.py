@@ -16,6 +16,12 @@ def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
     return float(np.mean(scores.argmax(axis=1) == labels))
 
 
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities `[N, C]` of logits `[N, C]`."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shifted / shifted.sum(axis=1, keepdims=True)
+
+
 def average_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """Average precision of each class against the rest (scikit-learn's, no interpolation).
 

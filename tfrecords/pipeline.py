@@ -8,6 +8,7 @@ gives from step s on.
 import functools
 import math
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -22,6 +23,8 @@ from tfrecords.records import RecordSet
 PARALLEL_SHARDS = 16
 # bytes of serialised records among which an epoch of a large set is shuffled
 SHUFFLE_BYTES = 1 << 30
+
+Change = Callable[[tf.Tensor, clips.Clip], clips.Clip]
 
 
 class Pipeline:
@@ -77,6 +80,7 @@ class Pipeline:
         masked = self.augment.spec_augment_time or self.augment.spec_augment_freq
         self._masks = spec_augment.masks(self.augment, seed) if audio and masked else None
         self._stored: tf.data.Dataset | None = None
+        self._to_change: dict[str, tf.data.Dataset] = {}
 
     @property
     def steps_per_epoch(self) -> int:
@@ -124,27 +128,41 @@ class Pipeline:
             stream = stream.map(lambda x, y: (x | {"audio": self._masks(x["audio"])}, y))
         return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
-    def evaluate(self, split: str) -> tf.data.Dataset:
+    def evaluate(self, split: str, change: Change | None = None) -> tf.data.Dataset:
         """A split once, in the order of its records, its last batch as short as it comes.
 
         Every worker reads the whole split.
 
         Args:
             split: `train`, `validation` or `test`.
+            change: What is done to each clip before features are made of it: (its position in the
+                split, its cut clip: int16 samples, uint8 pixels) -> a cut clip, as graph
+                operations. Splits that are changed are kept in memory, cut, for the next change,
+                if `cache` allows.
 
         Returns:
             As `train`.
         """
         count = self.records.split(split).clips
+        if change is None:
+            dataset = self.cut(split)
+        else:
+            if split not in self._to_change:
+                self._to_change[split] = self.cut(split)
+            dataset = self._to_change[split].enumerate()
+            dataset = dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = self._batches(dataset, drop_remainder=False)
+        batches = tf.data.experimental.assert_cardinality(-(-count // self.batch_size))
+        return dataset.apply(batches).with_options(_options()).prefetch(tf.data.AUTOTUNE)
+
+    def cut(self, split: str) -> tf.data.Dataset:
+        """The cut clips of a split, as `evaluate` reads them; in memory if they fit."""
+        count = self.records.split(split).clips
         dataset = tf.data.TFRecordDataset(self.records.shards(split))
         dataset = dataset.map(self._evaluation_clip, num_parallel_calls=tf.data.AUTOTUNE)
         size = 2 * self.audio.samples if self.audio else 0
         size += math.prod(self.video.shape) if self.video else 0
-        if self._fits(count * size):
-            dataset = dataset.cache()
-        dataset = self._batches(dataset, drop_remainder=False)
-        batches = tf.data.experimental.assert_cardinality(-(-count // self.batch_size))
-        return dataset.apply(batches).with_options(_options()).prefetch(tf.data.AUTOTUNE)
+        return dataset.cache() if self._fits(count * size) else dataset
 
     def media_ids(self, split: str) -> list[str]:
         """The clips' names, in the order in which `evaluate` yields them."""

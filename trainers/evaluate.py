@@ -3,6 +3,10 @@
 Prints the table of `trainers.fit` and writes, into MODEL_DIR/evaluation/<split>/, `results.json`,
 `per_class.csv` (accuracy, average precision and dominance of each class) and `shares.png` (how
 the attribution's shares are distributed over the clips).
+
+With `--suite=full` it writes `report.html`, `report.json` and figures there instead: missing,
+corrupted and conflicting modalities, all measures of contribution, linear probes, calibration, with
+bootstrap intervals; `--against=DIR` compares with a second run clip by clip.
 """
 
 import dataclasses
@@ -26,13 +30,27 @@ def define() -> None:
     flags.DEFINE_bool(
         "skip_corrupt", None, "Skip and count corrupt records (default: as in training)."
     )
+    flags.DEFINE_enum(
+        "suite", "basic", ["basic", "full"], "basic: table and shares; full: report.html."
+    )
+    flags.DEFINE_string(
+        "against", "", "Directory of another finished run to compare with; with --suite=full."
+    )
+    flags.DEFINE_string(
+        "votes", "", "CREMA-D's summaryTable.csv: people as reference; with --suite=full."
+    )
 
 
 def main() -> None:
     """The command."""
     values = flags.FLAGS
+    if values.suite == "full":
+        full(values)
+        return
     with command.user_errors():
         model_dir = command.required_directory("model_dir", values.model_dir)
+        if values.against or values.votes:
+            raise ValueError("--against and --votes are for the full report: add --suite=full")
         config = load_config(model_dir, values.data_dir, values.batch_size, values.skip_corrupt)
         assemble.setup(config)
         data = assemble.pipeline(config)
@@ -56,6 +74,25 @@ def main() -> None:
     if predictions.shares:
         report.share_plot(output / "shares.png", predictions, f"{title}, {values.split}")
         print(f"shares       {output / 'shares.png'}")
+
+
+def full(values: flags.FlagValues) -> None:
+    """`--suite=full`."""
+    from trainers import suite  # imports from here
+
+    with command.user_errors():
+        model_dir = command.required_directory("model_dir", values.model_dir)
+        against = command.required_directory("against", values.against) if values.against else None
+    path = suite.run(
+        model_dir,
+        against,
+        values.split,
+        pathlib.Path(values.votes) if values.votes else None,
+        data_dir=values.data_dir,
+        batch_size=values.batch_size,
+        skip_corrupt=values.skip_corrupt,
+    )
+    print(f"report       {path}\nnumbers      {path.with_suffix('.json')}")
 
 
 def load_config(

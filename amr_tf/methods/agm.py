@@ -1,7 +1,6 @@
 """AGM (Li et al. 2023): modulate the gradient through each modality's Shapley response."""
 
 import itertools
-import math
 from typing import Any
 
 import keras
@@ -9,6 +8,7 @@ import tensorflow as tf
 
 from amr_tf import compat, distribution
 from amr_tf.methods.base import Context, Method, cross_entropy
+from amr_tf.shapley import shapley
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -100,20 +100,3 @@ class AGM(Method):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"alpha": self.alpha}
-
-
-def shapley(value: dict[frozenset, Any], player: int, players: int) -> Any:
-    """Shapley value of one player, from the value of every subset (Shapley 1953).
-
-    Args:
-        value: Subset of players -> number or tensor.
-        player: Whose.
-        players: How many there are, numbered from 0.
-    """
-    others = [p for p in range(players) if p != player]
-    total = 0.0
-    for size in range(players):
-        weight = math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
-        for subset in map(frozenset, itertools.combinations(others, size)):
-            total = total + weight * (value[subset | {player}] - value[subset])
-    return total

@@ -1,0 +1,131 @@
+"""Bootstrap over clips: any statistic of a split with its 95 % interval, models compared in pairs.
+
+A statistic is kept as its *draws*: an array `[..., 1 + R]` whose first entry is of the sample
+itself and whose others are of R resamples of n clips with replacement (Efron 1979). As all
+statistics share the resamples, differences, ratios and Shapley values of draws are draws again,
+by plain arithmetic, and two models are compared clip by clip.
+"""
+
+import dataclasses
+import functools
+
+import numpy as np
+
+_ROWS = 256  # of a class's clips that are ranked at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Interval:
+    """A number and its percentile interval.
+
+    Attributes:
+        value: Of the sample itself.
+        low: Lower end; NaN where no resample has a value.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def interval(draws: np.ndarray, level: float = 0.95) -> Interval:
+    """The percentile interval of draws `[1 + R]`; resamples without a value (NaN) don't count.
+
+    Args:
+        draws: The sample's value, then the resamples'.
+        level: Of confidence.
+    """
+    resampled = draws[1:][np.isfinite(draws[1:])]
+    if not resampled.size:
+        return Interval(float(draws[0]), float("nan"), float("nan"))
+    tail = 50 * (1 - level)
+    low, high = np.percentile(resampled, (tail, 100 - tail))
+    return Interval(float(draws[0]), float(low), float(high))
+
+
+class Bootstrap:
+    """The resamples of n clips.
+
+    Args:
+        n: Clips.
+        resamples: R.
+        seed: Of the resamples: equal arguments give equal resamples.
+
+    Attributes:
+        weights: How often each clip is in each draw, `[n, 1 + R]` float32; the first column is 1.
+
+    Raises:
+        ValueError: No clips, or no resamples.
+    """
+
+    def __init__(self, n: int, resamples: int = 1000, seed: int = 0) -> None:
+        if n < 1 or resamples < 1:
+            raise ValueError(f"need clips and resamples, got {n} and {resamples}")
+        counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), resamples)
+        self.weights = np.concatenate([np.ones((1, n)), counts]).T.astype(np.float32)
+
+    def mean(self, values: np.ndarray, where: np.ndarray | None = None) -> np.ndarray:
+        """Draws of the mean over clips.
+
+        Args:
+            values: `[n]` or `[n, ...]`.
+            where: `[n]` bool, true for the clips that count; all by default.
+
+        Returns:
+            `[..., 1 + R]`; NaN in a draw without any clip that counts.
+        """
+        values, weights = np.asarray(values), self.weights
+        if where is not None:
+            values, weights = values[where], weights[where]
+        # counting is exact in float32, and many times as fast
+        values = values.astype(np.float32 if values.dtype == bool else np.float64)
+        sums = np.tensordot(values, weights, axes=(0, 0)).astype(np.float64)
+        with np.errstate(invalid="ignore"):
+            return sums / weights.sum(axis=0)
+
+    def class_means(self, values: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+        """Draws of the mean over each class's clips, `[n]` -> `[C, 1 + R]`."""
+        return np.stack([self.mean(values, labels == c) for c in range(classes)])
+
+    def mean_average_precision(self, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """Draws of the macro average of average precision over a draw's classes.
+
+            AP_c = sum_{i of c} w_i P_i / sum_{i of c} w_i,
+            P_i  = sum_{j of c, s_j >= s_i} w_j / sum_{j, s_j >= s_i} w_j
+
+        scikit-learn's, ties included, for sample weights w.
+
+        Args:
+            labels: Class ids `[n]`.
+            scores: `[n, C]`.
+
+        Returns:
+            `[1 + R]`.
+        """
+        present = np.unique(labels)
+        total = np.zeros(self.weights.shape[1])
+        count = np.zeros_like(total)
+        for c in present:
+            precision = self._average_precision(labels == c, scores[:, c])
+            found = np.isfinite(precision)
+            total[found] += precision[found]
+            count += found
+        return total / count
+
+    def _average_precision(self, positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        own, found = self.weights[positive], []
+        # sums of small integers: exact in float32, and matrix products are the fastest way
+        for threshold in np.array_split(scores[positive], -(-positive.sum() // _ROWS)):
+            above = (scores >= threshold[:, None]).astype(np.float32)
+            seen = above @ self.weights
+            found.append((above[:, positive] @ own) / np.maximum(seen, 1))
+        precision = np.concatenate(found)
+        with np.errstate(invalid="ignore"):
+            return (own * precision).sum(axis=0, dtype=np.float64) / own.sum(axis=0)
+
+
+@functools.lru_cache(maxsize=1)
+def shared(n: int, resamples: int = 1000, seed: int = 0) -> Bootstrap:
+    """The same `Bootstrap` for equal arguments: two models then share it."""
+    return Bootstrap(n, resamples, seed)

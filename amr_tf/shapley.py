@@ -1,0 +1,37 @@
+"""Exact Shapley values: what each of a few players adds to a value, over all subsets."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from typing import Any
+
+
+def subsets(players: int) -> list[frozenset[int]]:
+    """All 2^M subsets of the players 0..M-1, the small ones first; the last holds them all."""
+    everyone = range(players)
+    return [
+        frozenset(chosen)
+        for size in range(players + 1)
+        for chosen in itertools.combinations(everyone, size)
+    ]
+
+
+def shapley(value: Mapping[frozenset, Any], player: int, players: int) -> Any:
+    """Shapley value of one player, from the value of every subset (Shapley 1953).
+
+        phi^m = sum_{S without m} |S|! (M - |S| - 1)! / M! (v(S + m) - v(S))
+
+    The players' values sum to `v(all) - v({})`.
+
+    Args:
+        value: Subset of players -> number, array or tensor.
+        player: Whose.
+        players: How many there are, numbered from 0.
+    """
+    others = [p for p in range(players) if p != player]
+    total = 0.0
+    for size in range(players):
+        weight = math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
+        for subset in map(frozenset, itertools.combinations(others, size)):
+            total = total + weight * (value[subset | {player}] - value[subset])
+    return total
