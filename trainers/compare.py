@@ -251,8 +251,11 @@ class _Pool:
         """Ends what runs; a run goes on from its last checkpoint when the command is repeated."""
         self._stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
-        for process in list(self._running):
+        running = list(self._running)
+        for process in running:
             process.terminate()
+        for process in running:  # each saves a checkpoint
+            process.wait()
 
 
 def _duration(seconds: float) -> str:
