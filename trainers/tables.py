@@ -164,6 +164,8 @@ def _plot(path: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
                     mfc="white" if shift < 0 else color,
                 )  # fmt: skip
             axis.plot([], [], marker, color=color, label=label, mfc="white" if shift < 0 else color)
+        low, high = axis.get_xlim()
+        axis.set_xlim(max(0, low), min(100, high))  # an interval may go further, a percentage not
         axis.set_xlabel(title)
         axis.grid(axis="x", alpha=0.3)
     axes[0][2].axvline(50, color="gray", ls=":")
