@@ -47,7 +47,7 @@ class Config:
     )
     preset: str = _flag(
         "full",
-        "quick: half of the synthetic data in smaller batches, about a minute.",
+        "quick: half of the synthetic data in smaller batches, a minute or two.",
         ("full", "quick"),
     )
     recipe: str = _flag(
