@@ -40,7 +40,7 @@ def target_score(
     classes = logits.shape[-1]
     if classes is None or classes < 2:
         raise ValueError(f"attribution needs logits [B, C] of C >= 2 classes, got {logits.shape}")
-    logits = _at_least_float32(logits)
+    logits = at_least_float32(logits)
     index = labels if target == "label" else tf.argmax(logits, axis=-1)
     chosen = tf.one_hot(index, classes, dtype=logits.dtype)
     # a sum with one-hot, not a gather: the gradient of a batched gather fails on an empty replica
@@ -133,7 +133,8 @@ def check_target(target: str) -> None:
         raise ValueError(f"unknown attribution target {target!r}: choose one of {TARGETS}")
 
 
-def _at_least_float32(x: tf.Tensor) -> tf.Tensor:
+def at_least_float32(x: tf.Tensor) -> tf.Tensor:
+    """Half precision as float32, anything else as it is."""
     return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
 
 
@@ -142,7 +143,7 @@ def _safe_norm(x: tf.Tensor) -> tf.Tensor:
 
     The largest magnitude is divided out first: squares of 1e20 or 1e-20 leave float32's range.
     """
-    x = _at_least_float32(x)
+    x = at_least_float32(x)
     x = tf.reshape(x, [tf.shape(x)[0], _features(x)])
     largest = tf.stop_gradient(tf.reduce_max(tf.abs(x), axis=-1, keepdims=True))
     tiny = tf.experimental.numpy.finfo(x.dtype.as_numpy_dtype).tiny

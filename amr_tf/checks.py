@@ -1,16 +1,18 @@
 """What a classifier refuses, and with which words."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
 
-from amr_tf import heads
-from amr_tf.methods import Method
+from amr_tf import compat, heads
+
+if TYPE_CHECKING:
+    from amr_tf.methods import Method
 
 
-def check_parts(encoders: Mapping[str, Any], head: keras.Model, method: Method) -> None:
+def check_parts(encoders: Mapping[str, Any], head: keras.Model, method: "Method") -> None:
     """Refuses parts that can't make a classifier.
 
     Raises:
@@ -38,6 +40,22 @@ def check_parts(encoders: Mapping[str, Any], head: keras.Model, method: Method) 
                 "or call it once on a batch"
             )
     heads.check_head(head)
+
+
+def check_parts_of_batch(parts: int, encoders: Mapping[str, Any]) -> None:
+    """Refuses encoders that can't take a batch in several parts.
+
+    Raises:
+        ValueError: Less than one part, or a layer whose random draws can't be repeated.
+    """
+    if parts < 1:
+        raise ValueError(f"accumulate is 1 or more, got {parts}")
+    for name, encoder in encoders.items() if parts > 1 else ():
+        for layer in compat.unrepeatable_layers(encoder):
+            raise ValueError(
+                f"accumulate={parts} runs encoders twice, and {layer.name} of the {name} encoder "
+                "draws anew each time: take amr_tf.layers.StatelessDropout"
+            )
 
 
 def inputs_by_name(inputs: Any, modalities: tuple[str, ...]) -> dict[str, tf.Tensor]:

@@ -8,6 +8,9 @@ import keras
 import tensorflow as tf
 
 KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+_LossScaleOptimizer = (
+    keras.optimizers.LossScaleOptimizer if KERAS_3 else keras.mixed_precision.LossScaleOptimizer
+)
 
 if KERAS_3 and keras.backend.backend() != "tensorflow":
     raise ImportError(
@@ -37,6 +40,8 @@ def apply_gradients(optimizer: Any, gradients: list, variables: list) -> None:
     if not pairs:
         return
     if KERAS_3:
+        if (scale := loss_scale(optimizer)) is not None:
+            pairs = [(g * scale, v) for g, v in pairs]  # it divides by its scale itself
         optimizer.apply_gradients(pairs)
     else:
         optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
@@ -60,17 +65,85 @@ def state(layer: Any, name: str, shape: tuple[int, ...] = (), dtype: str = "floa
 
 def learning_rate_of(optimizer: Any) -> Any:
     """What the optimizer was given: the schedule itself, where `learning_rate` is its value now."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     hyper = getattr(optimizer, "_hyper", None)  # Keras 2's older kind
     return hyper["learning_rate"] if hyper else optimizer._learning_rate
 
 
 def carried_state(optimizer: Any) -> Any:
     """A layer that carries an optimizer's state into `.keras` files, or None if Keras does it."""
-    if KERAS_3 or not isinstance(optimizer, keras.optimizers.legacy.Optimizer):
+    if KERAS_3:
+        return None
+    if isinstance(optimizer, _LossScaleOptimizer):
+        return LossScaleState(optimizer)
+    if not isinstance(optimizer, keras.optimizers.legacy.Optimizer):
         return None
     from amr_tf import addons
 
     return addons.OptimizerState(optimizer)
+
+
+class LossScaleState(keras.layers.Layer):
+    """Carries a loss scale into `.keras` files, which Keras 2.15 leaves out.
+
+    Args:
+        optimizer: A built `LossScaleOptimizer` of dynamic scale.
+    """
+
+    def __init__(self, optimizer: Any) -> None:
+        super().__init__(name="loss_scale_state", dtype="float32")
+        self.optimizer = optimizer
+        self.built = True
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes scale and counter."""
+        for i, variable in enumerate(self._variables()):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads scale and counter."""
+        for i, variable in enumerate(self._variables()):
+            variable.assign(store[str(i)][()])
+
+    def _variables(self) -> list[Any]:
+        state = self.optimizer._loss_scale
+        return [state.current_loss_scale, state.counter]
+
+
+def unrepeatable_layers(layer: Any) -> list[Any]:
+    """Layers within whose random draws can't be repeated by putting their state back."""
+    if KERAS_3:
+        return []
+    from keras.src.engine.base_layer import BaseRandomLayer
+
+    return [part for part in layer._flatten_layers() if isinstance(part, BaseRandomLayer)]
+
+
+def loss_scale(optimizer: Any) -> tf.Tensor | None:
+    """What an optimizer wants losses multiplied by, float32 scalar; None without loss scaling."""
+    if not isinstance(optimizer, _LossScaleOptimizer):
+        return None
+    return tf.convert_to_tensor(optimizer.dynamic_scale if KERAS_3 else optimizer.loss_scale)
+
+
+def scaled_like(optimizer: Any, other: Any) -> Any:
+    """The optimizer, with loss scaling where `other` has it."""
+    if not isinstance(other, _LossScaleOptimizer) or isinstance(optimizer, _LossScaleOptimizer):
+        return optimizer
+    return _LossScaleOptimizer(optimizer)
+
+
+def changing_state(layer: Any) -> list[tf.Variable]:
+    """The variables that a call of a layer in training mode changes: counters, moving averages."""
+    parts = [part for part in layer._flatten_layers() if part.trainable]
+    found = [
+        v
+        for part in parts
+        for v in (part._non_trainable_variables if KERAS_3 else part._non_trainable_weights)
+    ]
+    if KERAS_3:
+        found += [generator.state for part in parts for generator in part._seed_generators]
+    return values_of({id(v): v for v in found}.values())
 
 
 def lamb(learning_rate: Any, weight_decay: float = 0.0) -> Any:
@@ -87,16 +160,17 @@ def lamb(learning_rate: Any, weight_decay: float = 0.0) -> Any:
 
 def snapshot(model: Any) -> list[Any]:
     """The values of all of a compiled model's variables, both optimizers' among them."""
-    return [v.numpy() for v in _all_variables(model)]
+    return [v.numpy() for v in all_variables(model)]
 
 
 def restore(model: Any, values: list[Any]) -> None:
     """Puts back what `snapshot` took."""
-    for variable, value in zip(_all_variables(model), values, strict=True):
+    for variable, value in zip(all_variables(model), values, strict=True):
         variable.assign(value)
 
 
-def _all_variables(model: Any) -> list[Any]:
+def all_variables(model: Any) -> list[Any]:
+    """A compiled model's variables, both optimizers' among them."""
     variables = list(model.variables)
     for optimizer in filter(None, (model.optimizer, model.amr_optimizer)):
         found = optimizer.variables  # Keras 2's older kind has a method there
@@ -106,4 +180,9 @@ def _all_variables(model: Any) -> list[Any]:
 
 def tf_variables(layers: Iterable[Any]) -> list[tf.Variable]:
     """The layers' variables as TensorFlow's own, which a SavedModel tracks."""
-    return [v.value if KERAS_3 else v for layer in layers for v in layer.variables]
+    return values_of(v for layer in layers for v in layer.variables)
+
+
+def values_of(variables: Iterable[Any]) -> list[tf.Variable]:
+    """Keras' variables as TensorFlow's own."""
+    return [getattr(v, "value", v) if KERAS_3 else v for v in variables]

@@ -7,6 +7,7 @@ is the one-device gradient.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -61,3 +62,29 @@ def sum_gradients(gradients: Sequence) -> list:
     dense = [tf.convert_to_tensor(g) for g in gradients if g is not None]
     sums = iter(global_sum(dense))
     return [None if g is None else next(sums) for g in gradients]
+
+
+def put_back(variables: Sequence, values: Sequence[tf.Tensor], unless: tf.Tensor) -> None:
+    """Gives variables, whatever their kind, earlier values back.
+
+    Args:
+        variables: TensorFlow's own.
+        values: One a variable, this replica's.
+        unless: Bool scalar, the same on every replica: whether they stay as they are.
+    """
+
+    def assign(variable: tf.Variable, value: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:
+        return variable.assign(tf.where(keep, tf.convert_to_tensor(variable), value))
+
+    context = tf.distribute.get_replica_context()
+    if context is None or num_replicas() == 1:
+        for variable, value in zip(variables, values, strict=True):
+            assign(variable, value, unless)
+        return
+
+    def update(strategy: tf.distribute.Strategy, values: Sequence, keep: Any) -> None:
+        # a variable of its own a replica, without an aggregation, takes no value in one
+        for variable, value in zip(variables, values, strict=True):
+            strategy.extended.update(variable, assign, args=(value, keep))
+
+    context.merge_call(update, args=(list(values), unless))

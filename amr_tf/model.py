@@ -18,14 +18,16 @@ import keras
 import tensorflow as tf
 
 from amr_tf import checks, compat, distribution, schedules
-from amr_tf.attribution import attribute, attribution_shares, check_target
-from amr_tf.methods import Context, Method, Naive
+from amr_tf.attribution import at_least_float32, attribute, attribution_shares, check_target
+from amr_tf.context import PRESENCE, Context
+from amr_tf.methods import Method, Naive
 from amr_tf.methods.base import cross_entropy
+from amr_tf.methods.epochs import MethodEpochs
+from amr_tf.nonfinite import FiniteGuard
 from amr_tf.regularizer import AttributionRegularizer
 from amr_tf.saving import SavedModelParts
 from amr_tf.step_metrics import StepMetrics
-
-PRESENCE = "presence"
+from amr_tf.tape import Tape
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -70,6 +72,8 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         self.head = head
         self.step = compat.state(self, "step", dtype="int64")
         self.epoch = compat.state(self, "epoch", dtype="int64")
+        self.nonfinite_steps = compat.state(self, "nonfinite_steps", dtype="int64")
+        self.first_nonfinite_step = compat.state(self, "first_nonfinite_step", dtype="int64")
         self.step_metrics = StepMetrics(self.modalities)
         self.regularizer = None
         self.amr_weight = 0.0
@@ -83,16 +87,19 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         Returns:
             M tensors `[B, ...]`.
         """
-        encodings = [
-            encoder(inputs[name], training=training) for name, encoder in self.encoders.items()
-        ]
+        return [self.encoding(name, inputs, training) for name in self.modalities]
+
+    def encoding(
+        self, modality: str, inputs: Mapping[str, tf.Tensor], training: bool = False
+    ) -> tf.Tensor:
+        """One modality's encoding `[B, ...]`, in float32 at least: shares are taken of it."""
+        encoding = at_least_float32(self.encoders[modality](inputs[modality], training=training))
         presence = inputs.get(PRESENCE)
         if presence is None:
-            return encodings
-        return [
-            e * tf.cast(tf.reshape(presence[:, m], [-1] + [1] * (e.shape.rank - 1)), e.dtype)
-            for m, e in enumerate(encodings)
-        ]
+            return encoding
+        there = presence[:, self.modalities.index(modality)]
+        there = tf.reshape(there, [-1] + [1] * (encoding.shape.rank - 1))
+        return encoding * tf.cast(there, encoding.dtype)
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Logits `[B, C]`."""
@@ -122,10 +129,14 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         amr_ratio: Sequence[float] | None = None,
         amr_optimizer: Any = None,
         amr_target: str = "probability",
+        accumulate: int = 1,
+        skip_nonfinite: bool = False,
         jit_compile: bool = False,
         **kwargs: Any,
     ) -> None:
         """Sets both optimizers. Loss and metrics are the model's own.
+
+        Under Keras' policy `mixed_float16` both scale their losses.
 
         Args:
             optimizer: Of the task, for all variables.
@@ -135,18 +146,25 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
                 a learning rate of 0.1 that follows the shape of the task's schedule: the gradient
                 of |.| doesn't shrink near the target, so the rate must.
             amr_target: What is attributed; see `amr_tf.attribution.target_score`.
+            accumulate: Parts in which encoders take a batch, to need less memory; every result
+                stays the whole batch's. See `amr_tf.tape.Tape`.
+            skip_nonfinite: Whether a step with a NaN or an infinity is undone, see
+                `amr_tf.nonfinite.FiniteGuard`; it is counted either way.
             jit_compile: XLA; off by default, as Keras may choose it and it is slower on CPUs.
             **kwargs: Of `keras.Model.compile`, `run_eagerly` say.
 
         Raises:
             ValueError: A negative weight, a ratio of the wrong length or sign, an unknown target,
-                or a frozen head with AMR.
+                a frozen head with AMR, or an encoder that can't run in parts.
         """
         if not amr_weight >= 0:
             raise ValueError(f"amr_weight is zero or positive, got {amr_weight}")
         check_target(amr_target)
+        checks.check_parts_of_batch(accumulate, self.encoders)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.amr_target = amr_target
+        self.accumulate = accumulate
+        self.skip_nonfinite = skip_nonfinite
         self.amr_weight = float(amr_weight) if len(self.modalities) > 1 else 0.0
         self.regularizer = self._make_regularizer(amr_weight, amr_ratio)
         self.amr_optimizer = None
@@ -157,23 +175,27 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             if not self.head.trainable_variables:
                 raise ValueError("AMR trains the head, and the head has no trainable variables")
             self.amr_optimizer = schedules.amr_optimizer(amr_optimizer, self.optimizer)
+            self.amr_optimizer = compat.scaled_like(self.amr_optimizer, self.optimizer)
             self.amr_optimizer.build(self.head.trainable_variables)
+            self.amr_optimizer_state = compat.carried_state(self.amr_optimizer)
             compat.take_summed_gradients(self.amr_optimizer)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of AMR; see the head of this file."""
-        context = self._context(data, training=True)
-        with tf.GradientTape(persistent=True) as task_tape:
-            encodings = self.encode(context.inputs, training=True)
+        context = Context.of(self, data, training=True)
+        guard = FiniteGuard(self, self.skip_nonfinite)
+        with Tape(compat.loss_scale(self.optimizer)) as task_tape:
+            encodings = task_tape.encode(self, context.inputs, self.accumulate)
             context.encodings = self.method.encodings(encodings, context)
             # begins behind the encoders: R knows the head's variables alone
-            with tf.GradientTape() as amr_tape:
+            with Tape(compat.loss_scale(self.amr_optimizer)) as amr_tape:
                 context.logits, shares = self._shares(context)
                 amr_loss, *global_shares = self._amr_loss(shares, context)
             task_loss = self.method.loss(context)
 
         variables, head_variables = self.trainable_variables, self.head.trainable_variables
         gradients = self.method.gradients(context, task_loss, task_tape, variables)
+        finite = guard.check(task_loss, gradients)
         if self.amr_weight:
             amr_gradients = amr_tape.gradient(amr_loss, head_variables)
             amr_gradients = distribution.sum_gradients(amr_gradients)
@@ -181,18 +203,19 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         compat.apply_gradients(self.optimizer, gradients, variables)
         if self.amr_weight:
             compat.apply_gradients(self.amr_optimizer, amr_gradients, head_variables)
-        self.step.assign_add(1)
 
         self.step_metrics.update_task(context, task_loss, shares)
         self.step_metrics.update_regularizer(self.regularizer, *global_shares)
         if self.amr_weight:
             task_gradients = self._of_head(gradients, variables)
             self.step_metrics.update_gradients(amr_gradients, task_gradients)
+        guard.undo(finite)
+        self.step.assign_add(1)
         return self.get_metrics_result()
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Cross-entropy of the fused logits, accuracy, shares and R, in inference mode."""
-        context = self._context(data, training=False)
+        context = Context.of(self, data, training=False)
         context.encodings = self.encode(context.inputs)
         context.logits, shares = self._shares(context)
         loss = context.mean(cross_entropy(context.labels, context.logits))
@@ -203,12 +226,17 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
     def fit(self, *args: Any, callbacks: Sequence | None = None, **kwargs: Any) -> Any:
         """`keras.Model.fit`, which also tells the method of each epoch's begin and end."""
-        return super().fit(*args, callbacks=[_MethodEpochs(), *(callbacks or [])], **kwargs)
+        return super().fit(*args, callbacks=[MethodEpochs(), *(callbacks or [])], **kwargs)
 
     @property
     def encoders(self) -> dict[str, keras.layers.Layer]:
         """Modality name -> encoder."""
         return {name: getattr(self, f"{name}_encoder") for name in self.modalities}
+
+    @property
+    def steps_counted(self) -> list:
+        """The weights that count steps and epochs, which go on whatever becomes of a step."""
+        return [self.step, self.epoch, self.nonfinite_steps, self.first_nonfinite_step]
 
     @property
     def steps_done(self) -> int:
@@ -234,29 +262,6 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         return {metric.name: metric.result() for metric in self.metrics}
 
     # -- parts of a step ---------------------------------------------------------------------
-
-    def _context(self, data: Any, training: bool) -> Context:
-        inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if weights is not None:
-            raise ValueError("sample weights are not supported: R averages over all samples alike")
-        inputs = checks.inputs_by_name(inputs, self.modalities)
-        labels = checks.class_ids(labels)
-        batch = tf.shape(labels)[0]
-        presence = inputs.get(PRESENCE)
-        if presence is None:
-            presence = tf.ones([batch, len(self.modalities)])
-        offset, global_batch = distribution.global_positions(batch)
-        return Context(
-            model=self,
-            inputs=inputs,
-            labels=labels,
-            training=training,
-            step=tf.convert_to_tensor(self.step),
-            epoch=tf.convert_to_tensor(self.epoch),
-            offset=offset,
-            global_batch=global_batch,
-            presence=tf.cast(presence, tf.float32),
-        )
 
     def _shares(self, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
         logits, attributions = attribute(
@@ -294,14 +299,3 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         """Keras 3 would trace a step here, which fails on several replicas when the first batch
         is uneven; nothing is left to build.
         """  # noqa: D205
-
-
-class _MethodEpochs(keras.callbacks.Callback):
-    """Tells the model's method of epochs."""
-
-    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.model.epoch.assign(epoch)
-        self.model.method.on_epoch_begin(self.model, epoch)
-
-    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        self.model.method.on_epoch_end(self.model, epoch, logs or {})

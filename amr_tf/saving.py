@@ -46,6 +46,8 @@ class SavedModelParts:
             "amr_ratio": list(self.regularizer.ratio) if self.regularizer else None,
             "amr_optimizer": serialize(self.amr_optimizer) if self.amr_optimizer else None,
             "amr_target": self.amr_target,
+            "accumulate": self.accumulate,
+            "skip_nonfinite": self.skip_nonfinite,
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:

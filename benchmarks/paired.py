@@ -19,7 +19,7 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> str:
     logs = np.log(np.asarray(numerators) / np.asarray(denominators))
     half = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
     low, mean, high = np.exp(logs.mean() + half * np.array([-1, 0, 1]))
-    return f"{mean:.2f} [{low:.2f}, {high:.2f}]"
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def machine() -> str:

@@ -3,8 +3,8 @@
 A head is any Keras model of that form without layers that mix samples; see `check_head`. Those
 here take the encodings' shapes (flattened where of rank > 1 a sample), the number of classes C,
 `hidden`, `dropout` before the last layer in training, and the `seed` of every initial weight and
-mask. Their last layer is in float32 whatever the precision policy: softmax and attributions need
-the range.
+mask. They are in float32 whatever the precision policy: softmax and attributions need range and
+digits, and next to encoders a head costs nothing.
 """
 
 from collections.abc import Callable

@@ -10,6 +10,7 @@ from amr_tf.heads.common import (
     default_width,
     dense,
     flat_inputs,
+    in_float32,
     joined,
     last_layer,
     own_seed,
@@ -17,6 +18,7 @@ from amr_tf.heads.common import (
 from amr_tf.layers import Add
 
 
+@in_float32
 def attention(
     encoding_shapes: Shapes,
     num_classes: int,

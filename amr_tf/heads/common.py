@@ -1,8 +1,9 @@
 """What the heads are made of: flat inputs, dense layers with a seed each, the last layer."""
 
+import functools
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +11,21 @@ import keras
 from amr_tf.layers import StatelessDropout
 
 Shapes = Sequence[tuple[int, ...]]
+
+
+def in_float32(build: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
+    """Builds a head in float32 whatever Keras' precision policy is."""
+
+    @functools.wraps(build)
+    def built(*args: Any, **options: Any) -> keras.Model:
+        policy = keras.mixed_precision.global_policy()
+        keras.mixed_precision.set_global_policy("float32")
+        try:
+            return build(*args, **options)
+        finally:
+            keras.mixed_precision.set_global_policy(policy)
+
+    return built
 
 
 def flat_inputs(encoding_shapes: Shapes, at_least: int = 1, name: str = "") -> tuple[list, list]:
@@ -44,7 +60,7 @@ def last_layer(x: Any, num_classes: int, dropout: float, seed: int, suffix: str 
     if dropout:
         name = f"dropout{suffix}"
         x = StatelessDropout(dropout, seed=own_seed(seed, name), name=name)(x)
-    return dense(num_classes, f"logits{suffix}", seed, dtype="float32")(x)
+    return dense(num_classes, f"logits{suffix}", seed)(x)
 
 
 def dense(units: int, name: str, seed: int, own: bool = True, **options: Any) -> keras.layers.Dense:

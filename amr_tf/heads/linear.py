@@ -2,10 +2,11 @@
 
 import keras
 
-from amr_tf.heads.common import Shapes, dense, flat_inputs, joined, last_layer
+from amr_tf.heads.common import Shapes, dense, flat_inputs, in_float32, joined, last_layer
 from amr_tf.layers import Add, StatelessDropout
 
 
+@in_float32
 def concat(
     encoding_shapes: Shapes,
     num_classes: int,
@@ -34,10 +35,11 @@ def concat(
         x = dense(hidden, "hidden", seed, own=False, activation="relu")(x)
     if dropout:
         x = StatelessDropout(dropout, seed=seed)(x)
-    logits = dense(num_classes, "logits", seed + 1, own=False, dtype="float32")(x)
+    logits = dense(num_classes, "logits", seed + 1, own=False)(x)
     return keras.Model(inputs, logits, name="head")
 
 
+@in_float32
 def sum_branches(
     encoding_shapes: Shapes,
     num_classes: int,
@@ -67,5 +69,5 @@ def sum_branches(
         branches.append(last_layer(x, num_classes, dropout, seed, suffix=f"_{m}"))
     if len(branches) == 1:
         return keras.Model(inputs, branches[0], name="head")
-    logits = Add(name="logits", dtype="float32")(branches)
+    logits = Add(name="logits")(branches)
     return keras.Model(inputs, logits, name="head")

@@ -2,10 +2,19 @@
 
 import keras
 
-from amr_tf.heads.common import Shapes, default_width, dense, flat_inputs, joined, last_layer
+from amr_tf.heads.common import (
+    Shapes,
+    default_width,
+    dense,
+    flat_inputs,
+    in_float32,
+    joined,
+    last_layer,
+)
 from amr_tf.layers import Add
 
 
+@in_float32
 def film(
     encoding_shapes: Shapes,
     num_classes: int,
@@ -47,6 +56,7 @@ def film(
     return keras.Model(inputs, last_layer(x, num_classes, dropout, seed), name="head")
 
 
+@in_float32
 def gated(
     encoding_shapes: Shapes,
     num_classes: int,

@@ -1,76 +1,13 @@
 """The plug-in interface: five places in the one train step, and nothing else."""
 
-import dataclasses
 from typing import Any
 
 import tensorflow as tf
 
 from amr_tf import distribution
-
-
-@dataclasses.dataclass
-class Context:
-    """What a method sees of one step; fields are filled as the step goes on.
-
-    Attributes:
-        model: The `MultimodalClassifier`.
-        inputs: Modality name -> input `[B, ...]`.
-        labels: Class ids `[B]`, this replica's part of the global batch.
-        training: Whether this is a training step.
-        step: Train steps done before this one, int64 scalar.
-        epoch: The epoch that `fit` is in, int64 scalar.
-        offset: Index of this replica's first sample in the global batch, int32 scalar.
-        global_batch: Size of the global batch, int32 scalar.
-        presence: `[B, M]` float32, 1 where a sample has the modality.
-        encodings: M tensors as the head sees them.
-        logits: `[B, C]` of the head.
-        extras: What a method hands from one of its hooks to the next.
-    """
-
-    model: Any
-    inputs: dict[str, tf.Tensor]
-    labels: tf.Tensor | None
-    training: bool
-    step: tf.Tensor
-    epoch: tf.Tensor
-    offset: tf.Tensor
-    global_batch: tf.Tensor
-    presence: tf.Tensor
-    encodings: list[tf.Tensor] = dataclasses.field(default_factory=list)
-    logits: tf.Tensor | None = None
-    extras: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def complete(self) -> tf.Tensor:
-        """`[B]`, 1 where a sample has all its modalities: only those count in a^m."""
-        return tf.reduce_min(self.presence, axis=-1)
-
-    def mean(self, per_sample: tf.Tensor) -> tf.Tensor:
-        """This replica's share of a mean over the global batch: local sum / global count.
-
-        The optimizer adds the replicas' gradients, so each must bring its share, whatever the
-        sizes of the parts.
-        """
-        count = tf.cast(tf.maximum(self.global_batch, 1), per_sample.dtype)
-        return tf.reduce_sum(per_sample) / count
-
-    def uniform(self, seed: int, shape: tuple[int, ...] = (), per_sample: bool = True) -> tf.Tensor:
-        """Uniform numbers in [0, 1), a function of (seed, step, sample) alone.
-
-        Args:
-            seed: The method's.
-            shape: Of one draw.
-            per_sample: Whether each sample has its own draw, `[B, *shape]`; else one for the
-                whole global batch, `shape`.
-
-        Returns:
-            float32.
-        """
-        key = tf.stack([tf.constant(seed, tf.int64), self.step])
-        if not per_sample:
-            return tf.random.stateless_uniform(shape, key)
-        drawn = tf.random.stateless_uniform(tf.stack([self.global_batch, *shape]), key)
-        return drawn[self.offset : self.offset + tf.shape(self.presence)[0]]
+from amr_tf.attribution import at_least_float32
+from amr_tf.context import Context
+from amr_tf.tape import Tape
 
 
 class Method:
@@ -109,15 +46,13 @@ class Method:
         """The task loss: this replica's share of the mean cross-entropy over the global batch."""
         return context.mean(cross_entropy(context.labels, context.logits))
 
-    def gradients(
-        self, context: Context, loss: tf.Tensor, tape: tf.GradientTape, variables: list
-    ) -> list:
+    def gradients(self, context: Context, loss: tf.Tensor, tape: Tape, variables: list) -> list:
         """Gradients of the task loss for `variables`, summed over the replicas; None where none.
 
         Args:
             context: The step.
             loss: What `loss` returned.
-            tape: Persistent tape that recorded encoders, head and loss.
+            tape: What recorded encoders, head and loss; ask it for gradients as often as needed.
             variables: The model's trainable variables.
         """
         del context
@@ -153,6 +88,4 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     Returns:
         `[B]`.
     """
-    if logits.dtype in (tf.float16, tf.bfloat16):
-        logits = tf.cast(logits, tf.float32)
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, at_least_float32(logits))

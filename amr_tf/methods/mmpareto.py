@@ -8,6 +8,7 @@ import tensorflow as tf
 from amr_tf import distribution
 from amr_tf.methods.base import Context, Method, cross_entropy
 from amr_tf.methods.branches import add_unimodal_heads, head_logits, unimodal_heads
+from amr_tf.tape import Tape
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -65,9 +66,7 @@ class MMPareto(Method):
         )
         return fused + tf.add_n(context.extras["losses"][1])
 
-    def gradients(
-        self, context: Context, loss: tf.Tensor, tape: tf.GradientTape, variables: list
-    ) -> list:
+    def gradients(self, context: Context, loss: tf.Tensor, tape: Tape, variables: list) -> list:
         """Encoders get h, heads the gradient of their own loss."""
         model = context.model
         fused_loss, unimodal_losses = context.extras["losses"]

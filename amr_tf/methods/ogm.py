@@ -9,6 +9,7 @@ from amr_tf import distribution
 from amr_tf.attribution import attribute, attribution_shares
 from amr_tf.methods.base import Context, Method
 from amr_tf.methods.branches import ablation_logits, linear_logits
+from amr_tf.tape import Tape
 
 SCORES = ("linear", "ablation", "attribution")
 
@@ -83,9 +84,7 @@ class OGM(Method):
         k = tf.where(rho > 1, 1 - tf.tanh(self.alpha * rho), 1.0)
         return tf.where(self._active(context), k, 1.0)
 
-    def gradients(
-        self, context: Context, loss: tf.Tensor, tape: tf.GradientTape, variables: list
-    ) -> list:
+    def gradients(self, context: Context, loss: tf.Tensor, tape: Tape, variables: list) -> list:
         """The task's gradients, each encoder's times its k^m."""
         gradients = super().gradients(context, loss, tape, variables)
         modality = encoder_of(context.model, variables)
@@ -155,9 +154,7 @@ class OGMGE(OGM):
         self.noise = noise
         self.seed = seed
 
-    def gradients(
-        self, context: Context, loss: tf.Tensor, tape: tf.GradientTape, variables: list
-    ) -> list:
+    def gradients(self, context: Context, loss: tf.Tensor, tape: Tape, variables: list) -> list:
         """OGM's gradients and the noise."""
         plain = Method.gradients(self, context, loss, tape, variables)
         modality = encoder_of(context.model, variables)
