@@ -146,16 +146,26 @@ def changing_state(layer: Any) -> list[tf.Variable]:
     return values_of({id(v): v for v in found}.values())
 
 
-def lamb(learning_rate: Any, weight_decay: float = 0.0) -> Any:
+def lamb(
+    learning_rate: Any, weight_decay: float | None = None, global_clipnorm: float | None = None
+) -> Any:
     """LAMB (You et al. 2020), the optimizer for large global batches.
 
     Keras 3 has its own. On Keras 2.15 it is tensorflow-addons'.
+
+    Raises:
+        ValueError: Under the policy `mixed_float16` on Keras 2.15.
     """
     if KERAS_3:
-        return keras.optimizers.Lamb(learning_rate, weight_decay=weight_decay)
+        return keras.optimizers.Lamb(
+            learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
+        )
+    if keras.mixed_precision.global_policy().name == "mixed_float16":
+        raise ValueError("LAMB of tensorflow-addons can't scale losses: take mixed_bfloat16")
     from amr_tf import addons
 
-    return addons.LAMB(learning_rate, weight_decay=weight_decay)
+    options = {"global_clipnorm": global_clipnorm} if global_clipnorm else {}
+    return addons.LAMB(learning_rate, weight_decay=weight_decay or 0.0, **options)
 
 
 def snapshot(model: Any) -> list[Any]:

@@ -18,7 +18,7 @@ from amr_tf.features import AudioConfig, VideoConfig
 from tfrecords import clips, spec_augment
 from tfrecords.clips import Augment
 from tfrecords.memory import available_memory
-from tfrecords.records import RecordSet
+from tfrecords.records import RecordSet, media_ids
 
 PARALLEL_SHARDS = 16
 # bytes of serialised records among which an epoch of a large set is shuffled
@@ -112,26 +112,34 @@ class Pipeline:
             ({modality: float32 `[B, ...]`}, label int64 `[B]`), and `presence` `[B, M]` among the
             inputs where records may lack a modality.
         """
-        per_epoch = self.steps_per_epoch * self.batch_size // self.worker[1]
-        position = start_step * self.batch_size // self.worker[1]
         if self.cached and self._stored is None:
             # made once, outside of the epochs, so that all of them share what it holds
             stored = tf.data.TFRecordDataset(self._own_shards())
             stored = stored.map(self._decoded_clip, num_parallel_calls=tf.data.AUTOTUNE)
             self._stored = stored.cache()
-        epochs = tf.data.Dataset.range(position // per_epoch, tf.int64.max)
-        stream = epochs.flat_map(lambda epoch: self._epoch(epoch, per_epoch))
-        stream = stream.skip(position % per_epoch).enumerate(position)
+        position = start_step * self.batch_size // self.worker[1]
+        stream = self._from(position, self._stored).enumerate(position)
         stream = stream.map(self._training_clip, num_parallel_calls=tf.data.AUTOTUNE)
         stream = self._batches(stream, drop_remainder=True)
         if self._masks:  # their random numbers have a state: one batch after the other
             stream = stream.map(lambda x, y: (x | {"audio": self._masks(x["audio"])}, y))
         return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
+    def clips_of_step(self, step: int) -> list[str]:
+        """The names of the clips in a step's batch, on a worker those of its part; in their order.
+
+        Args:
+            step: Global, from 0.
+        """
+        size = self.batch_size // self.worker[1]
+        # as in `train`, with records in the place of what is stored of them
+        stored = tf.data.TFRecordDataset(self._own_shards()) if self.cached else None
+        return media_ids(self._from(step * size, stored).take(size))
+
     def evaluate(self, split: str, change: Change | None = None) -> tf.data.Dataset:
         """A split once, in the order of its records, its last batch as short as it comes.
 
-        Every worker reads the whole split.
+        A worker reads its part: every so many-th clip.
 
         Args:
             split: `train`, `validation` or `test`.
@@ -143,7 +151,7 @@ class Pipeline:
         Returns:
             As `train`.
         """
-        count = self.records.split(split).clips
+        count = self._clips(split)
         if change is None:
             dataset = self.cut(split)
         else:
@@ -157,25 +165,34 @@ class Pipeline:
 
     def cut(self, split: str) -> tf.data.Dataset:
         """The cut clips of a split, as `evaluate` reads them; in memory if they fit."""
-        count = self.records.split(split).clips
-        dataset = tf.data.TFRecordDataset(self.records.shards(split))
+        index, workers = self.worker
+        dataset = tf.data.TFRecordDataset(self.records.shards(split)).shard(workers, index)
         dataset = dataset.map(self._evaluation_clip, num_parallel_calls=tf.data.AUTOTUNE)
         size = 2 * self.audio.samples if self.audio else 0
         size += math.prod(self.video.shape) if self.video else 0
-        return dataset.cache() if self._fits(count * size) else dataset
+        return dataset.cache() if self._fits(self._clips(split) * size) else dataset
 
     def media_ids(self, split: str) -> list[str]:
         """The clips' names, in the order in which `evaluate` yields them."""
         return self.records.media_ids(split)
 
-    def _epoch(self, epoch: tf.Tensor, size: int) -> tf.data.Dataset:
-        """The first `size` stored clips or records of an epoch's permutation."""
+    def _from(self, position: int, stored: tf.data.Dataset | None) -> tf.data.Dataset:
+        """The endless stream of stored clips, or of records where nothing is stored."""
+        size = self.steps_per_epoch * self.batch_size // self.worker[1]
+        epochs = tf.data.Dataset.range(position // size, tf.int64.max)
+        stream = epochs.flat_map(lambda epoch: self._epoch(epoch, size, stored))
+        return stream.skip(position % size)
+
+    def _epoch(
+        self, epoch: tf.Tensor, size: int, stored: tf.data.Dataset | None
+    ) -> tf.data.Dataset:
+        """The first `size` of an epoch's permutation."""
         # tf.random.set_seed must not change the order: `shuffle` mixes the graph's seed in
         tf.compat.v1.get_default_graph().seed = 1
         key = tf.stack([tf.constant(self.seed, tf.int64), epoch])
         order = tf.random.stateless_uniform([], key, 0, tf.int64.max, tf.int64)
-        if self._stored is not None:
-            dataset = self._stored
+        if stored is not None:
+            dataset = stored
             buffer = tf.int64.max
         else:
             shards = tf.random.experimental.stateless_shuffle(self._own_shards(), key)
@@ -227,6 +244,11 @@ class Pipeline:
             there = [batch["presence"][modality] for modality in self.modalities]
             inputs["presence"] = tf.stack(there, axis=1)
         return inputs, batch["label"]
+
+    def _clips(self, split: str) -> int:
+        """How many clips of a split this worker evaluates."""
+        index, workers = self.worker
+        return len(range(index, self.records.split(split).clips, workers))
 
     def _own_shards(self) -> list[str]:
         return self.records.shards("train", self.worker)

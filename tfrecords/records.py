@@ -100,11 +100,7 @@ class RecordSet:
 
     def media_ids(self, split: str) -> list[str]:
         """The clips' names, in the order of the records."""
-        spec = {schema.MEDIA_ID: tf.io.FixedLenFeature([], tf.string)}
-        names = tf.data.TFRecordDataset(self.shards(split)).map(
-            lambda record: tf.io.parse_single_sequence_example(record, spec)[0][schema.MEDIA_ID]
-        )
-        return [name.decode() for name in names.as_numpy_iterator()]
+        return media_ids(tf.data.TFRecordDataset(self.shards(split)))
 
     def first_corrupt(self) -> str | None:
         """Reads every record whole; says which is the first that cannot be, and what to do."""
@@ -156,3 +152,12 @@ class RecordSet:
                 self.skipped[name] = shard.skipped
         if self.skipped:
             warnings.warn(salvage.summary(self.skipped, total), stacklevel=3)
+
+
+def media_ids(records: tf.data.Dataset) -> list[str]:
+    """The names of the clips in a dataset of serialised records."""
+    spec = {schema.MEDIA_ID: tf.io.FixedLenFeature([], tf.string)}
+    names = records.map(
+        lambda record: tf.io.parse_single_sequence_example(record, spec)[0][schema.MEDIA_ID]
+    )
+    return [name.decode() for name in names.as_numpy_iterator()]

@@ -14,6 +14,7 @@ from amr_tf.heads import HEADS
 from amr_tf.methods.ume import ensemble_head
 from tfrecords.pipeline import Augment, Pipeline
 from tfrecords.schema import DESCRIPTION, DatasetInfo
+from trainers import workers
 from trainers.config import Config
 
 # Clips that the presets render; validation is cut from train.
@@ -29,24 +30,46 @@ def setup(config: Config) -> None:
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     keras.utils.set_random_seed(config.seed)
+    keras.mixed_precision.set_global_policy(config.precision)
     if config.deterministic:
         tf.config.experimental.enable_op_determinism()
 
 
 def strategy(config: Config) -> tf.distribute.Strategy:
-    """MirroredStrategy on several devices, else the one device there is.
+    """Over the machines of TF_CONFIG, over this machine's devices, or for the one there is.
 
     Raises:
-        ValueError: More replicas than clips in a batch.
+        ValueError: The devices are too many for a batch, or for a precision or compiler.
     """
-    devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    if config.strategy == "one_device" or (config.strategy == "auto" and len(devices) == 1):
-        return tf.distribute.OneDeviceStrategy(devices[0].name)
-    if len(devices) > config.batch_size:
+    if config.strategy == "multi_worker":
+        made = workers.strategy()
+        devices = [made.extended.worker_devices[0]] * made.num_replicas_in_sync
+    else:
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        devices = [device.name for device in devices]
+        one = config.strategy == "one_device" or (config.strategy == "auto" and len(devices) == 1)
+        devices = devices[:1] if one else devices
+        made = tf.distribute.OneDeviceStrategy if one else tf.distribute.MirroredStrategy
+        made = made(devices[0] if one else devices)
+    _check_devices(config, len(devices))
+    return made
+
+
+def _check_devices(config: Config, devices: int) -> None:
+    if devices * config.accumulate > config.batch_size:
+        parts = f" in {config.accumulate} parts each" if config.accumulate > 1 else ""
         raise ValueError(
-            f"--batch_size={config.batch_size} is less than the {len(devices)} devices"
+            f"--batch_size={config.batch_size} is less than the {devices} devices{parts}"
         )
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
+    if devices == 1:
+        return
+    if config.jit_compile:
+        raise ValueError("--jit_compile: XLA compiles steps of one device alone, not of several")
+    if config.precision == "mixed_float16" and compat.KERAS_3:
+        raise ValueError(
+            "--precision=mixed_float16 on several devices: Keras 3 looks for overflows on the "
+            "first of them alone; take mixed_bfloat16, or Python 3.11 or 3.10 with Keras 2"
+        )
 
 
 def make_synthetic(config: Config) -> None:
@@ -69,8 +92,8 @@ def make_synthetic(config: Config) -> None:
     )
 
 
-def pipeline(config: Config) -> Pipeline:
-    """The data of a run."""
+def pipeline(config: Config, worker: tuple[int, int] = (0, 1)) -> Pipeline:
+    """The data of a run, or one worker's part of it: (index, count)."""
     return Pipeline(
         config.data_dir,
         audio=config.audio,
@@ -85,6 +108,7 @@ def pipeline(config: Config) -> Pipeline:
             spec_augment_freq=config.spec_augment_freq,
         ),
         skip_corrupt=config.skip_corrupt,
+        worker=worker,
     )
 
 
@@ -121,7 +145,10 @@ def model(
         options["amr_ratio"] = config.ratio
         options["amr_optimizer"] = optimizer(config.amr_optimizer, amr_rate)
     classifier.compile(
-        optimizer(config.optimizer, rate, config.momentum, config.weight_decay),
+        optimizer(config.optimizer, rate, config.momentum, config.weight_decay, config.clip_norm),
+        accumulate=config.accumulate,
+        skip_nonfinite=config.nan == "skip",
+        jit_compile=config.jit_compile,
         amr_weight=config.effective_amr_weight,
         amr_target=config.amr_target,
         **options,
@@ -156,13 +183,15 @@ def learning_rate(config: Config, steps_per_epoch: int) -> Any:
     return config.learning_rate
 
 
-def optimizer(name: str, rate: Any, momentum: float = 0.0, weight_decay: float = 0.0) -> Any:
-    """One of `OPTIMIZERS`."""
-    decay = weight_decay or None
+def optimizer(
+    name: str, rate: Any, momentum: float = 0.0, weight_decay: float = 0.0, clip_norm: float = 0.0
+) -> Any:
+    """One of `OPTIMIZERS`; the train step hands it the gradient summed over all devices."""
+    options = {"weight_decay": weight_decay or None, "global_clipnorm": clip_norm or None}
     if name == "lamb":
-        return compat.lamb(rate, weight_decay)
+        return compat.lamb(rate, **options)
     if name == "adam":
-        return keras.optimizers.Adam(rate)
+        return keras.optimizers.Adam(rate, global_clipnorm=clip_norm or None)
     if name == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=weight_decay)
-    return keras.optimizers.SGD(rate, momentum=momentum, weight_decay=decay)
+        return keras.optimizers.AdamW(rate, **{**options, "weight_decay": weight_decay})
+    return keras.optimizers.SGD(rate, momentum=momentum, **options)

@@ -11,7 +11,7 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -31,6 +31,9 @@ class Checkpoints(keras.callbacks.Callback):
         minutes: Between two checkpoints within an epoch; 0 for none.
         steps: Between two checkpoints within an epoch; 0 for none.
         keep: Checkpoints that are kept beside the best one.
+        sound: Called before each save; raises where the model is not worth it.
+        agree: Whether anyone says yes: workers decide together, every `ask_every` steps.
+        ask_every: Steps.
     """
 
     def __init__(
@@ -40,8 +43,12 @@ class Checkpoints(keras.callbacks.Callback):
         minutes: float = 10.0,
         steps: int = 0,
         keep: int = 3,
+        sound: Callable[[], None] = lambda: None,
+        agree: Callable[[bool], bool] = bool,
+        ask_every: int = 1,
     ) -> None:
         super().__init__()
+        self.sound, self.agree, self.ask_every = sound, agree, ask_every
         self.directory = directory
         self.best = best
         self.minutes, self.steps, self.keep = minutes, steps, keep
@@ -62,29 +69,40 @@ class Checkpoints(keras.callbacks.Callback):
         self._since += 1
         if batch + 1 == self.params["steps"]:
             return  # the epoch's end, with its validation, belongs to this step
-        waited = time.monotonic() - self._saved_at
-        due = self.steps and self._since >= self.steps
-        if due or self._asked or (self.minutes and waited >= 60 * self.minutes):
+        due = bool(self.steps) and self._since >= self.steps
+        if not due and self._since % self.ask_every == 0:
+            waited = time.monotonic() - self._saved_at
+            due = self.agree(self._asked or bool(self.minutes and waited >= 60 * self.minutes))
+        if due:
             self.save()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if self.best is None or logs["val_accuracy"] > self.best:
             self.best = logs["val_accuracy"]
-            _save(self.model, self.directory / "best.keras")
+            self._save("best.keras")
         self.save()
 
     def save(self) -> None:
         """Saves the model as it is, and deletes what is older than what is kept.
 
         Raises:
-            Preempted: SIGTERM asked for an end.
+            Preempted: SIGTERM asked for an end, here or on another worker.
         """
-        _save(self.model, self.directory / f"step-{self.model.steps_done:09}.keras")
+        self.sound()
+        self._save(f"step-{self.model.steps_done:09}.keras")
         self._saved_at, self._since = time.monotonic(), 0
         for path in saved(self.directory)[self.keep :]:
             path.unlink()
-        if self._asked:
+        if self.agree(self._asked):
             raise Preempted
+
+    def _save(self, name: str) -> None:
+        """Saves under a temporary name first: a file that is there is whole, even after a crash."""
+        part = self.directory / f".part-{name}"
+        self.model.save(part)
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(self.directory / name)
 
     def _ask(self, number: int, frame: Any) -> None:
         self._asked = True
@@ -113,12 +131,3 @@ def newest(directory: pathlib.Path) -> keras.Model | None:
     if paths:
         raise ValueError(f"no checkpoint of {directory} can be loaded; --overwrite trains anew")
     return None
-
-
-def _save(model: keras.Model, path: pathlib.Path) -> None:
-    """Saves under a temporary name first: a file that is there is whole, even after a crash."""
-    part = path.with_name(f".part-{path.name}")
-    model.save(part)
-    with part.open("rb") as file:
-        os.fsync(file.fileno())
-    part.replace(path)

@@ -15,9 +15,10 @@ from amr_tf.heads import HEADS
 from amr_tf.methods import METHODS
 from amr_tf.methods.ogm import SCORES
 from amr_tf.methods.umt import UMT_TARGETS
-from amr_tf.regularizer import AttributionRegularizer
+from trainers.parsing import parse_options, parse_ratio
 
 MODALITIES = ("audio", "video")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 DATASETS = ("synthetic", "cremad", "vggsound")
 METHOD_NAMES = (*(name for name in METHODS if name != "unimodal"), *MODALITIES)
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
@@ -99,6 +100,12 @@ class Config:
     )
     epochs: int = _flag(16, "Passes over the training data.")
     batch_size: int = _flag(64, "Global batch: clips a step, over all devices.")
+    clip_norm: float = _flag(
+        0.0, "Clip the task's gradient, summed over all devices, to this norm; 0 for never."
+    )
+    accumulate: int = _flag(
+        1, "Encoders take a batch in this many parts: less memory, the same results, slower."
+    )
     # features and augmentation
     audio_rate: int = _flag(16_000, "Samples a second that the records hold.")
     audio_seconds: float = _flag(1.0, "Length of sound that the model hears.")
@@ -120,11 +127,24 @@ class Config:
     # the machine
     strategy: str = _flag(
         "auto",
-        "Devices: auto takes all GPUs, or the one device there is.",
-        ("auto", "mirrored", "one_device"),
+        "Devices: auto takes all GPUs, or the one device there is; multi_worker: this is one of "
+        "the machines that TF_CONFIG names.",
+        ("auto", "mirrored", "one_device", "multi_worker"),
     )
     cpu_replicas: int = _flag(0, "Split the CPU into this many devices, to try a strategy.")
     seed: int = _flag(0, "Of weights, order, augmentation and dropout.")
+    precision: str = _flag(
+        "float32", "Of the encoders; head, attributions and updates stay float32.", PRECISIONS
+    )
+    jit_compile: bool = _flag(
+        False, "Compile the training step by XLA; for one device. Slower on CPUs."
+    )
+    nan: str = _flag(
+        "stop",
+        "At a loss or gradient that is not finite: stop, naming step and clips; or skip and count "
+        "the step.",
+        ("stop", "skip"),
+    )
     deterministic: bool = _flag(False, "Bit-exact repeats, also on GPUs; slower.")
     checkpoint_minutes: float = _flag(
         10.0, "Minutes between checkpoints within an epoch; 0: at each epoch's end alone."
@@ -152,18 +172,23 @@ class Config:
             "batch_size",
             "log_every",
             "keep_checkpoints",
+            "accumulate",
         ):
             _require(getattr(self, name) > 0, f"--{name}={getattr(self, name)} must be positive")
         for name in (
             "amr_weight", "weight_decay", "hidden", "encoder_width", "video_depth", "cpu_replicas",
             "spec_augment_time", "spec_augment_freq", "seed", "checkpoint_minutes",
-            "checkpoint_steps",
+            "checkpoint_steps", "clip_norm",
         ):  # fmt: skip
             _require(
                 getattr(self, name) >= 0, f"--{name}={getattr(self, name)} must not be negative"
             )
         _require(0 <= self.momentum < 1, f"--momentum={self.momentum} is not in [0, 1)")
         _require(0 < self.crop_scale <= 1, f"--crop_scale={self.crop_scale} is not in (0, 1]")
+        _require(
+            METHODS.get(self.method, METHODS["naive"]).trains or self.strategy != "multi_worker",
+            f"--method={self.method} trains nothing: leave --strategy=multi_worker out",
+        )
         unknown = set(self.frozen_encoders) - set(self.modalities)
         _require(
             not unknown, f"--frozen={self.frozen}: there is no {', '.join(sorted(unknown))} encoder"
@@ -293,71 +318,6 @@ class Config:
                 f"{path} does not exist: {model_dir} holds no run of `python -m trainers.fit`"
             )
         return cls(**json.loads(path.read_text())["flags"])
-
-
-# What differs from the defaults of Config. The published recipes are those of OGM-GE's code
-# (Peng et al. 2022): ResNet-18 from scratch, one linear layer on the concatenation.
-_OGM = {
-    "audio_encoder": "resnet18", "video_encoder": "resnet18", "optimizer": "sgd",
-    "learning_rate": 0.001, "momentum": 0.9, "weight_decay": 1e-4, "schedule": "step",
-    "epochs": 100, "batch_size": 64, "frame_size": 224, "crop_scale": 0.08,
-}  # fmt: skip
-RECIPES: dict[str, dict[str, Any]] = {
-    "demo": {},
-    "ogm_cremad": {
-        **_OGM, "dataset": "cremad", "audio_rate": 22_050, "audio_seconds": 3.0,
-        "tile_seconds": 3.0, "fft_length": 512, "hop": 353, "frames": 1,
-    },
-    "ogm_vggsound": {
-        **_OGM, "dataset": "vggsound", "audio_rate": 16_000, "audio_seconds": 5.0,
-        "tile_seconds": 10.0, "fft_length": 256, "hop": 128, "frames": 3,
-    },
-}  # fmt: skip
-# Half of the clips in batches of half the size: as many steps as the full preset.
-PRESETS: dict[str, dict[str, Any]] = {"full": {}, "quick": {"batch_size": 32}}
-
-
-def parse_ratio(text: str, modalities: tuple[str, ...]) -> tuple[float, ...]:
-    """Reads `1:1` (in the modalities' order) or `audio=1,video=2` (by name, all of them).
-
-    Raises:
-        ValueError: It is neither, or no ratio.
-    """
-    example = "write " + ":".join("1" * len(modalities)) + " or "
-    example += ",".join(f"{name}=1" for name in modalities)
-    try:
-        if "=" in text:
-            pairs = [part.split("=") for part in text.split(",")]
-            named = {name.strip(): float(number) for name, number in pairs}
-            if set(named) != set(modalities) or len(pairs) != len(named):
-                raise ValueError(f"the modalities are {', '.join(modalities)}")
-            numbers = tuple(named[name] for name in modalities)
-        else:
-            numbers = tuple(float(number) for number in text.split(":"))
-        if len(numbers) != len(modalities):
-            raise ValueError(f"{len(numbers)} numbers for {len(modalities)} modalities")
-        AttributionRegularizer(numbers)
-    except ValueError as error:
-        raise ValueError(f"--amr_ratio={text}: {error}; {example}") from error
-    return numbers
-
-
-def parse_options(text: str) -> dict[str, Any]:
-    """Reads `rate=0.3,per_sample=true`: numbers, true/false, else text.
-
-    Raises:
-        ValueError: A part is not of the form name=value.
-    """
-    options = {}
-    for part in filter(None, text.split(",")):
-        name, equals, value = part.partition("=")
-        if not equals or not name.strip().isidentifier():
-            raise ValueError(f"--method_options={text}: {part!r} is not of the form name=value")
-        try:
-            options[name.strip()] = json.loads(value)  # numbers, true, false
-        except json.JSONDecodeError:
-            options[name.strip()] = value
-    return options
 
 
 def _require(condition: bool, message: str) -> None:

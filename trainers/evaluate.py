@@ -119,6 +119,8 @@ def load_config(
         batch_size=batch_size or config.batch_size,
         model_dir=str(model_dir),
         cache="no",
+        # what several machines trained, one evaluates
+        strategy="auto" if config.strategy == "multi_worker" else config.strategy,
         skip_corrupt=config.skip_corrupt if skip_corrupt is None else skip_corrupt,
     )
 

@@ -7,6 +7,7 @@ The same command goes on from the last checkpoint of a run that was interrupted.
 
 import contextlib
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -28,10 +29,12 @@ from trainers import (
     run_directory,
     teaching,
     training,
+    workers,
 )
 from trainers import flags as trainer_flags
 from trainers.config import Config
 from trainers.evaluate import load_model
+from trainers.nonfinite import NonFiniteLoss
 
 
 def main() -> None:
@@ -40,7 +43,16 @@ def main() -> None:
         config = trainer_flags.config(flags.FLAGS)
         assemble.setup(config)
         strategy = assemble.strategy(config)
-    show(config, run(config, strategy))
+    try:
+        results = run(config, strategy)
+    except workers.LOST as error:
+        if config.strategy != "multi_worker":
+            raise
+        print(f"another worker is gone ({error.message.splitlines()[0][:120]})", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(workers.AGAIN)  # threads that wait for the other one would keep us
+    if workers.is_chief(strategy):
+        show(config, results)
 
 
 def run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
@@ -54,47 +66,70 @@ def run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
         The results.
     """
     with contextlib.ExitStack() as stack:
-        with command.user_errors():
-            stack.enter_context(command.alone(pathlib.Path(config.model_dir)))
-        return _run(config, strategy)
+        if workers.is_chief(strategy):
+            with command.user_errors():
+                stack.enter_context(command.alone(pathlib.Path(config.model_dir)))
+        results = _run(config, strategy)
+        workers.barrier(strategy)
+        return results
 
 
 def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
+    chief = workers.is_chief(strategy)
+    model_dir = pathlib.Path(config.model_dir)
     with command.user_errors():
-        model_dir = run_directory.claim(config)
+        if chief:
+            run_directory.claim(config)
+            assemble.make_synthetic(config)
+        workers.barrier(strategy)
         finished = model_dir / "results.json"
         if finished.exists():
             print(f"{model_dir} holds this run, finished; --overwrite trains it anew.")
             return json.loads(finished.read_text())
-        assemble.make_synthetic(config)
-        data = assemble.pipeline(config)
-        run_directory.keep_order(model_dir, data)
-        (model_dir / "classes.txt").write_text("\n".join(data.info.classes) + "\n")
+        data = assemble.pipeline(config, workers.place(strategy))
+        if chief:
+            run_directory.keep_order(model_dir, data)
+            (model_dir / "classes.txt").write_text("\n".join(data.info.classes) + "\n")
     teachers = teaching.trained(config, strategy, run)
     with command.user_errors(), strategy.scope():
         keras.utils.set_random_seed(config.seed)
         model = checkpoints.newest(model_dir / "checkpoints") or assemble.model(
             config, data.info, data.steps_per_epoch, teachers
         )
-    introduce(config, data, model, strategy)
+    if chief:
+        introduce(config, data, model, strategy)
     with command.data_errors(data):
-        if model.method.trains:
-            try:
-                cost = training.train(config, data, model)
-            except checkpoints.Preempted:
-                print("ended by SIGTERM; the same command goes on from here", flush=True)
-                sys.exit(128 + signal.SIGTERM)
-            with strategy.scope():
-                model = keras.models.load_model(model_dir / "checkpoints" / "best.keras")
-            shutil.copyfile(model_dir / "checkpoints" / "best.keras", model_dir / "model.keras")
-        else:
-            cost = {"seconds": 0.0, "step_seconds": None}
-            model.save(model_dir / "model.keras")
+        cost = _train(config, data, model)
+        with strategy.scope():
+            model = keras.models.load_model(model_dir / "model.keras")
         results = {**test(config, data, model), **cost}
-    if config.export:
-        export(config, model_dir / "export")
-    report.write_json(finished, results)
+    if chief:
+        if config.export:
+            export(config, model_dir / "export")
+        report.write_json(finished, results)
     return results
+
+
+def _train(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
+    """Trains to the end, if there is something to train; leaves `model.keras`."""
+    path = pathlib.Path(config.model_dir) / "model.keras"
+    strategy = model.distribute_strategy
+    if not model.method.trains:
+        model.save(path)
+        return {"seconds": 0.0, "step_seconds": None}
+    try:
+        cost = training.train(config, data, model)
+    except NonFiniteLoss as error:
+        sys.exit(f"error: {error}")
+    except checkpoints.Preempted:
+        print("ended by SIGTERM; the same command goes on from here", flush=True)
+        sys.exit(128 + signal.SIGTERM)
+    if config.nan == "skip":
+        cost["nonfinite_steps"] = int(model.nonfinite_steps.numpy())
+    if workers.is_chief(strategy):
+        shutil.copyfile(path.parent / "checkpoints" / "best.keras", path)
+    workers.barrier(strategy)
+    return cost
 
 
 def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribute.Strategy) -> None:

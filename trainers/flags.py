@@ -6,7 +6,8 @@ from typing import Any
 
 from absl import flags
 
-from trainers.config import PRESETS, RECIPES, Config
+from trainers.config import Config
+from trainers.recipes import PRESETS, RECIPES
 
 
 def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) -> None:

@@ -1,6 +1,10 @@
 """The epochs of a run."""
 
+import contextlib
+import dataclasses
+import functools
 import pathlib
+import tempfile
 import time
 from typing import Any
 
@@ -9,64 +13,79 @@ import keras
 import amr_tf
 from amr_tf.methods import BlendingData, GradientBlending
 from tfrecords.pipeline import Pipeline
-from trainers import callbacks, run_directory
+from trainers import callbacks, run_directory, workers
 from trainers.checkpoints import Checkpoints
 from trainers.config import Config
+from trainers.nonfinite import NonFinite
 from trainers.tensorboard import TensorBoard
 
 
 def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) -> dict[str, Any]:
     """Runs the steps that are left; returns the seconds that they and one step took."""
     model_dir = pathlib.Path(config.model_dir)
+    epoch, within = divmod(model.steps_done, data.steps_per_epoch)
+    strategy = model.distribute_strategy
+    chief = workers.is_chief(strategy)
+    if chief:
+        run_directory.trim(model_dir / "history.csv", epoch)
+    workers.barrier(strategy)
+    best = run_directory.best_accuracy(model_dir / "history.csv")
+    if isinstance(model.method, GradientBlending):
+        model.method.data = blending_data(data)
+    with contextlib.ExitStack() as stack:
+        if not chief:
+            # reading metrics and some weights takes all workers: they write as the chief does, and
+            # what they write is thrown away
+            nowhere = stack.enter_context(tempfile.TemporaryDirectory())
+            config = dataclasses.replace(config, model_dir=nowhere)
+        step_time = callbacks.StepTime()
+        watched = _callbacks(config, data, model, best, chief)
+        stack.enter_context(watched[-1].ending_on_sigterm())
+        start = time.monotonic()
+        while epoch < config.epochs:
+            # the rest of the epoch that was interrupted, then the others
+            last = epoch + 1 if within else config.epochs
+            model.fit(
+                data.train(model.steps_done),
+                initial_epoch=epoch,
+                epochs=last,
+                steps_per_epoch=data.steps_per_epoch - within,
+                shuffle=False,  # it is, by seed and epoch
+                verbose=0,
+                callbacks=[step_time, *watched],
+            )
+            epoch, within = last, 0
+    return {"seconds": round(time.monotonic() - start, 1), "step_seconds": step_time.median}
+
+
+def _callbacks(
+    config: Config, data: Pipeline, model: Any, best: float | None, chief: bool
+) -> list[keras.callbacks.Callback]:
+    """In their order; the last is the `Checkpoints`."""
+    model_dir = pathlib.Path(config.model_dir)
     directory = model_dir / "checkpoints"
     directory.mkdir(exist_ok=True)
-    history = model_dir / "history.csv"
-    epoch, within = divmod(model.steps_done, data.steps_per_epoch)
-    run_directory.trim(history, epoch)
+    watch = NonFinite(data.clips_of_step, model_dir, config.log_every, config.nan == "skip")
     validation = callbacks.Validation(data.evaluate("validation"))
     examples = next(iter(data.evaluate("validation")))[0]
     examples = {name: value[:4].numpy() for name, value in examples.items()}
-    if isinstance(model.method, GradientBlending):
-        model.method.data = blending_data(data)
-    step_time = callbacks.StepTime()
-    rows = keras.callbacks.CSVLogger(str(history), append=history.exists())
-    saver = Checkpoints(
-        directory,
-        run_directory.best_accuracy(history),
-        config.checkpoint_minutes,
-        config.checkpoint_steps,
-        config.keep_checkpoints,
-    )
-    used = [
-        step_time,
+    return [
+        watch,
         validation,
-        callbacks.EpochLines(config.epochs, model.modalities),
-        rows,
+        *([callbacks.EpochLines(config.epochs, model.modalities)] if chief else []),
+        keras.callbacks.CSVLogger(str(model_dir / "history.csv"), append=True),
         TensorBoard(config, validation, examples),
-        saver,
+        Checkpoints(
+            directory,
+            best,
+            config.checkpoint_minutes,
+            config.checkpoint_steps,
+            config.keep_checkpoints,
+            sound=watch.look,
+            agree=functools.partial(workers.anyone, model.distribute_strategy),
+            ask_every=1 if data.worker[1] == 1 else config.log_every,
+        ),
     ]
-
-    def fit(first: int, last: int, steps: int) -> None:
-        """Epochs `first` to `last`, of `steps` steps each."""
-        model.fit(
-            data.train(model.steps_done),
-            initial_epoch=first,
-            epochs=last,
-            steps_per_epoch=steps,
-            shuffle=False,  # it is, by seed and epoch
-            verbose=0,
-            callbacks=used,
-        )
-        rows.append = True
-
-    start = time.monotonic()
-    with saver.ending_on_sigterm():
-        if within:  # the rest of the epoch that was interrupted
-            fit(epoch, epoch + 1, data.steps_per_epoch - within)
-            epoch += 1
-        if epoch < config.epochs:
-            fit(epoch, config.epochs, data.steps_per_epoch)
-    return {"seconds": round(time.monotonic() - start, 1), "step_seconds": step_time.median}
 
 
 def blending_data(data: Pipeline) -> BlendingData:

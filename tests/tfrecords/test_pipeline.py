@@ -428,3 +428,24 @@ def test_what_fits_is_cached(directory, monkeypatch):
     monkeypatch.setattr("tfrecords.pipeline.available_memory", lambda: 4 * 12 * 6639)
     assert not make(directory).cached
     assert make(directory, video=None).cached
+
+
+@pytest.mark.parametrize("cache", ["yes", "no"])
+@pytest.mark.parametrize("worker", [(0, 1), (1, 2)])
+def test_the_clips_of_a_step_are_named(directory, cache, worker):
+    """Also behind the first epoch; a label is its clip's number."""
+    options = {"batch_size": 4, "seed": 3, "cache": cache, "worker": worker}
+    size = 4 // worker[1]
+    seen = labels(take(make(directory, **options).train(), 8))
+    data = make(directory, **options)
+    for step in (0, 2, 4, 7):
+        names = [f"clip{label}" for label in seen[step * size : (step + 1) * size]]
+        assert data.clips_of_step(step) == names
+        assert len(names) == size
+    assert len(set(data.clips_of_step(0) + data.clips_of_step(1))) == 2 * size
+
+
+def test_workers_evaluate_each_clip_once(directory):
+    parts = [make(directory, worker=(i, 2)).evaluate("test") for i in range(2)]
+    assert sorted(labels(list(parts[0]) + list(parts[1]))) == [12, 13, 14, 15, 16]
+    assert [len(labels(list(p))) for p in parts] == [3, 2]

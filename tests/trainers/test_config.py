@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from amr_tf import methods
 from trainers import flags as trainer_flags
-from trainers.config import METHOD_NAMES, RECIPES, Config, parse_options, parse_ratio
+from trainers.config import METHOD_NAMES, Config
+from trainers.parsing import parse_options, parse_ratio
+from trainers.recipes import RECIPES
 
 
 def parsed(*arguments):
