@@ -9,7 +9,6 @@ is the one-device gradient.
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 
@@ -63,17 +62,6 @@ def sum_gradients(gradients: Sequence) -> list:
     dense = [tf.convert_to_tensor(g) for g in gradients if g is not None]
     sums = iter(global_sum(dense))
     return [None if g is None else next(sums) for g in gradients]
-
-
-def gather_workers(values: np.ndarray) -> np.ndarray:
-    """Joins what each worker of several machines has, `[n, ...]` -> `[sum of n, ...]`.
-
-    All workers get the same; call it in the strategy's scope. On one machine, the values.
-    """
-    strategy = tf.distribute.get_strategy()
-    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return values
-    return strategy.gather(tf.constant(values), axis=0).numpy()
 
 
 def put_back(variables: Sequence, values: Sequence[tf.Tensor], unless: tf.Tensor) -> None:

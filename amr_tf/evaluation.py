@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import checks, distribution, metrics
+from amr_tf import checks, metrics
 from amr_tf.attribution import attribution_shares
 from amr_tf.model import PRESENCE, MultimodalClassifier
 
@@ -87,7 +87,7 @@ class Evaluator:
     def __call__(self, dataset: tf.data.Dataset, callbacks: Sequence = ()) -> Predictions:
         """Predictions for every sample of a dataset of (inputs, class ids), in its order.
 
-        Each of several workers has a part of the samples, and gets the predictions of all.
+        With several workers each gives the whole dataset and gets all predictions, out of order.
 
         Raises:
             ValueError: The dataset is empty.
@@ -95,8 +95,6 @@ class Evaluator:
         if dataset.cardinality() == 0:
             raise ValueError("the dataset to evaluate on is empty")
         out = self._predictor.predict(dataset, verbose=0, callbacks=list(callbacks))
-        with self.model.distribute_strategy.scope():
-            out = {name: distribution.gather_workers(x) for name, x in out.items()}
         return Predictions(
             modalities=self.model.modalities,
             labels=out["labels"],

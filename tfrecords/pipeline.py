@@ -139,7 +139,8 @@ class Pipeline:
     def evaluate(self, split: str, change: Change | None = None) -> tf.data.Dataset:
         """A split once, in the order of its records, its last batch as short as it comes.
 
-        A worker reads its part: every so many-th clip.
+        Every worker reads the whole split: Keras shares the batches out and gathers what becomes of
+        them.
 
         Args:
             split: `train`, `validation` or `test`.
@@ -151,7 +152,7 @@ class Pipeline:
         Returns:
             As `train`.
         """
-        count = self._clips(split)
+        count = self.records.split(split).clips
         if change is None:
             dataset = self.cut(split)
         else:
@@ -165,12 +166,12 @@ class Pipeline:
 
     def cut(self, split: str) -> tf.data.Dataset:
         """The cut clips of a split, as `evaluate` reads them; in memory if they fit."""
-        index, workers = self.worker
-        dataset = tf.data.TFRecordDataset(self.records.shards(split)).shard(workers, index)
+        count = self.records.split(split).clips
+        dataset = tf.data.TFRecordDataset(self.records.shards(split))
         dataset = dataset.map(self._evaluation_clip, num_parallel_calls=tf.data.AUTOTUNE)
         size = 2 * self.audio.samples if self.audio else 0
         size += math.prod(self.video.shape) if self.video else 0
-        return dataset.cache() if self._fits(self._clips(split) * size) else dataset
+        return dataset.cache() if self._fits(count * size) else dataset
 
     def media_ids(self, split: str) -> list[str]:
         """The clips' names, in the order in which `evaluate` yields them."""
@@ -244,11 +245,6 @@ class Pipeline:
             there = [batch["presence"][modality] for modality in self.modalities]
             inputs["presence"] = tf.stack(there, axis=1)
         return inputs, batch["label"]
-
-    def _clips(self, split: str) -> int:
-        """How many clips of a split this worker evaluates."""
-        index, workers = self.worker
-        return len(range(index, self.records.split(split).clips, workers))
 
     def _own_shards(self) -> list[str]:
         return self.records.shards("train", self.worker)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import compat, distribution
+from amr_tf import compat
 from amr_tf.methods.base import Context, Method, cross_entropy
 from amr_tf.methods.branches import add_unimodal_heads, head_logits
 
@@ -190,10 +190,7 @@ class _HeadLosses(keras.Model):
         self.built = True
 
     def __call__(self, dataset: tf.data.Dataset) -> np.ndarray:
-        losses = self.predict(dataset, verbose=0)
-        with self.classifier.distribute_strategy.scope():
-            losses = distribution.gather_workers(losses)
-        return losses.astype(np.float64).mean(axis=0)
+        return self.predict(dataset, verbose=0).astype(np.float64).mean(axis=0)
 
     def predict_step(self, data: Any) -> tf.Tensor:
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)

@@ -443,9 +443,3 @@ def test_the_clips_of_a_step_are_named(directory, cache, worker):
         assert data.clips_of_step(step) == names
         assert len(names) == size
     assert len(set(data.clips_of_step(0) + data.clips_of_step(1))) == 2 * size
-
-
-def test_workers_evaluate_each_clip_once(directory):
-    parts = [make(directory, worker=(i, 2)).evaluate("test") for i in range(2)]
-    assert sorted(labels(list(parts[0]) + list(parts[1]))) == [12, 13, 14, 15, 16]
-    assert [len(labels(list(p))) for p in parts] == [3, 2]

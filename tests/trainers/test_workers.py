@@ -149,6 +149,7 @@ def test_a_killed_worker_starts_again_and_the_run_goes_on(together, flags, tmp_p
     assert largest_difference(*models) == 0
 
 
+@pytest.mark.slow
 @only_keras_2
 def test_sigterm_to_one_ends_all_with_a_checkpoint(flags, tmp_path):
     model_dir = tmp_path / "run"
