@@ -6,11 +6,15 @@ import json
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from amr_tf import compat
+from tests.amr_tf.models import classifier, data
 from tests.trainers.conftest import command
 from trainers import assemble, checkpoints
+from trainers.checkpoints import Checkpoints
 from trainers.config import Config
+from trainers.nonfinite import NonFinite, NonFiniteLoss
 
 
 def results(model_dir):
@@ -51,15 +55,56 @@ def test_a_loss_that_is_not_finite_ends_the_run(records, flags_of_run, tmp_path)
         assert "Last good checkpoint: none" in lines[0]
 
 
-def test_steps_that_are_not_finite_are_skipped_and_counted(flags_of_run, tmp_path):
-    done = command(
-        "fit", *flags_of_run, f"--model_dir={tmp_path}", "--learning_rate=1e12", "--nan=skip",
-        "--epochs=2", "--schedule=constant", "--noexport",
-    )  # fmt: skip
-    skipped = results(tmp_path)["nonfinite_steps"]
-    assert 1 <= skipped < 12
-    assert f"({skipped} so far)" in done.stderr
-    assert all(line.startswith("warning: skipped ") for line in done.stderr.strip().splitlines())
+class Poisoned:
+    """In the place of a run's data: the batch of one step has a NaN."""
+
+    def __init__(self, step):
+        x, y = data(64)
+        x["video"][16 * (step - 1) + 3, 1] = np.nan
+        self.dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
+
+    def clips_of_step(self, step):
+        return [f"clip{16 * step + i}" for i in range(16)]
+
+
+@pytest.mark.parametrize("skip", [True, False])
+def test_what_is_said_of_a_bad_step(tmp_path, capsys, skip):
+    poisoned = Poisoned(step=3)
+    model = classifier(skip_nonfinite=skip)
+    watch = NonFinite(poisoned.clips_of_step, tmp_path, every=2, skip=skip)
+
+    def fit():
+        model.fit(poisoned.dataset, epochs=2, verbose=0, callbacks=[watch])
+
+    if not skip:
+        with pytest.raises(NonFiniteLoss, match=r"^step 3: .*clips: clip32, .* and 11 more .*none"):
+            fit()
+        assert len((tmp_path / "nonfinite.txt").read_text().splitlines()) == 16
+        assert model.steps_done == 4
+        return
+    fit()
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: skipped 1 of the steps up to 4: loss or gradient not finite (1 so far)",
+        "warning: skipped 1 of the steps up to 8: loss or gradient not finite (2 so far)",
+    ]
+    assert int(model.nonfinite_steps.numpy()) == 2
+
+
+def test_no_checkpoint_is_made_of_a_bad_step(tmp_path):
+    """Also where the next look at the steps would come later."""
+    poisoned = Poisoned(step=2)
+    model = classifier()
+    watch = NonFinite(poisoned.clips_of_step, tmp_path, every=100, skip=False)
+    saver = Checkpoints(tmp_path, steps=1, sound=watch.look)
+    with pytest.raises(NonFiniteLoss, match=r"^step 2: "):
+        model.fit(poisoned.dataset, verbose=0, callbacks=[watch, saver])
+    assert [p.name for p in checkpoints.saved(tmp_path)] == ["step-000000001.keras"]
+
+
+def test_skipping_is_counted_in_the_results(flags_of_run, tmp_path):
+    command("fit", *flags_of_run, f"--model_dir={tmp_path}", "--nan=skip", "--epochs=1",
+            "--noexport")  # fmt: skip
+    assert results(tmp_path)["nonfinite_steps"] == 0
 
 
 def test_parts_and_clipping_from_the_command(finished_run, flags_of_run, tmp_path):
@@ -70,7 +115,8 @@ def test_parts_and_clipping_from_the_command(finished_run, flags_of_run, tmp_pat
     models = [keras.models.load_model(d / "model.keras") for d in (tmp_path / "parts", whole)]
     assert models[0].accumulate == 4
     a, b = first_losses(whole, tmp_path / "parts")
-    np.testing.assert_allclose(a, b, rtol=1e-4)
+    # to within what a sign of R that rounding flipped amounts to; see test_tape.py
+    np.testing.assert_allclose(a, b, rtol=1e-2)
     initial = assemble.model(Config.load(whole), assemble.pipeline(Config.load(whole)).info, 6)
     clipped = keras.models.load_model(tmp_path / "clipped" / "checkpoints" / "step-000000018.keras")
     moved = [
