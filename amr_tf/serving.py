@@ -21,7 +21,7 @@ import tensorflow as tf
 
 from amr_tf import encoded_media, features, warmup
 from amr_tf.model import MultimodalClassifier
-from amr_tf.signatures import ServedClassifier
+from amr_tf.signatures import SIGNATURES, ServedClassifier
 
 NAME = "amr"  # under which TensorFlow Serving offers the model
 MODELS_CONFIG = "models.config"
@@ -105,7 +105,8 @@ def export(
         (files / "model.json").write_text(json.dumps(description, indent=2) + "\n")
         served.assets = [tf.saved_model.Asset(str(file)) for file in sorted(files.iterdir())]
         made = pathlib.Path(part) / "model"
-        tf.saved_model.save(served, str(made), served.functions)
+        signatures = {name: served.signature(name) for name in SIGNATURES}
+        tf.saved_model.save(served, str(made), signatures)
         (made / "assets.extra").mkdir()
         warmup.write(made / "assets.extra", NAME, warmup.requests(audio, video))
         for name, text in (extra or {}).items():

@@ -13,7 +13,6 @@ through the head; back to the pixels would cost two more passes through the enco
 """
 
 import functools
-from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
@@ -22,6 +21,15 @@ from amr_tf import compat, encoded_media, features
 from amr_tf.attribution import attribute, attribution_shares
 from amr_tf.model import MultimodalClassifier
 
+SIGNATURES = ("serving_default", "serving_media", "explain")
+_ARRAYS = (
+    tf.TensorSpec([None, None], tf.float32, "waveform"),
+    tf.TensorSpec([None, None, None, None, 3], tf.uint8, "frames"),
+)
+_MEDIA = (
+    tf.TensorSpec([None], tf.string, "audio"),
+    tf.TensorSpec([None, None], tf.string, "frames"),
+)
 # output -> attribution target
 _SHARES = {"shares": "probability", "shares_logit": "logit"}
 
@@ -34,9 +42,6 @@ class ServedClassifier(tf.Module):
         audio: The audio input, None without one.
         video: The video input, None without one.
         classes: Class names, by id.
-
-    Attributes:
-        functions: Signature name -> concrete function, keyword arguments -> named outputs.
     """
 
     def __init__(
@@ -54,25 +59,22 @@ class ServedClassifier(tf.Module):
         self._classes = tf.constant(classes)
         # what predicts, and nothing that only training needs
         self.model_variables = compat.tf_variables([*model.encoders.values(), model.head])
-        arrays = {
-            "waveform": tf.TensorSpec([None, None], tf.float32, "waveform"),
-            "frames": tf.TensorSpec([None, None, None, None, 3], tf.uint8, "frames"),
-        }
-        media = {
-            "audio": tf.TensorSpec([None], tf.string, "audio"),
-            "frames": tf.TensorSpec([None, None], tf.string, "frames"),
-        }
-        self.functions = {
-            "serving_default": self._traced(self._serve, arrays),
-            "serving_media": self._traced(self._serve_media, media),
-            "explain": self._traced(self._explain, arrays),
-        }
 
-    def _traced(self, function: Callable, specs: dict[str, tf.TensorSpec]) -> Any:
-        here = [
-            name for name, config in zip(specs, (self._audio, self._video), strict=True) if config
-        ]
-        return tf.function(function).get_concrete_function(**{name: specs[name] for name in here})
+    def signature(self, name: str) -> Any:
+        """A concrete function: keyword arguments -> named outputs.
+
+        Args:
+            name: One of `SIGNATURES`.
+        """
+        functions = {
+            "serving_default": (self._serve, _ARRAYS),
+            "serving_media": (self._serve_media, _MEDIA),
+            "explain": (self._explain, _ARRAYS),
+        }
+        function, specs = functions[name]
+        configs = zip(specs, (self._audio, self._video), strict=True)
+        taken = {spec.name: spec for spec, config in configs if config}
+        return tf.function(function).get_concrete_function(**taken)
 
     def _serve(
         self, waveform: tf.Tensor | None = None, frames: tf.Tensor | None = None

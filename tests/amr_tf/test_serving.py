@@ -237,7 +237,9 @@ def test_versions_count_up_and_are_never_touched(tmp_path, monkeypatch):
 class _Nothing(tf.Module):
     def __init__(self, *_):
         super().__init__()
-        self.functions = {"serving_default": tf.function(lambda: {"x": 1}).get_concrete_function()}
+
+    def signature(self, name):
+        return tf.function(lambda: {"x": tf.constant(1)}).get_concrete_function()
 
 
 def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
