@@ -1,72 +1,55 @@
 """Exports a classifier as a SavedModel that stock TensorFlow Serving loads.
 
-Feature extraction is inside the graph: a client sends waveforms and frames as they are.
+    DIRECTORY/
+      models.config                              for TensorFlow Serving
+      <version>/
+        saved_model.pb, variables/               the signatures of `amr_tf.signatures`
+        assets/classes.txt, assets/model.json    class names; all that features are made with
+        assets.extra/tf_serving_warmup_requests  one request a signature
+
+Feature extraction is inside the graph: a client sends clips as they are.
 """
 
+import dataclasses
 import json
 import pathlib
-import shutil
 import tempfile
+from collections.abc import Mapping
 from typing import Any
 
 import tensorflow as tf
 
-from amr_tf import compat, features
-from amr_tf.attribution import attribution_shares
+from amr_tf import encoded_media, features, warmup
 from amr_tf.model import MultimodalClassifier
+from amr_tf.signatures import SIGNATURES, ServedClassifier
 
-
-class ServedClassifier(tf.Module):
-    """The classifier as a function of raw clips; only core TensorFlow operations.
-
-    `serving_default(waveform [B, samples] float32, frames [B, T, H, W, 3] uint8)`; a model of one
-    modality takes that one. Every size is dynamic.
-
-    Args:
-        model: The classifier, of the modalities `audio`, `video` or both.
-        audio: The audio input, None without one.
-        video: The video input, None without one.
-        classes: Class names, by id.
-    """
-
-    def __init__(
-        self,
-        model: MultimodalClassifier,
-        audio: features.AudioConfig | None,
-        video: features.VideoConfig | None,
-        classes: tuple[str, ...],
-    ) -> None:
-        super().__init__()
-        self._call = model.attribute if len(model.modalities) > 1 else self._without_shares(model)
-        self._audio, self._video = audio, video
-        self._classes = tf.constant(classes)
-        # what predicts, and nothing that only training needs
-        self.model_variables = compat.tf_variables([*model.encoders.values(), model.head])
-        specs = {}
-        if audio:
-            specs["waveform"] = tf.TensorSpec([None, None], tf.float32, "waveform")
-        if video:
-            specs["frames"] = tf.TensorSpec([None, None, None, None, 3], tf.uint8, "frames")
-        self.serve = tf.function(self._serve).get_concrete_function(**specs)
-
-    def _serve(
-        self, waveform: tf.Tensor | None = None, frames: tf.Tensor | None = None
-    ) -> dict[str, tf.Tensor]:
-        inputs = features.serving_features(waveform, frames, self._audio, self._video)
-        logits, attributions = self._call(inputs)
-        top = tf.argmax(logits, axis=-1)
-        out = {
-            "probabilities": tf.nn.softmax(logits),
-            "class_id": top,
-            "label": tf.gather(self._classes, top),
-        }
-        if attributions:
-            out["shares"] = attribution_shares(attributions)
-        return out
-
-    @staticmethod
-    def _without_shares(model: MultimodalClassifier) -> Any:
-        return lambda inputs: (model(inputs, training=False), [])
+NAME = "amr"  # under which TensorFlow Serving offers the model
+MODELS_CONFIG = "models.config"
+_MODELS_CONFIG = f"""\
+# docker run -p 8500:8500 -p 8501:8501 -v THIS_DIRECTORY:/models/{NAME} tensorflow/serving \\
+#   --model_config_file=/models/{NAME}/{MODELS_CONFIG}
+model_config_list {{
+  config {{
+    name: "{NAME}"
+    base_path: "/models/{NAME}"
+    model_platform: "tensorflow"
+  }}
+}}
+"""
+# What the numbers of the configurations leave open of `amr_tf.features`.
+_AUDIO_RULES = {
+    "channels": "averaged",
+    "length": "repeated, or cut at its end, to tile_seconds, unless that is 0; then the middle "
+    "`seconds`, repeated where shorter",
+    "window": "Hann, periodic; centred on the multiples of the hop, zeros beyond the ends",
+    "value": "log(|STFT| + epsilon), time before frequency",
+}
+_VIDEO_RULES = {
+    "choice": "of n frames those with the indices (2 k + 1) n // (2 frames), k = 0 ... frames - 1",
+    "crop": "the middle square",
+    "resize": "averaged areas where larger than size, bilinear where smaller, rounded to uint8",
+    "value": "(RGB / 255 - mean) / std",
+}
 
 
 def export(
@@ -75,41 +58,80 @@ def export(
     audio: features.AudioConfig | None,
     video: features.VideoConfig | None,
     classes: tuple[str, ...],
-    notes: dict[str, Any] | None = None,
+    notes: Mapping[str, Any] | None = None,
+    extra: Mapping[str, str] | None = None,
 ) -> pathlib.Path:
     """Writes `directory/<version>/`, the version one above the highest that is there.
 
-    A version appears whole or not at all, and is never written again.
+    A version appears whole or not at all, and is never written again. A `models.config` that is
+    there is left alone: it may have been edited.
 
     Args:
         model: The classifier; made outside of a distribution strategy.
         directory: Of the versions.
         audio: The audio input, None without one.
         video: The video input, None without one.
-        classes: Class names, by id; also in `assets/classes.txt`.
+        classes: Class names, by id; also in `assets/`.
         notes: What else to keep in `assets/model.json`.
+        extra: File name -> text of what else to keep in `assets.extra/`.
 
     Returns:
         The version's directory.
+
+    Raises:
+        ValueError: A class name is empty or has a line break.
     """
+    for name in classes:
+        if name.splitlines() != [name]:
+            raise ValueError(f"a class name must be one line of text, not {name!r}")
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     served = ServedClassifier(model, audio, video, tuple(classes))
     description = {
         "modalities": list(model.modalities),
-        "audio": vars(audio) if audio else None,
-        "video": vars(video) if video else None,
+        "classes": list(classes),
+        "audio": {**dataclasses.asdict(audio), **_AUDIO_RULES} if audio else None,
+        "video": {**dataclasses.asdict(video), **_VIDEO_RULES} if video else None,
+        "limits": {
+            "wav_bytes": encoded_media.MAX_WAV_BYTES,
+            "frame_pixels": encoded_media.MAX_FRAME_PIXELS,
+        },
         **(notes or {}),
     }
     with tempfile.TemporaryDirectory(dir=directory, prefix=".part-") as part:
         files = pathlib.Path(part) / "files"
         files.mkdir()
-        (files / "classes.txt").write_text("".join(f"{name}\n" for name in classes))
+        (files / "classes.txt").write_text("".join(f"{name}\n" for name in classes), "utf-8")
         (files / "model.json").write_text(json.dumps(description, indent=2) + "\n")
         served.assets = [tf.saved_model.Asset(str(file)) for file in sorted(files.iterdir())]
-        tf.saved_model.save(served, f"{part}/model", {"serving_default": served.serve})
-        shutil.rmtree(files)
-        return _publish(pathlib.Path(part) / "model", directory)
+        made = pathlib.Path(part) / "model"
+        signatures = {name: served.signature(name) for name in SIGNATURES}
+        tf.saved_model.save(served, str(made), signatures)
+        (made / "assets.extra").mkdir()
+        warmup.write(made / "assets.extra", NAME, warmup.requests(audio, video))
+        for name, text in (extra or {}).items():
+            (made / "assets.extra" / name).write_text(text, "utf-8")
+        version = _publish(made, directory)
+        _write_models_config(pathlib.Path(part), directory)
+    return version
+
+
+def newest_version(directory: str | pathlib.Path) -> pathlib.Path:
+    """The version to use of what may be an export or one of its versions.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    directory = pathlib.Path(directory)
+    found = [path for path in directory.glob("*/saved_model.pb") if path.parent.name.isdigit()]
+    if (directory / "saved_model.pb").is_file():
+        return directory
+    if not found:
+        raise FileNotFoundError(
+            f"{directory} holds no export: name a directory that `trainers.export` wrote, or one "
+            "of its versions"
+        )
+    return max((path.parent for path in found), key=lambda path: int(path.name))
 
 
 def _publish(made: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
@@ -123,3 +145,9 @@ def _publish(made: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
         except OSError:
             if not version.exists():
                 raise
+
+
+def _write_models_config(part: pathlib.Path, directory: pathlib.Path) -> None:
+    if not (directory / MODELS_CONFIG).exists():
+        (part / MODELS_CONFIG).write_text(_MODELS_CONFIG)
+        (part / MODELS_CONFIG).rename(directory / MODELS_CONFIG)

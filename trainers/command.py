@@ -85,6 +85,11 @@ def run(define: Callable[[], None], main: Callable[..., None], arguments: bool =
     app.run(checked)
 
 
+def line(text: str) -> str:
+    """The text as one line that a terminal can show: what it can't is escaped, as in file names."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def required_directory(name: str, value: str) -> pathlib.Path:
     """The directory that a flag names.
 

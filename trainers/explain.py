@@ -13,13 +13,12 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from amr_tf import features
+from amr_tf import encoded_media
 from amr_tf.explanation import Explanation, explain
 from amr_tf.metrics import format_dominance
 from amr_tf.model import PRESENCE
-from tfrecords import media, schema
 from tfrecords.container import MediaError
-from trainers import command, html
+from trainers import command, html, reading
 from trainers.config import Config
 from trainers.evaluate import load_model
 
@@ -45,47 +44,22 @@ def main(clips: list[str]) -> None:
         config = Config.load(model_dir)
         model = load_model(model_dir, compile=False)
         classes = (model_dir / "classes.txt").read_text().splitlines()
-        settings = media.Settings(audio_rate=config.audio_rate, **_stored_as(config))
         output = pathlib.Path(values.output_dir or model_dir / "explanations")
     failed = 0
-    for clip in map(pathlib.Path, clips):
-        try:
-            inputs = read(clip, config, settings)
-        except MediaError as error:
-            print(f"error: {clip}: {error}", file=sys.stderr)
+    paths = [pathlib.Path(clip) for clip in clips]
+    settings = reading.settings(config)
+    for clip, found in zip(paths, reading.read(paths, config.modalities, settings), strict=True):
+        if isinstance(found, MediaError):
+            print(command.line(f"error: {clip}: {found}"), file=sys.stderr)
             failed += 1
             continue
+        inputs = encoded_media.media_features(
+            *reading.batch([found]), config.audio, config.video, config.modalities
+        )
         page = write(output / clip.stem, clip, explain(model, inputs), inputs, config, classes)
         print(f"explanation  {page}")
     if failed:
         sys.exit(1)
-
-
-def read(clip: pathlib.Path, config: Config, settings: media.Settings) -> dict[str, tf.Tensor]:
-    """The model's inputs of one media file, a batch of one.
-
-    Raises:
-        MediaError: Nothing that the model could use can be read.
-    """
-    found = media.decode(clip, settings=settings, require=())
-    there = {"audio": found.waveform is not None, "video": bool(found.frames)}
-    if not any(there[m] for m in config.modalities):
-        wanted = " or ".join(config.modalities)
-        raise MediaError("undecodable", f"the model needs {wanted}, and the file has neither")
-    waveform = np.zeros(1, np.int16) if found.waveform is None else found.waveform
-    frames = [tf.io.decode_jpeg(jpeg, channels=3) for jpeg in found.frames]
-    if not frames:
-        frames = [tf.zeros([config.frame_size, config.frame_size, 3], tf.uint8)]
-    inputs = features.serving_features(
-        tf.constant(waveform[None] / np.float32(32_768), tf.float32),
-        tf.stack(frames)[None],
-        config.audio,
-        config.video,
-    )
-    presence = [float(there[m]) for m in config.modalities]
-    # what is absent is zeros, as in the training pipeline
-    inputs = {m: x * p for (m, x), p in zip(inputs.items(), presence, strict=True)}
-    return {**inputs, PRESENCE: tf.constant([presence])}
 
 
 def write(
@@ -180,15 +154,6 @@ def _save(figure: plt.Figure, path: pathlib.Path) -> None:
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
-
-
-def _stored_as(config: Config) -> dict[str, float]:
-    """Frame rate and size of the records that the model was trained on, where they still are."""
-    try:
-        video = schema.DatasetInfo.load(config.data_dir).video
-    except (FileNotFoundError, ValueError):
-        return {}
-    return {"fps": video.fps, "short_side": video.short_side}
 
 
 if __name__ == "__main__":

@@ -1,15 +1,17 @@
 """Exports a trained model for serving: `python -m trainers.export --model_dir=DIR`.
 
-Writes a SavedModel as the next version of --export_dir. Its `serving_default` takes waveforms
-`[B, samples]` float32 and frames `[B, T, H, W, 3]` uint8 and gives probabilities, the top label
-and the modalities' shares.
+Writes a SavedModel as the next version of --export_dir, with the signatures `serving_default`
+(arrays), `serving_media` (WAV and JPEG files' bytes) and `explain`; see `amr_tf.signatures`. Beside
+the versions lies a `models.config` for TensorFlow Serving.
 """
 
+import json
 import pathlib
 
 from absl import flags
 
-from trainers import command, fit
+from amr_tf import serving
+from trainers import command, fit, model_card
 from trainers.evaluate import load_config
 
 
@@ -24,10 +26,14 @@ def main() -> None:
     with command.user_errors():
         model_dir = command.required_directory("model_dir", flags.FLAGS.model_dir)
         config = load_config(model_dir)
+        results = model_dir / "results.json"
+        if not (model_dir / model_card.FILE).exists() and results.exists():  # of an earlier release
+            model_card.write(config, json.loads(results.read_text()))
         directory = pathlib.Path(flags.FLAGS.export_dir or model_dir / "export")
         version = fit.export(config, directory)
-    print(f"SavedModel   {version}")
-    print(f"  saved_model_cli show --dir {version} --tag_set serve --signature_def serving_default")
+    print(f"SavedModel   {version}\nServing      {directory / serving.MODELS_CONFIG}")
+    print(f"  saved_model_cli show --dir {version} --all")
+    print(f"  python -m trainers.predict --export_dir={version} CLIP...")
 
 
 if __name__ == "__main__":

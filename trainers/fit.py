@@ -1,7 +1,8 @@
 """Trains a model: `python -m trainers.fit --help`.
 
 Everything that a run leaves lies in --model_dir: config.json, classes.txt, history.csv, train/ and
-validation/ (TensorBoard), checkpoints/, model.keras, export/<version>/ (SavedModel), results.json.
+validation/ (TensorBoard), checkpoints/, model.keras, export/<version>/ (SavedModel), MODEL_CARD.md,
+results.json.
 The same command goes on from the last checkpoint of a run that was interrupted.
 """
 
@@ -25,6 +26,8 @@ from trainers import (
     assemble,
     checkpoints,
     command,
+    model_card,
+    reading,
     report,
     run_directory,
     teaching,
@@ -104,6 +107,7 @@ def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
             model = keras.models.load_model(model_dir / "model.keras")
         results = {**test(config, data, model), **cost}
     if chief:
+        model_card.write(config, results)
         if config.export:
             export(config, model_dir / "export")
         report.write_json(finished, results)
@@ -191,8 +195,15 @@ def export(config: Config, directory: pathlib.Path) -> pathlib.Path:
     model_dir = pathlib.Path(config.model_dir)
     model = load_model(model_dir, compile=False)
     classes = tuple((model_dir / "classes.txt").read_text().splitlines())
-    notes = {"method": config.method, "amr_weight": config.effective_amr_weight}
-    return serving.export(model, directory, config.audio, config.video, classes, notes)
+    decoding = reading.settings(config)
+    notes = {
+        "method": config.method,
+        "amr_weight": config.effective_amr_weight,
+        "media": {n: getattr(decoding, n) for n in ("audio_rate", "fps", "short_side")},
+    }
+    card = model_dir / model_card.FILE
+    extra = {card.name: card.read_text("utf-8")} if card.exists() else {}
+    return serving.export(model, directory, config.audio, config.video, classes, notes, extra)
 
 
 def show(config: Config, results: dict[str, Any]) -> None:
@@ -204,6 +215,7 @@ def show(config: Config, results: dict[str, Any]) -> None:
         selected = results["selected_epoch"]
         print(f"Selected on validation: epoch {selected} of {results['epochs']}.")
     print(f"results      {model_dir / 'results.json'}\nmodel        {model_dir / 'model.keras'}")
+    print(f"model card   {model_dir / model_card.FILE}")
     if config.export:
         print(f"SavedModel   {model_dir / 'export'}")
     print(

@@ -30,7 +30,9 @@ def claim(config: Config) -> pathlib.Path:
     model_dir = pathlib.Path(config.model_dir)
     path = model_dir / "config.json"
     if config.overwrite:
-        for name in ("config.json", "history.csv", "model.keras", "results.json"):
+        for name in (
+            "config.json", "history.csv", "model.keras", "results.json", "MODEL_CARD.md",
+        ):  # fmt: skip
             (model_dir / name).unlink(missing_ok=True)
         for name in ("train", "validation", "checkpoints"):
             shutil.rmtree(model_dir / name, ignore_errors=True)
