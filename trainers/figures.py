@@ -52,7 +52,7 @@ def _bars(sections: Mapping[str, Section]) -> plt.Figure:
             np.arange(len(names)) + (i - (len(sections) - 1) / 2) * height,
             values[:, 0],
             height,
-            xerr=np.maximum(np.abs(values[:, 1:] - values[:, :1]).T, 0),
+            xerr=np.nan_to_num(np.abs(values[:, 1:] - values[:, :1]).T),
             color=COLOURS[i],
             hatch=HATCHES[i],
             edgecolor="white",
@@ -80,6 +80,8 @@ def _curves(sections: Mapping[str, Section]) -> plt.Figure:
         mine = [row for row in rows if row.startswith(f"{modality} / ")]
         for k, row in enumerate(mine):
             for i, section in enumerate(sections.values()):
+                if f"{row} / area" not in section.numbers:  # a model of the other modality
+                    continue
                 keys = ["clean / accuracy", *(f"{row} / severity {s}" for s in SEVERITIES)]
                 found = [interval(section.numbers[key]) for key in keys]
                 values = 100 * np.array([[x.value, x.low, x.high] for x in found])
@@ -123,7 +125,8 @@ def _correlations(sections: Mapping[str, Section]) -> plt.Figure:
             panel.imshow(values, vmin=-1, vmax=1, cmap="PuOr")
             for (i, j), value in np.ndenumerate(values):
                 colour = "white" if abs(value) > 0.6 else "black"
-                panel.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
+                text = f"{value:.2f}" if np.isfinite(value) else "–"
+                panel.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
             panel.set_xticks(range(len(measures)), measures, rotation=40, ha="right", fontsize=8)
             panel.set_yticks(range(len(measures)), measures, fontsize=8)
             panel.set_title(f"{modality}, {model}", fontsize=10)

@@ -180,7 +180,8 @@ def _plot(path: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
 
 def _share(results: dict[str, Any], target: str) -> float | None:
     shares = results["dominance_by_target"]
-    return 100 * shares[target][MODALITIES[0]] if shares else None
+    share = shares[target][MODALITIES[0]] if shares else None
+    return None if share is None else 100 * share
 
 
 def _values(name: str, results: Sequence[dict[str, Any]]) -> list[float]:
