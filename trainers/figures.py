@@ -17,6 +17,7 @@ COLOURS = ("#2f5f96", "#e0a458")
 HATCHES = ("", "///")
 MARKERS = "osv^D"
 LINES = ("-", "--")
+MOST_BOXES = 40  # classes that are drawn as a box each
 
 
 def draw(path: pathlib.Path, key: str, sections: Mapping[str, Section]) -> bool:
@@ -30,7 +31,12 @@ def draw(path: pathlib.Path, key: str, sections: Mapping[str, Section]) -> bool:
     Returns:
         Whether there was anything to draw.
     """
-    drawn = {"corrupted": _curves, "agreement": _correlations, "calibration": _reliability}
+    drawn = {
+        "corrupted": _curves,
+        "distribution": _distributions,
+        "agreement": _correlations,
+        "calibration": _reliability,
+    }
     if key not in drawn and not next(iter(sections.values())).bars:
         return False
     figure = drawn.get(key, _bars)(sections)
@@ -105,6 +111,55 @@ def _curves(sections: Mapping[str, Section]) -> plt.Figure:
         figure.legend(handles, sections, frameon=False, ncols=2, loc="lower center",
                       bbox_to_anchor=(0.5, 0.94))  # fmt: skip
     return figure
+
+
+def _distributions(sections: Mapping[str, Section]) -> plt.Figure:
+    """A box a class and model; of many classes, in order, the boxes' outlines as bands."""
+    first = next(iter(sections.values()))
+    classes, labels = first.extras["classes"], first.extras["labels"]
+    # [models, 5, classes]
+    quantiles = np.array([_class_quantiles(section) for section in sections.values()])
+    order = [c for c in np.argsort(-quantiles[0, 2], kind="stable") if (labels == c).any()]
+    quantiles, many = 100 * quantiles[..., order], len(order) > MOST_BOXES
+    height = 6 if many else 0.9 + (0.16 + 0.2 * len(sections)) * len(order)
+    figure, panel = plt.subplots(figsize=(7, height))
+    places = np.arange(len(order))
+    for i, (model, (low, left, middle, right, high)) in enumerate(
+        zip(sections, quantiles, strict=True)
+    ):
+        if many:
+            panel.plot(middle, places, LINES[i], color=COLOURS[i], label=f"{model} (median)")
+            panel.fill_betweenx(places, left, right, color=COLOURS[i], alpha=0.3, hatch=HATCHES[i])
+            continue
+        at = places + (i - (len(sections) - 1) / 2) * 0.8 / len(sections)
+        panel.hlines(at, low, high, color="#222", lw=1)
+        panel.barh(
+            at, right - left, 0.64 / len(sections), left, color=COLOURS[i], hatch=HATCHES[i],
+            edgecolor="#222", lw=0.8, label=model, zorder=2,
+        )  # fmt: skip
+        panel.plot(middle, at, "|", color="white", mew=4, ms=11, zorder=3)
+        panel.plot(middle, at, "|", color="black", mew=2, ms=11, zorder=3)
+    if many:
+        panel.set_ylabel(f"{len(order)} classes, by the median of the first model")
+    else:
+        panel.set_yticks(places, [classes[c] for c in order])
+    panel.invert_yaxis()
+    panel.axvline(50, color="gray", ls=":", zorder=0)
+    panel.set(xlim=(0, 100), xlabel=first.axis)
+    panel.spines[["top", "right"]].set_visible(False)
+    if len(sections) > 1:
+        panel.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
+def _class_quantiles(section: Section) -> np.ndarray:
+    """5, 25, 50, 75 and 95 % of each class's clips, `[5, C]`; NaN for a class without clips."""
+    shares, labels = section.extras["shares"], section.extras["labels"]
+    ranks = (0.05, 0.25, 0.5, 0.75, 0.95)
+    found = np.full((len(ranks), len(section.extras["classes"])), np.nan)
+    for c in np.unique(labels):
+        found[:, c] = np.quantile(shares[labels == c], ranks)
+    return found
 
 
 def _correlations(sections: Mapping[str, Section]) -> plt.Figure:

@@ -168,7 +168,7 @@ def _plot(path: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
         axis.set_xlim(max(0, low), min(100, high))  # an interval may go further, a percentage not
         axis.set_xlabel(title)
         axis.grid(axis="x", alpha=0.3)
-    axes[0][2].axvline(50, color="gray", ls=":")
+    axes[0][2].axvline(100 * config.ratio[0] / sum(config.ratio), color="gray", ls=":")
     axes[0][0].set_yticks(range(len(lines)), [line.row.label for line in lines])
     axes[0][0].set_ylim(len(lines) - 0.5, -0.5)
     axes[0][2].legend(frameon=False, loc="best")
