@@ -184,7 +184,7 @@ def _correlations(sections: Mapping[str, Section]) -> plt.Figure:
                 panel.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
             panel.set_xticks(range(len(measures)), measures, rotation=40, ha="right", fontsize=8)
             panel.set_yticks(range(len(measures)), measures, fontsize=8)
-            panel.set_title(f"{modality}, {model}", fontsize=10)
+            panel.set_title(", ".join(filter(None, (modality, model))), fontsize=10)
     return figure
 
 
@@ -202,8 +202,8 @@ def _reliability(sections: Mapping[str, Section]) -> plt.Figure:
         panel.scatter(
             100 * bins.confidence[there], 100 * bins.accuracy[there],
             10 + 400 * bins.counts[there] / bins.counts.sum(), marker=MARKERS[i],
-            color=COLOURS[i], edgecolor="black", lw=0.5, zorder=3,
-            label=f"{model}: ECE {error:.1f} %",
+            color=COLOURS[i], edgecolor="black", lw=0.5, zorder=3, clip_on=False,
+            label=f"{model}: ECE {error:.1f} %".removeprefix(": "),
         )  # fmt: skip
     panel.set(xlabel="confidence, %", ylabel="accuracy, %", xlim=(0, 101), ylim=(0, 101))
     panel.legend(frameon=False)

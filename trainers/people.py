@@ -181,6 +181,11 @@ def people(subject: Subject, boots: Bootstrap, votes: dict[str, dict[str, str]])
         "the face alone, from either or neither (a tie is no recognition). A model that leans on "
         "what is telling has a larger audio share (Grad⊙Input, probability) where the voice is.",
         numbers,
-        sentences={key: "has an audio share that is {} larger where the voice tells the emotion"},
+        bars=tuple(k for k in numbers if k.endswith("audio's share")),
+        axis="audio's share of the attribution, %",
+        sentences={
+            key: "has an audio share that is {} points higher where the voice alone tells the "
+            "emotion than where the face alone does"
+        },
         notes=[f"{known.sum():,} of {len(names):,} clips have votes."],
     )
