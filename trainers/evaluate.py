@@ -15,6 +15,7 @@ import pathlib
 import keras
 from absl import flags
 
+from amr_tf import saving
 from amr_tf.evaluation import Evaluator
 from tfrecords.pipeline import Pipeline
 from tfrecords.schema import SPLITS
@@ -134,11 +135,12 @@ def load_model(model_dir: pathlib.Path, compile: bool = True) -> keras.Model:
 
     Raises:
         FileNotFoundError: The run is not finished.
+        ValueError: The file is damaged, or not as a run leaves it.
     """
     path = model_dir / "model.keras"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: finish the run with `trainers.fit` first")
-    return keras.models.load_model(path, compile=compile)
+    return saving.load_model(path, compile)
 
 
 def check_classes(model: keras.Model, data: Pipeline) -> None:

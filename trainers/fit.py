@@ -17,7 +17,7 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from amr_tf import serving
+from amr_tf import saving, serving
 from amr_tf.evaluation import Evaluator
 from tfrecords.pipeline import Pipeline
 from trainers import (
@@ -85,7 +85,7 @@ def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
                 print("ended by SIGTERM; the same command goes on from here", flush=True)
                 sys.exit(128 + signal.SIGTERM)
             with strategy.scope():
-                model = keras.models.load_model(model_dir / "checkpoints" / "best.keras")
+                model = saving.load_model(model_dir / "checkpoints" / "best.keras")
             shutil.copyfile(model_dir / "checkpoints" / "best.keras", model_dir / "model.keras")
         else:
             cost = {"seconds": 0.0, "step_seconds": None}
