@@ -102,13 +102,24 @@ def decode(clip: Clip) -> Clip:
 
     def pixels() -> tf.Tensor:
         return tf.map_fn(
-            lambda jpeg: tf.io.decode_jpeg(jpeg, channels=3),
+            lambda jpeg: tf.io.decode_jpeg(_checked(jpeg), channels=3),
             clip["frames"],
             fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
         )
 
     nothing = tf.zeros([0, 0, 0, 3], tf.uint8)
     return clip | {"frames": tf.cond(tf.size(clip["frames"]) > 0, pixels, lambda: nothing)}
+
+
+def _checked(jpeg: tf.Tensor) -> tf.Tensor:
+    """The JPEG, refused by its header where it would take far more memory than any frame does."""
+    height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(jpeg))
+    pixels = tf.cast(height, tf.int64) * tf.cast(width, tf.int64)
+    fits = tf.debugging.assert_less_equal(
+        pixels, tf.constant(schema.MAX_PIXELS, tf.int64), "a JPEG claims too many pixels"
+    )
+    with tf.control_dependencies([fits] if fits is not None else []):
+        return tf.identity(jpeg)
 
 
 def cut_for_evaluation(clip: Clip, audio: AudioConfig | None, video: VideoConfig | None) -> Clip:
@@ -229,9 +240,9 @@ def _frames(
         if chosen.dtype == tf.string:
             jpegs = tf.unstack(chosen, video.frames)
             if training:
-                crops = [tf.io.decode_and_crop_jpeg(jpeg, window, channels=3) for jpeg in jpegs]
+                crops = [tf.io.decode_and_crop_jpeg(_checked(j), window, channels=3) for j in jpegs]
                 return scale(tf.stack(crops), video.size)
-            chosen = tf.stack([tf.io.decode_jpeg(jpeg, channels=3) for jpeg in jpegs])
+            chosen = tf.stack([tf.io.decode_jpeg(_checked(j), channels=3) for j in jpegs])
         y, x, height, width = tf.unstack(window)
         return scale(chosen[:, y : y + height, x : x + width], video.size)
 

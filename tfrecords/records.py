@@ -134,7 +134,7 @@ class RecordSet:
             yield
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
             signs = ("corrupted record", "truncated record", "parse", "JPEG", "jpeg", "DecodeRaw")
-            signs += ("AudioDecodeFlac",)
+            signs += ("AudioDecodeFlac", "claims too many", "Substr")
             found = any(sign in str(error) for sign in signs) and self.first_corrupt()
             if not found:
                 raise
