@@ -104,7 +104,7 @@ def read_votes(path: pathlib.Path) -> dict[str, dict[str, str]]:
     """CREMA-D's votes: clip -> `voice`, `face`, `both` -> letters.
 
     Raises:
-        ValueError: The file has no such columns.
+        ValueError: The file has no such columns, or is no CSV.
         OSError: It cannot be read.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
@@ -112,9 +112,12 @@ def read_votes(path: pathlib.Path) -> dict[str, dict[str, str]]:
         lacking = {"FileName", *VOTES.values()} - set(rows.fieldnames or ())
         if lacking:
             raise ValueError(f"--votes={path}: no column {', '.join(sorted(lacking))}")
-        return {
-            row["FileName"]: {how: row[column] for how, column in VOTES.items()} for row in rows
-        }
+        try:
+            return {
+                row["FileName"]: {how: row[column] for how, column in VOTES.items()} for row in rows
+            }
+        except csv.Error as error:
+            raise ValueError(f"--votes={path}, line {rows.line_num}: {error}") from error
 
 
 def recognised(

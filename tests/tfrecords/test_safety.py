@@ -160,7 +160,11 @@ def test_a_record_with_a_giant_frame_is_named(training, tmp_path):
 
 def test_frames_up_to_the_limit_are_decoded(monkeypatch):
     monkeypatch.setattr(schema, "MAX_PIXELS", 16 * 16)
-    decode = lambda one: clips.decode({"frames": tf.constant([one])})["frames"]  # noqa: E731
+
+    def decode(one):
+        clip = {"frames": tf.constant([one]), "size": tf.constant([16, 16])}
+        return clips.decode(clip)["frames"]
+
     assert decode(jpeg()).shape == (1, 16, 16, 3)
     with pytest.raises(tf.errors.InvalidArgumentError, match="a JPEG claims too many pixels"):
         decode(claiming(jpeg(), 16, 17))
