@@ -22,7 +22,8 @@ _MODULES = (
 )  # fmt: skip
 # Layers of Keras that bring code, or read files that a model file names.
 _REFUSED = (
-    "Lambda", "__lambda__", "TFSMLayer", "StringLookup", "IntegerLookup", "TextVectorization",
+    "Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
+    "StringLookup", "IntegerLookup", "TextVectorization",
 )  # fmt: skip
 _MOST = 8  # times its own size that a file may unpack to; Keras does not compress
 

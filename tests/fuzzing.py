@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 LONG = "FUZZ_EXAMPLES" in os.environ
 
 
-def fuzz(examples=60):
-    """Settings of a fuzz test: so many examples, or in a long run as many as the variable says."""
+def fuzz(examples=60, cost=1):
+    """Settings of a fuzz test: so many examples, or in a long run the variable's number / cost."""
     return settings(
-        max_examples=int(os.environ.get("FUZZ_EXAMPLES", examples)),
+        max_examples=int(os.environ["FUZZ_EXAMPLES"]) // cost if LONG else examples,
         deadline=None,
         derandomize=not LONG,
         database=None,

@@ -169,11 +169,11 @@ def _published(
 def _sexes(source: pathlib.Path) -> dict[str, str]:
     """The sex of each actor."""
     path = source / "VideoDemographics.csv"
-    head, *rows = (cells for _, cells in read_rows(path, _HINT))
+    head, *rows = [cells for _, cells in read_rows(path, _HINT)] or [[]]
     if "ActorID" not in head or "Sex" not in head:
         raise SourceError(f"{path} has no columns ActorID and Sex: {_HINT}")
     actor, sex = head.index("ActorID"), head.index("Sex")
-    return {cells[actor]: cells[sex] for cells in rows}
+    return {cells[actor]: cells[sex] for cells in rows if len(cells) > max(actor, sex)}
 
 
 def _cut(

@@ -83,6 +83,7 @@ def function(module, name):
         (lambda x: x.update(module="keras", class_name="layers.Lambda"), "keras.layers.Lambda"),
         (lambda x: x.update(class_name="TFSMLayer", config={"filepath": "/"}), "TFSMLayer"),
         (lambda x: x.update(class_name="StringLookup"), "StringLookup"),
+        (lambda x: x.update(class_name="TorchModuleWrapper"), "TorchModuleWrapper"),
         (lambda x: x["config"].update(deep=[[{"class_name": "__lambda__"}]]), "__lambda__"),
         (lambda x: x.update(class_name=["Dense"]), "Dense"),
         (lambda x: x.update(module="amr_tfx.layers"), "amr_tfx.layers.Dense"),

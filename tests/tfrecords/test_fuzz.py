@@ -74,7 +74,9 @@ CREMA_D = csv_files(NAMES, HEADS)
 
 @fuzz()
 @given(*[st.none() | CREMA_D] * 4, st.sampled_from(cremad.SPLITS), st.integers(0, 3))
-@example(b"", b"", b"", b"", "speakers", 0)
+@example(None, b"", None, None, "speakers", 0)
+@example(None, b"ActorID,Age,Sex\n1001,30\n1002,31,Male\n", None, None, "speakers", 0)
+@example(None, None, b'"1001_DFA_ANG_XX', b"", "published", 0)
 def test_lists_of_crema_d(sentences, demographics, train, test, split, folds):
     files = ("SentenceFilenames.csv", "VideoDemographics.csv", "train.csv", "test.csv")
     contents = (sentences, demographics, train, test)
@@ -235,7 +237,7 @@ def whole(tmp_path_factory):
     return test_pipeline.write(tmp_path_factory.mktemp("whole"))
 
 
-@fuzz(40)
+@fuzz(10, cost=200)
 @given(
     records=st.lists(examples(), min_size=1, max_size=4),
     cut=st.none() | st.integers(1, 400),
