@@ -151,8 +151,10 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         b: Likewise.
 
     Returns:
-        `[...]`; NaN where a side is constant or has a NaN.
+        `[...]`; NaN where a side is constant, as with fewer than two rows, or has a NaN.
     """
+    if len(a) < 2:
+        return np.full(np.shape(a)[1:], np.nan)
     ranks = [stats.rankdata(x, axis=0, nan_policy="propagate") for x in (a, b)]
     ranks = [r - r.mean(axis=0) for r in ranks]
     norms = [np.sqrt((r**2).sum(axis=0)) for r in ranks]

@@ -15,6 +15,10 @@ from amr_tf.model import PRESENCE, MultimodalClassifier
 TARGETS = ("probability", "logit")
 
 
+class Unmeasurable(ValueError):
+    """A model or a split of which nothing can be measured; the message says why."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Predictions:
     """What a model says of each sample of a split, in order.
@@ -90,11 +94,12 @@ class Evaluator:
         With several workers each gives the whole dataset and gets all predictions, out of order.
 
         Raises:
-            ValueError: The dataset is empty.
+            Unmeasurable: The dataset is empty, or logits are NaN or infinite.
         """
         if dataset.cardinality() == 0:
-            raise ValueError("the dataset to evaluate on is empty")
+            raise Unmeasurable("the dataset to evaluate on is empty")
         out = self._predictor.predict(dataset, verbose=0, callbacks=list(callbacks))
+        _check_finite("logits", out["logits"])
         return Predictions(
             modalities=self.model.modalities,
             labels=out["labels"],
@@ -167,12 +172,14 @@ class Encoder:
         """Encodings of every sample of a dataset of (inputs, class ids), in its order.
 
         Raises:
-            ValueError: The dataset is empty.
+            Unmeasurable: The dataset is empty, or encodings are NaN or infinite.
         """
         if dataset.cardinality() == 0:
-            raise ValueError("the dataset to encode is empty")
+            raise Unmeasurable("the dataset to encode is empty")
         out = self._predictor.predict(dataset, verbose=0, callbacks=list(callbacks))
         values = {name: out[f"encoding_{m}"] for m, name in enumerate(self.modalities)}
+        for name, encodings in values.items():
+            _check_finite(f"encodings of {name}", encodings)
         return Encodings(out["labels"], values, out["complete"].astype(bool))
 
 
@@ -214,6 +221,16 @@ def in_batches(function: Callable, *arrays: np.ndarray, size: int = 1024) -> Any
         for start in range(0, len(arrays[0]), size)
     ]
     return tf.nest.map_structure(lambda *p: np.concatenate([x.numpy() for x in p]), *parts)
+
+
+def _check_finite(what: str, values: np.ndarray) -> None:
+    """Refuses a model that diverged, of which sklearn would say no more than "contains NaN"."""
+    wrong = ~np.isfinite(values.reshape(len(values), -1)).all(axis=1)
+    if wrong.any():
+        raise Unmeasurable(
+            f"the {what} of {wrong.sum():,} of {len(wrong):,} clips are not finite: the model's "
+            "training diverged; train anew with a lower learning rate"
+        )
 
 
 def _complete(inputs: Any, labels: tf.Tensor) -> tf.Tensor:

@@ -74,7 +74,7 @@ def format_dominance(values: Mapping[str, float] | None) -> str:
     """
     if not values or len(values) < 2:
         return "-"
-    percent = 100 * np.array(list(values.values()))
+    percent = 100 * np.array(list(values.values()), float)  # None, JSON's NaN, becomes NaN
     if not np.isfinite(percent).all():
         return "?"
     whole = np.floor(percent).astype(int)

@@ -1,9 +1,93 @@
-"""What `.keras` files keep of a classifier: its parts, and both optimizers with their state."""
+"""What `.keras` files keep of a classifier, and how they are loaded without trusting them.
 
+A file keeps the classifier's parts, and both optimizers with their state.
+"""
+
+import json
+import pathlib
 import warnings
+import zipfile
+from collections.abc import Iterator
 from typing import Any
 
 import keras
+
+# Where the classes are that a file may name. Keras itself imports whatever module is named.
+_MODULES = (
+    "keras", "keras.activations", "keras.constraints", "keras.dtype_policies", "keras.initializers",
+    "keras.layers", "keras.losses", "keras.metrics", "keras.mixed_precision", "keras.models",
+    "keras.optimizers", "keras.optimizers.experimental", "keras.optimizers.legacy",
+    "keras.optimizers.schedules", "keras.regularizers", "keras.src.engine.functional",
+    "keras.src.engine.sequential", "keras.src.models.functional", "keras.src.models.sequential",
+)  # fmt: skip
+# Layers of Keras that bring code, or read files that a model file names.
+_REFUSED = (
+    "Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer",
+    "StringLookup", "IntegerLookup", "TextVectorization",
+)  # fmt: skip
+_MOST = 8  # times its own size that a file may unpack to; Keras does not compress
+
+
+def load_model(path: str | pathlib.Path, compile: bool = True) -> keras.Model:
+    """Loads a `.keras` file of Keras's and this library's own parts: no code that it brings runs.
+
+    Keras's safe mode is not enough: it refuses Lambda layers, but Keras 2.15 imports whatever
+    module a file names, and takes HDF5 files and SavedModels, Lambda layers included, under that
+    name too.
+
+    Args:
+        path: Of the file.
+        compile: Whether to restore the optimizers, too.
+
+    Raises:
+        ValueError: It is no such file, it is damaged, or it names something else.
+    """
+    path = pathlib.Path(path)
+    try:
+        with zipfile.ZipFile(path) as file:
+            size = sum(entry.file_size for entry in file.infolist())
+            if size > _MOST * path.stat().st_size:
+                raise ValueError(f"unpacks to {size:,} bytes")
+            config = json.loads(file.read("config.json"))
+    except (zipfile.BadZipFile, OSError, KeyError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{path} is no whole .keras file: {reason}") from error
+    for part in _parts(config):
+        if not _known(part):
+            name = f"{part.get('module') or '?'}.{part.get('class_name')}"
+            if part.get("class_name") == "function":
+                name = f"the function {part.get('module')}.{part.get('config')}"
+            raise ValueError(
+                f"{path} is refused: it holds {name}, and such a file could run code or read other "
+                "files; known are layers of Keras (no Lambda, no lookup tables) and of amr_tf"
+            )
+    try:
+        return keras.models.load_model(path, compile=compile, safe_mode=True)
+    except Exception as error:  # zip, HDF5, JSON and Keras each have their own
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"{path} cannot be loaded: {reason}") from error
+
+
+def _parts(config: Any) -> Iterator[dict[str, Any]]:
+    """All objects that a configuration describes, however deep."""
+    found = [config]
+    while found:
+        one = found.pop()
+        if isinstance(one, dict):
+            if "class_name" in one or "module" in one:
+                yield one
+            found += one.values()
+        elif isinstance(one, list):
+            found += one
+
+
+def _known(part: dict[str, Any]) -> bool:
+    module, name = part.get("module"), part.get("class_name")
+    if name in _REFUSED or (name is not None and not str(name).isidentifier()):
+        return False  # a name with dots would lead on from its module
+    if name == "function":
+        return module == "keras.activations"
+    return module is None or module in _MODULES or str(module).split(".")[0] == "amr_tf"
 
 
 class SavedModelParts:

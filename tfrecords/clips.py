@@ -53,13 +53,19 @@ class Augment:
             raise ValueError(f"SpecAugment's masks must not be negative: {self}")
 
 
-def parse(record: tf.Tensor, modalities: tuple[str, ...], codec: str = "pcm16") -> Clip:
+def parse(
+    record: tf.Tensor,
+    modalities: tuple[str, ...],
+    codec: str = "pcm16",
+    classes: int | None = None,
+) -> Clip:
     """Reads a record's label and what the modalities need; frames stay JPEG.
 
     Args:
         record: A serialised `tf.train.SequenceExample`, see `tfrecords.schema`.
         modalities: Of `audio` and `video`.
         codec: Of the audio, see `schema.Audio`.
+        classes: How many there are; another label is refused.
 
     Returns:
         A stored clip, and for video `size`, the frames' height and width `[2]` int32.
@@ -73,13 +79,29 @@ def parse(record: tf.Tensor, modalities: tuple[str, ...], codec: str = "pcm16") 
         context[schema.WIDTH] = tf.io.FixedLenFeature([], tf.int64, 0)
         lists[schema.FRAMES] = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
     found, frames = tf.io.parse_single_sequence_example(record, context, lists)
-    clip = {"label": found[schema.LABEL_INDEX][0]}
+    clip = {"label": _first_label(found[schema.LABEL_INDEX], classes)}
     if "audio" in modalities:
         clip["audio"] = waveform_decoder(codec)(found[schema.AUDIO])
     if "video" in modalities:
         clip["frames"] = frames[schema.FRAMES]
         clip["size"] = tf.cast(tf.stack([found[schema.HEIGHT], found[schema.WIDTH]]), tf.int32)
     return clip
+
+
+def _first_label(labels: tf.Tensor, classes: int | None) -> tf.Tensor:
+    most = tf.int64.max if classes is None else classes - 1
+    there = tf.debugging.assert_equal(
+        tf.reduce_all(labels[:1] == tf.clip_by_value(labels[:1], 0, most)) & (tf.size(labels) > 0),
+        True,
+        "the label of a record is none of the classes",
+    )
+    with _after(there):
+        return tf.identity(labels)[0]
+
+
+def _after(check: tf.Operation | None) -> Any:
+    """Makes what follows wait for a check, which eager execution has made already."""
+    return tf.control_dependencies([] if check is None else [check])
 
 
 def waveform_decoder(codec: str) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -102,13 +124,28 @@ def decode(clip: Clip) -> Clip:
 
     def pixels() -> tf.Tensor:
         return tf.map_fn(
-            lambda jpeg: tf.io.decode_jpeg(jpeg, channels=3),
+            lambda jpeg: tf.io.decode_jpeg(_checked(jpeg, clip), channels=3),
             clip["frames"],
             fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
         )
 
     nothing = tf.zeros([0, 0, 0, 3], tf.uint8)
     return clip | {"frames": tf.cond(tf.size(clip["frames"]) > 0, pixels, lambda: nothing)}
+
+
+def _checked(jpeg: tf.Tensor, clip: Clip) -> tf.Tensor:
+    """A JPEG, refused by its header where it is giant, or not of the size that its record says."""
+    height, width, _ = tf.unstack(tf.cast(tf.io.extract_jpeg_shape(jpeg), tf.int64))
+    giant = tf.debugging.assert_less_equal(
+        height * width, tf.constant(schema.MAX_PIXELS, tf.int64), "a JPEG claims too many pixels"
+    )
+    with _after(giant):
+        size = tf.cast(clip["size"], tf.int64)
+        other = tf.debugging.assert_equal(
+            tf.stack([height, width]), size, "a JPEG is not of the size that its record says"
+        )
+    with _after(other):
+        return tf.identity(jpeg)
 
 
 def cut_for_evaluation(clip: Clip, audio: AudioConfig | None, video: VideoConfig | None) -> Clip:
@@ -227,11 +264,11 @@ def _frames(
     def pixels() -> tf.Tensor:
         chosen = tf.gather(clip["frames"], indices)
         if chosen.dtype == tf.string:
-            jpegs = tf.unstack(chosen, video.frames)
+            jpegs = [_checked(jpeg, clip) for jpeg in tf.unstack(chosen, video.frames)]
             if training:
-                crops = [tf.io.decode_and_crop_jpeg(jpeg, window, channels=3) for jpeg in jpegs]
+                crops = [tf.io.decode_and_crop_jpeg(j, window, channels=3) for j in jpegs]
                 return scale(tf.stack(crops), video.size)
-            chosen = tf.stack([tf.io.decode_jpeg(jpeg, channels=3) for jpeg in jpegs])
+            chosen = tf.stack([tf.io.decode_jpeg(j, channels=3) for j in jpegs])
         y, x, height, width = tf.unstack(window)
         return scale(chosen[:, y : y + height, x : x + width], video.size)
 

@@ -27,7 +27,7 @@ FPS = 4.0  # of the stored frames
 VALIDATION_FRACTION = 14 / 77  # of the train side: 63, 14 and 14 actors of 91
 
 _TEST_FRACTION = 14 / 91
-_NAME = re.compile(r"(\d{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
+_NAME = re.compile(r"([0-9]{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
 _HINT = "it is part of the CREMA-D repository (clone it and run `git lfs pull`)"
 _PUBLISHED_HINT = (
     "--split=published needs train.csv and test.csv of the published split (lines `clip,EMOTION`) "
@@ -169,11 +169,11 @@ def _published(
 def _sexes(source: pathlib.Path) -> dict[str, str]:
     """The sex of each actor."""
     path = source / "VideoDemographics.csv"
-    head, *rows = (cells for _, cells in read_rows(path, _HINT))
+    head, *rows = [cells for _, cells in read_rows(path, _HINT)] or [[]]
     if "ActorID" not in head or "Sex" not in head:
         raise SourceError(f"{path} has no columns ActorID and Sex: {_HINT}")
     actor, sex = head.index("ActorID"), head.index("Sex")
-    return {cells[actor]: cells[sex] for cells in rows}
+    return {cells[actor]: cells[sex] for cells in rows if len(cells) > max(actor, sex)}
 
 
 def _cut(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import rich.console
+import rich.markup
 import rich.table
 from absl import app, flags
 from PIL import Image
@@ -126,7 +127,7 @@ def describe(
     table = rich.table.Table("class", *schema.SPLITS)
     for index, name in enumerate(info.classes):
         counts = (info.splits[split].class_counts[index] for split in schema.SPLITS)
-        table.add_row(name, *(f"{count:,}" for count in counts))
+        table.add_row(rich.markup.escape(name), *(f"{count:,}" for count in counts))
     console.print(table)
     table = rich.table.Table("split", "", "least", "median", "most")
     for split in schema.SPLITS:

@@ -15,7 +15,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from tfrecords import flac
+from tfrecords import flac, schema
 from tfrecords.container import MediaError, open_stream
 
 MODALITIES = ("audio", "video")
@@ -44,7 +44,7 @@ class Settings:
     fps: float = 4.0
     short_side: int = 256
     max_seconds: float = 60.0
-    max_pixels: int = 8192 * 4320
+    max_pixels: int = schema.MAX_PIXELS
     jpeg_quality: int = 95
 
 

@@ -222,7 +222,8 @@ class Pipeline:
         return clips.cut_for_evaluation(self._parse(record), self.audio, self.video)
 
     def _parse(self, record: tf.Tensor) -> clips.Clip:
-        return clips.parse(record, self.modalities, self.info.audio.codec)
+        classes = len(self.info.classes)
+        return clips.parse(record, self.modalities, self.info.audio.codec, classes)
 
     def _batches(self, dataset: tf.data.Dataset, drop_remainder: bool) -> tf.data.Dataset:
         batches = dataset.batch(self.batch_size, drop_remainder=drop_remainder)

@@ -105,10 +105,11 @@ class RecordSet:
     def first_corrupt(self) -> str | None:
         """Reads every record whole; says which is the first that cannot be, and what to do."""
         codec = self.info.audio.codec
+        classes = len(self.info.classes)
         modalities = salvage.readable(codec)  # nobody here was reading what is not
         for name, path in self._paths.items():
             decoded = tf.data.TFRecordDataset(str(path)).map(
-                lambda record: clips.decode(clips.parse(record, modalities, codec))
+                lambda record: clips.decode(clips.parse(record, modalities, codec, classes))
             )
             index = 0
             try:
@@ -129,8 +130,8 @@ class RecordSet:
         try:
             yield
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            signs = ("corrupted record", "truncated record", "parse", "JPEG", "jpeg", "DecodeRaw")
-            signs += ("AudioDecodeFlac",)
+            signs = ("corrupted record", "truncated record", "arse", "JPEG", "jpeg", "DecodeRaw")
+            signs += ("AudioDecodeFlac", "claims too many", "Substr", "none of the classes")
             found = any(sign in str(error) for sign in signs) and self.first_corrupt()
             if not found:
                 raise

@@ -27,6 +27,9 @@ SCHEMA_VERSION = 1
 DESCRIPTION = "dataset.json"
 SPLITS = ("train", "validation", "test")
 AUDIO_CODECS = ("pcm16", "flac")
+# Larger ones are refused, when records are built and when they are read.
+MAX_PIXELS = 8192 * 4320  # of a frame
+MAX_SAMPLES = 1 << 28  # of a waveform: hours
 
 MEDIA_ID = "clip/media_id"
 DATA_PATH = "clip/data_path"
@@ -153,7 +156,7 @@ class DatasetInfo:
                 )
                 for name, split in fields["splits"].items()
             }
-            return cls(
+            info = cls(
                 **fields
                 | {
                     "classes": tuple(fields["classes"]),
@@ -162,8 +165,12 @@ class DatasetInfo:
                     "splits": splits,
                 }
             )
-        except (AttributeError, KeyError, TypeError, json.JSONDecodeError) as error:
+        except (
+            AttributeError, KeyError, TypeError, RecursionError, json.JSONDecodeError
+        ) as error:  # fmt: skip
             raise ValueError(f"not a description of a record set: {error!r}") from error
+        _check(info)
+        return info
 
     @classmethod
     def load(cls, directory: str | pathlib.Path) -> "DatasetInfo":
@@ -183,3 +190,58 @@ class DatasetInfo:
             return cls.from_json(path.read_text())
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
+
+
+def is_file_name(name: Any) -> bool:
+    """Whether a text names a file in a directory, and nothing above or beside it."""
+    return (
+        isinstance(name, str)
+        and name.isprintable()
+        and name not in ("", ".", "..")
+        and not set(name) & {"/", "\\"}
+    )
+
+
+def _check(info: DatasetInfo) -> None:
+    """Refuses what no build writes: a description may come from anywhere.
+
+    Shards are files beside it; a class's name is a line of `classes.txt` and of the terminal.
+    """
+    _require(isinstance(info.dataset, str), "dataset", info.dataset)
+    _require(isinstance(info.notes, str), "notes", info.notes)
+    _require(bool(info.classes), "classes", info.classes)
+    for name in info.classes:
+        _require(isinstance(name, str) and bool(name) and name.isprintable(), "class", name)
+    audio, video = info.audio, info.video
+    _require(audio.codec in AUDIO_CODECS, "codec", audio.codec)
+    _require(_is_count(audio.sample_rate) and audio.sample_rate > 0, "sample_rate", audio)
+    _require(_is_count(audio.max_samples, MAX_SAMPLES), "max_samples", audio.max_samples)
+    _require(_is_number(video.fps), "fps", video.fps)
+    for name in ("short_side", "max_frames", "max_height", "max_width"):
+        _require(_is_count(getattr(video, name)), name, getattr(video, name))
+    size = video.max_height * video.max_width
+    _require(size <= MAX_PIXELS, "max_height, max_width", (video.max_height, video.max_width))
+    for name, split in info.splits.items():
+        _require(name in SPLITS, "split", name)
+        for field in ("clips", "failed", "without_audio", "without_video"):
+            _require(_is_count(getattr(split, field)), field, getattr(split, field))
+        counts = split.class_counts
+        _require(all(map(_is_count, counts)), "class_counts", counts)
+        _require(len(counts) in (0, len(info.classes)), "class_counts", len(counts))
+        _require(all(map(is_file_name, split.shards)), "shards", split.shards)
+    _require(isinstance(info.options, dict), "options", info.options)
+    required = info.options.get("require", "")
+    _require(isinstance(required, str), "options.require", required)
+
+
+def _require(condition: bool, what: str, value: Any) -> None:
+    if not condition:
+        raise ValueError(f"not a description of a record set: {what} is {repr(value)[:200]}")
+
+
+def _is_count(value: Any, most: int = 2**40) -> bool:
+    return type(value) is int and 0 <= value <= most
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < 1e6

@@ -26,7 +26,7 @@ FPS = 1.0  # of the stored frames: the published recipes choose among ten of a c
 VALIDATION_FRACTION = 0.1
 
 _ID = re.compile(r"[A-Za-z0-9_-]+")
-_FILE = re.compile(r"([A-Za-z0-9_-]+)_(\d{6,})\.mp4")
+_FILE = re.compile(r"([A-Za-z0-9_-]+)_([0-9]{6,})\.mp4")
 _HINT = "give the list of clips with --labels=CSV (vggsound.csv of the VGGSound project)"
 
 

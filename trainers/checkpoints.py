@@ -16,6 +16,8 @@ from typing import Any
 
 import keras
 
+from amr_tf import saving
+
 
 class Preempted(Exception):
     """The machine is wanted back; a checkpoint has been saved."""
@@ -124,7 +126,7 @@ def newest(directory: pathlib.Path) -> keras.Model | None:
     paths = saved(directory)
     for path in paths:
         try:
-            return keras.models.load_model(path)
+            return saving.load_model(path)
         except Exception as error:  # zip, HDF5, JSON and Keras each have their own
             reason = " ".join(str(error).split())[:200]
             print(f"warning: {path} cannot be loaded ({reason})", file=sys.stderr)

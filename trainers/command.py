@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import tensorflow as tf
 from absl import app, flags, logging
 
+from amr_tf.evaluation import Unmeasurable
 from tfrecords.options import BuildError
 from tfrecords.pipeline import Pipeline
 from tfrecords.records import CorruptRecord
@@ -30,11 +31,11 @@ def user_errors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def data_errors(data: Pipeline) -> Iterator[None]:
-    """Turns a record that cannot be read into one line and exit code 1."""
+    """Turns a record that cannot be read, or nothing to measure, into one line and exit code 1."""
     try:
         with data.records.naming_corrupt_records():
             yield
-    except CorruptRecord as error:
+    except (CorruptRecord, Unmeasurable) as error:
         sys.exit(f"error: {error}")
 
 

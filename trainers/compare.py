@@ -1,7 +1,8 @@
 """Trains methods side by side, without and with AMR: `python -m trainers.compare --help`.
 
 Makes the table of the paper (mAP, accuracy, dominance; without | with AMR) over several seeds:
-table.md, table.csv, table.png and runs.csv in --output_dir, every run in --output_dir/runs, and
+table.md, table.csv, table.png and runs.csv in --output_dir, dominance.png (over training) and
+accuracy-dominance.png beside them, every run in --output_dir/runs, and
 TensorBoard's HParams page in --output_dir/tensorboard. All flags of `trainers.fit` are taken and
 hold for every run. The same command goes on where it was interrupted; a run that failed is named
 and tried again, the others are not repeated. More --seeds or --methods may be added later.
@@ -18,7 +19,16 @@ from typing import Any
 from absl import flags
 
 from amr_tf.metrics import format_dominance
-from trainers import assemble, command, hparams, plan, report, tables, teaching
+from trainers import (
+    assemble,
+    command,
+    comparison_figures,
+    hparams,
+    plan,
+    report,
+    tables,
+    teaching,
+)
 from trainers import flags as trainer_flags
 from trainers.config import MODALITIES, Config
 
@@ -64,6 +74,7 @@ def main() -> None:
     comparison.write(table)
     print(f"\n{(comparison.output / 'table.md').read_text()}")
     print(f"tables       {comparison.output}/table.md, table.csv, table.png, runs.csv")
+    print(f"figures      {comparison.output}/dominance.png, accuracy-dominance.png")
     print(f"every run    {comparison.output / 'runs'}")
     print(f"HParams      tensorboard --logdir={comparison.output / 'tensorboard'}")
     if failed:
@@ -199,6 +210,7 @@ class Comparison:
         if not found:
             return
         tables.write(self.output, found, self.config)
+        comparison_figures.write(self.output, found, self.config, self.directory)
         for row in table:
             for run in (*row.plain, *row.amr):
                 results = self.results(run)

@@ -311,13 +311,34 @@ class Config:
 
         Raises:
             FileNotFoundError: There is no run.
+            ValueError: Its description is damaged, or of another version of this program.
         """
         path = pathlib.Path(model_dir) / "config.json"
         if not path.is_file():
             raise FileNotFoundError(
                 f"{path} does not exist: {model_dir} holds no run of `python -m trainers.fit`"
             )
-        return cls(**json.loads(path.read_text())["flags"])
+        return cls(**read_flags(path))
+
+
+def read_flags(path: pathlib.Path) -> dict[str, Any]:
+    """The flags in a run's `config.json`, each known and of its type.
+
+    Raises:
+        ValueError: The file is damaged, or of another version of this program.
+    """
+    try:
+        flags = json.loads(path.read_text())["flags"]
+        kinds = {field.name: field.type for field in dataclasses.fields(Config)}
+        for name, value in flags.items():
+            allowed = {kinds[name], int} if kinds[name] is float else {kinds[name]}
+            if type(value) not in allowed:
+                raise ValueError(f"{name} is {value!r}")
+            if isinstance(value, int | float) and not -(2.0**63) < value < 2.0**63:
+                raise ValueError(f"{name} is {value!r}")
+    except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
+        raise ValueError(f"{path} is no description of a run: {str(error)[:200]}") from error
+    return flags
 
 
 def _require(condition: bool, message: str) -> None:

@@ -13,6 +13,8 @@ from amr_tf.evaluation import in_batches
 from trainers.gather import Subject
 from trainers.measures import Section, replacements
 
+EXTREME = 90  # percent: a clip decided by one modality
+
 
 def contributions(subject: Subject, boots: Bootstrap, conflicts: Section) -> tuple[Section, ...]:
     """All measures of contribution side by side, per modality and class; their agreement."""
@@ -64,7 +66,28 @@ def contributions(subject: Subject, boots: Bootstrap, conflicts: Section) -> tup
             if n in free
         },
     )
-    return main, _agreement(by_class, names, free)
+    distribution = _distribution(subject, boots, shares["Grad⊙Input (probability)"][:, 0])
+    return main, distribution, _agreement(by_class, names, free)
+
+
+def _distribution(subject: Subject, boots: Bootstrap, shares: np.ndarray) -> Section:
+    """How the first modality's share `[N]` is distributed over the clips of each class."""
+    name, rest = subject.modalities[0], " and ".join(subject.modalities[1:])
+    return Section(
+        "distribution",
+        "Shares of single clips",
+        f"How {name}'s share of the attribution (Grad⊙Input, probability) is distributed over the "
+        "clips of each class: a mean of one half can be clips that use all modalities, or clips "
+        "that use one each. Boxes hold the middle half of a class's clips, with their median; "
+        "whiskers reach from the 5th to the 95th percentile. Many classes are shown as bands.",
+        {
+            f"clips with {EXTREME} % or more from {name}": boots.mean(shares >= EXTREME / 100),
+            f"clips with {EXTREME} % or more from {rest}": boots.mean(shares <= 1 - EXTREME / 100),
+            "clips in between": boots.mean(np.abs(shares - 0.5) < EXTREME / 100 - 0.5),
+        },
+        axis=f"{name}'s share of the attribution, %",
+        extras={"shares": shares, "labels": subject.test.labels, "classes": subject.classes},
+    )
 
 
 def _agreement(by_class: dict[str, np.ndarray], names: tuple, free: tuple) -> Section:

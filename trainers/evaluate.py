@@ -15,7 +15,9 @@ import pathlib
 import keras
 from absl import flags
 
+from amr_tf import saving
 from amr_tf.evaluation import Evaluator
+from tfrecords.pipeline import Pipeline
 from tfrecords.schema import SPLITS
 from trainers import assemble, command, report
 from trainers.config import Config
@@ -56,6 +58,7 @@ def main() -> None:
         data = assemble.pipeline(config)
         with assemble.strategy(config).scope():
             model = load_model(model_dir)
+        check_classes(model, data)
         dataset = data.evaluate(values.split)
     with command.data_errors(data):
         predictions = Evaluator(model)(dataset)
@@ -71,7 +74,7 @@ def main() -> None:
     title = f"{config.dataset}, {config.method}, AMR weight {config.effective_amr_weight:g}"
     report.results_table(title, results, model.modalities)
     print(f"results      {output / 'results.json'}\nper class    {output / 'per_class.csv'}")
-    if predictions.shares:
+    if predictions.shares and predictions.complete.any():
         report.share_plot(output / "shares.png", predictions, f"{title}, {values.split}")
         print(f"shares       {output / 'shares.png'}")
 
@@ -134,11 +137,22 @@ def load_model(model_dir: pathlib.Path, compile: bool = True) -> keras.Model:
 
     Raises:
         FileNotFoundError: The run is not finished.
+        ValueError: The file is damaged, or not as a run leaves it.
     """
     path = model_dir / "model.keras"
     if not path.exists():
         raise FileNotFoundError(f"{path} does not exist: finish the run with `trainers.fit` first")
-    return keras.models.load_model(path, compile=compile)
+    return saving.load_model(path, compile)
+
+
+def check_classes(model: keras.Model, data: Pipeline) -> None:
+    """Refuses records of other classes than the model's by a ValueError."""
+    outputs, classes = model.head.output_shape[-1], len(data.info.classes)
+    if outputs != classes:
+        raise ValueError(
+            f"{data.records.directory} holds records of {classes} classes, the model knows "
+            f"{outputs}: give the records that it was trained for as --data_dir"
+        )
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ COLOURS = ("#2f5f96", "#e0a458")
 HATCHES = ("", "///")
 MARKERS = "osv^D"
 LINES = ("-", "--")
+MOST_BOXES = 40  # classes that are drawn as a box each
 
 
 def draw(path: pathlib.Path, key: str, sections: Mapping[str, Section]) -> bool:
@@ -30,7 +31,12 @@ def draw(path: pathlib.Path, key: str, sections: Mapping[str, Section]) -> bool:
     Returns:
         Whether there was anything to draw.
     """
-    drawn = {"corrupted": _curves, "agreement": _correlations, "calibration": _reliability}
+    drawn = {
+        "corrupted": _curves,
+        "distribution": _distributions,
+        "agreement": _correlations,
+        "calibration": _reliability,
+    }
     if key not in drawn and not next(iter(sections.values())).bars:
         return False
     figure = drawn.get(key, _bars)(sections)
@@ -52,7 +58,7 @@ def _bars(sections: Mapping[str, Section]) -> plt.Figure:
             np.arange(len(names)) + (i - (len(sections) - 1) / 2) * height,
             values[:, 0],
             height,
-            xerr=np.maximum(np.abs(values[:, 1:] - values[:, :1]).T, 0),
+            xerr=np.nan_to_num(np.abs(values[:, 1:] - values[:, :1]).T),
             color=COLOURS[i],
             hatch=HATCHES[i],
             edgecolor="white",
@@ -80,6 +86,8 @@ def _curves(sections: Mapping[str, Section]) -> plt.Figure:
         mine = [row for row in rows if row.startswith(f"{modality} / ")]
         for k, row in enumerate(mine):
             for i, section in enumerate(sections.values()):
+                if f"{row} / area" not in section.numbers:  # a model of the other modality
+                    continue
                 keys = ["clean / accuracy", *(f"{row} / severity {s}" for s in SEVERITIES)]
                 found = [interval(section.numbers[key]) for key in keys]
                 values = 100 * np.array([[x.value, x.low, x.high] for x in found])
@@ -105,6 +113,55 @@ def _curves(sections: Mapping[str, Section]) -> plt.Figure:
     return figure
 
 
+def _distributions(sections: Mapping[str, Section]) -> plt.Figure:
+    """A box a class and model; of many classes, in order, the boxes' outlines as bands."""
+    first = next(iter(sections.values()))
+    classes, labels = first.extras["classes"], first.extras["labels"]
+    # [models, 5, classes]
+    quantiles = np.array([_class_quantiles(section) for section in sections.values()])
+    order = [c for c in np.argsort(-quantiles[0, 2], kind="stable") if (labels == c).any()]
+    quantiles, many = 100 * quantiles[..., order], len(order) > MOST_BOXES
+    height = 6 if many else 0.9 + (0.16 + 0.2 * len(sections)) * len(order)
+    figure, panel = plt.subplots(figsize=(7, height))
+    places = np.arange(len(order))
+    for i, (model, (low, left, middle, right, high)) in enumerate(
+        zip(sections, quantiles, strict=True)
+    ):
+        if many:
+            panel.plot(middle, places, LINES[i], color=COLOURS[i], label=f"{model} (median)")
+            panel.fill_betweenx(places, left, right, color=COLOURS[i], alpha=0.3, hatch=HATCHES[i])
+            continue
+        at = places + (i - (len(sections) - 1) / 2) * 0.8 / len(sections)
+        panel.hlines(at, low, high, color="#222", lw=1)
+        panel.barh(
+            at, right - left, 0.64 / len(sections), left, color=COLOURS[i], hatch=HATCHES[i],
+            edgecolor="#222", lw=0.8, label=model, zorder=2,
+        )  # fmt: skip
+        panel.plot(middle, at, "|", color="white", mew=4, ms=11, zorder=3)
+        panel.plot(middle, at, "|", color="black", mew=2, ms=11, zorder=3)
+    if many:
+        panel.set_ylabel(f"{len(order)} classes, by the median of the first model")
+    else:
+        panel.set_yticks(places, [classes[c] for c in order])
+    panel.invert_yaxis()
+    panel.axvline(50, color="gray", ls=":", zorder=0)
+    panel.set(xlim=(0, 100), xlabel=first.axis)
+    panel.spines[["top", "right"]].set_visible(False)
+    if len(sections) > 1:
+        panel.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
+    return figure
+
+
+def _class_quantiles(section: Section) -> np.ndarray:
+    """5, 25, 50, 75 and 95 % of each class's clips, `[5, C]`; NaN for a class without clips."""
+    shares, labels = section.extras["shares"], section.extras["labels"]
+    ranks = (0.05, 0.25, 0.5, 0.75, 0.95)
+    found = np.full((len(ranks), len(section.extras["classes"])), np.nan)
+    for c in np.unique(labels):
+        found[:, c] = np.quantile(shares[labels == c], ranks)
+    return found
+
+
 def _correlations(sections: Mapping[str, Section]) -> plt.Figure:
     """Spearman's correlations of the measures, a panel a model and modality."""
     first = next(iter(sections.values()))
@@ -123,10 +180,11 @@ def _correlations(sections: Mapping[str, Section]) -> plt.Figure:
             panel.imshow(values, vmin=-1, vmax=1, cmap="PuOr")
             for (i, j), value in np.ndenumerate(values):
                 colour = "white" if abs(value) > 0.6 else "black"
-                panel.text(j, i, f"{value:.2f}", ha="center", va="center", color=colour, fontsize=8)
+                text = f"{value:.2f}" if np.isfinite(value) else "–"
+                panel.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
             panel.set_xticks(range(len(measures)), measures, rotation=40, ha="right", fontsize=8)
             panel.set_yticks(range(len(measures)), measures, fontsize=8)
-            panel.set_title(f"{modality}, {model}", fontsize=10)
+            panel.set_title(", ".join(filter(None, (modality, model))), fontsize=10)
     return figure
 
 
@@ -144,8 +202,8 @@ def _reliability(sections: Mapping[str, Section]) -> plt.Figure:
         panel.scatter(
             100 * bins.confidence[there], 100 * bins.accuracy[there],
             10 + 400 * bins.counts[there] / bins.counts.sum(), marker=MARKERS[i],
-            color=COLOURS[i], edgecolor="black", lw=0.5, zorder=3,
-            label=f"{model}: ECE {error:.1f} %",
+            color=COLOURS[i], edgecolor="black", lw=0.5, zorder=3, clip_on=False,
+            label=f"{model}: ECE {error:.1f} %".removeprefix(": "),
         )  # fmt: skip
     panel.set(xlabel="confidence, %", ylabel="accuracy, %", xlim=(0, 101), ylim=(0, 101))
     panel.legend(frameon=False)

@@ -19,7 +19,7 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from amr_tf import serving
+from amr_tf import saving, serving
 from amr_tf.evaluation import Evaluator
 from tfrecords.pipeline import Pipeline
 from trainers import (
@@ -104,7 +104,7 @@ def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
     with command.data_errors(data):
         cost = _train(config, data, model)
         with strategy.scope():
-            model = keras.models.load_model(model_dir / "model.keras")
+            model = saving.load_model(model_dir / "model.keras")
         results = {**test(config, data, model), **cost}
     if chief:
         model_card.write(config, results)

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import features
-from amr_tf.evaluation import Encoder, Encodings
+from amr_tf.evaluation import Encoder, Encodings, Unmeasurable
 from amr_tf.robustness import head_logits
 from tfrecords.corruptions import SEVERITIES, Corruption, audio_corruptions, video_corruptions
 from tfrecords.pipeline import Pipeline
@@ -88,7 +88,7 @@ def gather(
         advance: Is told of each pass, in words.
 
     Raises:
-        ValueError: No clip has all of the modalities.
+        Unmeasurable: No clip has all of the modalities, or the model diverged.
     """
     encoder = Encoder(model)
     test = encoder(data.evaluate(split))
@@ -98,7 +98,9 @@ def gather(
     advance("train")
     complete = test.complete
     if not complete.any() or not train.complete.any():
-        raise ValueError(f"no clip of {split} or of train has all of {', '.join(model.modalities)}")
+        raise Unmeasurable(
+            f"no clip of {split} or of train has all of {', '.join(model.modalities)}"
+        )
     names = itertools.compress(data.media_ids(split), complete)
     return Subject(
         name=name,
@@ -154,6 +156,8 @@ def _corruptions(data: Pipeline, modality: str, split: str) -> tuple[Corruption,
     if modality == "video":
         return video_corruptions()
     other = "train" if split != "train" else "test"
+    if not data.info.splits[other].clips:
+        return audio_corruptions()
     voices = data.cut(other).take(_VOICES).as_numpy_iterator()
     return audio_corruptions(np.stack([clip["audio"] for clip in voices]))
 

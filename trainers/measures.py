@@ -81,8 +81,7 @@ def missing(subject: Subject, boots: Bootstrap) -> Section:
                 numbers[f"{row} / mAP"] = _mean_ap(boots, labels, logits[subset])
         for m, name in enumerate(names):
             kept = f"{kind} / kept without {name}"
-            with np.errstate(invalid="ignore", divide="ignore"):
-                numbers[kept] = accuracy[everyone - {m}] / accuracy[everyone]
+            numbers[kept] = _ratio(accuracy[everyone - {m}], accuracy[everyone])
             bars.append(kept)
             if kind == "mean encoding":
                 sentences[kept] = f"keeps {{}} of its accuracy without the {word(name)}"
@@ -123,8 +122,7 @@ def corrupted(subject: Subject, boots: Bootstrap) -> Section:
         levels[row] = [f"{level:g}" for level in corruption.levels], corruption.unit
         for severity, accuracy in enumerate(curve[1:], 1):
             numbers[f"{row} / severity {severity}"] = accuracy
-        with np.errstate(invalid="ignore", divide="ignore"):
-            area = np.mean([(a + b) / 2 for a, b in itertools.pairwise(curve)], 0) / clean
+        area = _ratio(np.mean([(a + b) / 2 for a, b in itertools.pairwise(curve)], 0), clean)
         numbers[f"{row} / area"] = area
         areas[corruption.modality].append(area)
     for modality, found in filter(lambda item: item[1], areas.items()):
@@ -135,6 +133,8 @@ def corrupted(subject: Subject, boots: Bootstrap) -> Section:
         f"{row}: severities 1 to 5 are {', '.join(values)} ({unit})."
         for row, (values, unit) in levels.items()
     ]
+    if "audio" in subject.modalities and not any(c.name == "babble" for c in subject.corrupted):
+        notes.append("No babble: it is mixed of other clips, and there are too few.")
     return Section(
         "corrupted",
         "Corrupted modality",
@@ -151,25 +151,27 @@ def corrupted(subject: Subject, boots: Bootstrap) -> Section:
 def conflict(subject: Subject, boots: Bootstrap) -> Section:
     """Which modality is followed where one is exchanged for another class's."""
     names, labels = subject.modalities, subject.test.labels
-    partner = robustness.partners(labels)
+    possible = len(np.unique(labels)) > 1
+    partner = robustness.partners(labels) if possible else np.arange(len(labels))
+    asked = np.full(len(labels), possible)  # of no clip, nothing is known: NaN
     numbers, followed, decided = {}, [], []
     for m, name in enumerate(names):
         predicted = robustness.exchange_predictions(subject.head, subject.encodings, m, partner)
         own, others = predicted == labels[partner], predicted == labels
         followed.append(own)
         decided.append(own | others)
-        numbers[f"{name} exchanged / follows {name}"] = boots.mean(own)
-        numbers[f"{name} exchanged / follows the rest"] = boots.mean(others)
-        numbers[f"{name} exchanged / neither"] = boots.mean(~(own | others))
+        numbers[f"{name} exchanged / follows {name}"] = boots.mean(own, asked)
+        numbers[f"{name} exchanged / follows the rest"] = boots.mean(others, asked)
+        numbers[f"{name} exchanged / neither"] = boots.mean(~(own | others), asked)
     shares = robustness.behavioural_dominance(
-        np.stack([boots.mean(f) for f in followed]), np.stack([boots.mean(d) for d in decided])
+        *(np.stack([boots.mean(x, asked) for x in part]) for part in (followed, decided))
     )
     sentences = {}
     for name, share in zip(names, shares, strict=True):
         key = f"behavioural dominance / {name}"
         numbers[key] = share
         sentences[key] = f"follows the {word(name)} in {{}} of the conflicts that it decides"
-    shown = labels[partner]  # by the exchanged modality
+    shown = np.where(asked, labels[partner], -1)  # by the exchanged modality
     classes = len(subject.classes)
     by_class = [
         np.stack([boots.class_means(x, shown, classes) for x in part])
@@ -185,6 +187,7 @@ def conflict(subject: Subject, boots: Bootstrap) -> Section:
         bars=tuple(numbers),
         axis="conflicts, %",
         sentences=sentences,
+        notes=[] if possible else ["All clips are of one class: there are no conflicts."],
         extras={"by class": robustness.behavioural_dominance(*by_class)},
     )
 
@@ -193,15 +196,18 @@ def probes(subject: Subject, boots: Bootstrap) -> Section:
     """How much of the class a linear classifier finds in each encoder's frozen encodings."""
     numbers, sentences = {}, {}
     labels = subject.train.labels
+    several = len(np.unique(labels)) > 1
     for name in subject.modalities:
         train, test = (
             x.values[name].reshape(len(x.labels), -1) for x in (subject.train, subject.test)
         )
         # standardised: the penalty on the weights then means the same for every encoder
         probe = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-        predicted = probe.fit(train, labels).predict(test)
         key = f"{name} / accuracy"
-        numbers[key] = boots.mean(predicted == subject.test.labels)
+        numbers[key] = np.full(boots.weights.shape[1], np.nan)
+        if several:
+            predicted = probe.fit(train, labels).predict(test)
+            numbers[key] = boots.mean(predicted == subject.test.labels)
         sentences[key] = f"has {{}} accuracy by a linear probe of its {name} encoder"
     return Section(
         "probes",
@@ -213,6 +219,7 @@ def probes(subject: Subject, boots: Bootstrap) -> Section:
         bars=tuple(numbers),
         axis="accuracy of a linear probe, %",
         sentences=sentences,
+        notes=[] if several else ["The clips of train are of one class: there is nothing to fit."],
     )
 
 
@@ -245,6 +252,11 @@ def replacements(subject: Subject) -> dict[str, list[np.ndarray]]:
         "mean encoding": [e.mean(axis=0, keepdims=True) for e in train],
         "empty input": list(subject.empty.values()),
     }
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """`part / whole`; NaN, not infinity, of nothing."""
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)
 
 
 def _mean_ap(boots: Bootstrap, labels: np.ndarray, logits: np.ndarray) -> np.ndarray:

@@ -44,6 +44,6 @@ def parse_options(text: str) -> dict[str, Any]:
             raise ValueError(f"--method_options={text}: {part!r} is not of the form name=value")
         try:
             options[name.strip()] = json.loads(value)  # numbers, true, false
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # also where numbers are too long, brackets too deep
             options[name.strip()] = value
     return options

@@ -104,7 +104,7 @@ def read_votes(path: pathlib.Path) -> dict[str, dict[str, str]]:
     """CREMA-D's votes: clip -> `voice`, `face`, `both` -> letters.
 
     Raises:
-        ValueError: The file has no such columns.
+        ValueError: The file has no such columns, or is no CSV.
         OSError: It cannot be read.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:
@@ -112,9 +112,12 @@ def read_votes(path: pathlib.Path) -> dict[str, dict[str, str]]:
         lacking = {"FileName", *VOTES.values()} - set(rows.fieldnames or ())
         if lacking:
             raise ValueError(f"--votes={path}: no column {', '.join(sorted(lacking))}")
-        return {
-            row["FileName"]: {how: row[column] for how, column in VOTES.items()} for row in rows
-        }
+        try:
+            return {
+                row["FileName"]: {how: row[column] for how, column in VOTES.items()} for row in rows
+            }
+        except csv.Error as error:
+            raise ValueError(f"--votes={path}, line {rows.line_num}: {error}") from error
 
 
 def recognised(
@@ -181,6 +184,11 @@ def people(subject: Subject, boots: Bootstrap, votes: dict[str, dict[str, str]])
         "the face alone, from either or neither (a tie is no recognition). A model that leans on "
         "what is telling has a larger audio share (Grad⊙Input, probability) where the voice is.",
         numbers,
-        sentences={key: "has an audio share that is {} larger where the voice tells the emotion"},
+        bars=tuple(k for k in numbers if k.endswith("audio's share")),
+        axis="audio's share of the attribution, %",
+        sentences={
+            key: "has an audio share that is {} points higher where the voice alone tells the "
+            "emotion than where the face alone does"
+        },
         notes=[f"{known.sum():,} of {len(names):,} clips have votes."],
     )

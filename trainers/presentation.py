@@ -15,6 +15,7 @@ from trainers.gather import Subject
 from trainers.measures import Section
 
 _NONE = "–"
+UNDEFINED = "–: undefined for these clips: there is nothing to divide by, or to take a mean of."
 _EVENTS = "events.out.tfevents.*"
 
 
@@ -46,6 +47,8 @@ def write(
             lines = plain_lines(names, pair)
             tables = [*number_tables(names, pair), *class_tables(names, pair)]
             notes = [_named(n, note) for n, s in zip(names, pair, strict=False) for note in s.notes]
+            if any(not math.isfinite(d[0]) for s in pair for d in s.numbers.values()):
+                notes.append(UNDEFINED)
             notes = list(dict.fromkeys(notes))
             parts.append(
                 html.Part(
@@ -91,8 +94,11 @@ def plain_lines(names: Sequence[str], pair: Sequence[Section]) -> list[str]:
         said = [s.numbers[key] for s in pair if key in s.numbers]
         unit = "" if "{} points" in phrase else " %"
         texts = [_text(100 * draws, 0, signed=not unit, unit=unit) for draws in said]
-        if len(said) == 1:
-            lines.append(f"The model {phrase.format(texts[0])}.")
+        if texts[0] == _NONE:
+            continue  # the table shows it
+        if len(said) == 1 or texts[1] == _NONE:
+            name = f"{names[0]} " if len(names) > 1 else ""
+            lines.append(f"The model {name}{phrase.format(texts[0])}.")
             continue
         gap = said[0] - said[1]
         ends = interval(gap)

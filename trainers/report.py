@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import pathlib
 from typing import Any
 
@@ -43,10 +44,21 @@ def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ..
 
 
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-    """Writes JSON under a temporary name first: a file that is there is whole."""
+    """Writes JSON under a temporary name first: a file that is there is whole.
+
+    What is not finite becomes null: JSON knows no NaN.
+    """
     part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
+    part.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
     part.replace(path)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def per_class_csv(path: pathlib.Path, predictions: Predictions, classes: tuple[str, ...]) -> None:

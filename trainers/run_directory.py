@@ -12,7 +12,7 @@ import sys
 import amr_tf
 from tfrecords.pipeline import Pipeline
 from trainers import report
-from trainers.config import Config
+from trainers.config import Config, read_flags
 
 # Flags that may differ between an interrupted run and the command that goes on with it.
 _FREE = (
@@ -39,7 +39,7 @@ def claim(config: Config) -> pathlib.Path:
     if path.exists():
         # a flag that this run was begun without had its default
         defaults = {field.name: field.default for field in dataclasses.fields(Config)}
-        there = {**defaults, **json.loads(path.read_text())["flags"]}
+        there = {**defaults, **read_flags(path)}
         now = config.to_json()
         differing = [
             f"{name} ({there[name]} there, {now[name]} now)"

@@ -15,7 +15,7 @@ from tfrecords.pipeline import Pipeline
 from tfrecords.progress import Progress
 from trainers import assemble, command, measures, people, presentation
 from trainers.contribution import contributions
-from trainers.evaluate import load_config, load_model
+from trainers.evaluate import check_classes, load_config, load_model
 from trainers.gather import Subject, gather, passes, subject_names
 from trainers.measures import Section
 
@@ -51,8 +51,10 @@ def run(
         pipelines = [assemble.pipeline(config) for config in configs]
         with strategy.scope():
             models = [load_model(d) for d in directories]
-        for data in pipelines:
-            data.records.split(split)
+        for data, model in zip(pipelines, models, strict=True):
+            check_classes(model, data)
+            for name in (split, "train"):  # on train probes are fitted
+                data.records.split(name)
         voted = people.read_votes(votes) if votes else None
     names = subject_names(*configs) if against else ("",)
     subjects, sections = [], []

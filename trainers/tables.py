@@ -168,7 +168,7 @@ def _plot(path: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
         axis.set_xlim(max(0, low), min(100, high))  # an interval may go further, a percentage not
         axis.set_xlabel(title)
         axis.grid(axis="x", alpha=0.3)
-    axes[0][2].axvline(50, color="gray", ls=":")
+    axes[0][2].axvline(100 * config.ratio[0] / sum(config.ratio), color="gray", ls=":")
     axes[0][0].set_yticks(range(len(lines)), [line.row.label for line in lines])
     axes[0][0].set_ylim(len(lines) - 0.5, -0.5)
     axes[0][2].legend(frameon=False, loc="best")
@@ -180,7 +180,8 @@ def _plot(path: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
 
 def _share(results: dict[str, Any], target: str) -> float | None:
     shares = results["dominance_by_target"]
-    return 100 * shares[target][MODALITIES[0]] if shares else None
+    share = shares[target][MODALITIES[0]] if shares else None
+    return None if share is None else 100 * share
 
 
 def _values(name: str, results: Sequence[dict[str, Any]]) -> list[float]:

@@ -12,6 +12,7 @@ from amr_tf.encoders.p3d import p3d
 from amr_tf.encoders.resnet import resnet18
 from amr_tf.encoders.small import small
 from amr_tf.encoders.time_fusion import late_fusion, slow_fusion
+from amr_tf.saving import load_model
 
 __all__ = [
     "ENCODERS",
@@ -110,7 +111,7 @@ def load_weights(encoder: keras.Model, path: str | pathlib.Path) -> None:
             return
         if path.suffix != ".keras":
             raise ValueError("expected a name that ends in .keras or .weights.h5")
-        saved = keras.saving.load_model(path, compile=False)
+        saved = load_model(path, compile=False)
     except Exception as error:  # zip, HDF5, JSON and Keras each have their own
         raise ValueError(f"weights of the {encoder.name}: {path} does not fit: {error}") from error
     _check_same(encoder, saved, path)

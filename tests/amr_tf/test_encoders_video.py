@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from amr_tf import saving
 from amr_tf.encoders import VIDEO_ENCODERS, build_encoder
 from tests.amr_tf.test_encoders import batch, count, gradient_step
 
@@ -72,7 +73,7 @@ def test_saving_and_loading(name, tmp_path):
     encoder(x, training=True)  # moves the averages of the normalisation
     encoder.save(tmp_path / "encoder.keras")
     expected = encoder(x)
-    loaded = keras.saving.load_model(tmp_path / "encoder.keras")
+    loaded = saving.load_model(tmp_path / "encoder.keras")
     np.testing.assert_array_equal(loaded(x), expected)
     other = build(name, seed=5, weights=tmp_path / "encoder.keras")
     np.testing.assert_array_equal(other(x), expected)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import amr_tf
-from amr_tf.evaluation import Evaluator
+from amr_tf.evaluation import Encoder, Evaluator, Unmeasurable
 from tests.amr_tf.models import classifier, data, encoder, head_weights, np_logits, np_shares
 from tests.amr_tf.test_model import np_cross_entropy, relu_encodings
 
@@ -92,3 +92,13 @@ def test_concat_head_is_a_linear_layer_on_the_concatenation(rng):
     np.testing.assert_array_equal(again.get_weights()[0], w)
     assert not np.allclose(other.get_weights()[0], w)
     assert isinstance(head, keras.Model)
+
+
+def test_a_model_that_diverged_is_refused_with_a_count():
+    x, y = data(37)
+    x["audio"][5, 0] = np.inf
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(16)
+    with pytest.raises(Unmeasurable, match="the logits of 1 of 37 clips are not finite"):
+        Evaluator(classifier())(dataset)
+    with pytest.raises(Unmeasurable, match="the encodings of audio of 1 of 37 clips"):
+        Encoder(classifier())(dataset)

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 import amr_tf
+from amr_tf import saving
 from amr_tf.heads import HEADS
 from tests.amr_tf import models
 
@@ -161,7 +162,7 @@ def test_saving_and_loading(name, tmp_path):
     e = encodings()
     expected = head(e)
     head.save(tmp_path / "head.keras")
-    np.testing.assert_array_equal(keras.saving.load_model(tmp_path / "head.keras")(e), expected)
+    np.testing.assert_array_equal(saving.load_model(tmp_path / "head.keras")(e), expected)
 
 
 @pytest.mark.parametrize("name", NAMES)

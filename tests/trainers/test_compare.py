@@ -43,7 +43,13 @@ def test_runs_and_tables(compared):
         ("naive", "0"), ("naive", "1"), ("ume", "0"),
     ]  # fmt: skip
     assert (output / "table.md").read_text() in done.stdout
-    for name in ("table.png", "runs.csv", "tensorboard/naive-amr-seed0"):
+    for name in (
+        "table.png",
+        "dominance.png",
+        "accuracy-dominance.png",
+        "runs.csv",
+        "tensorboard/naive-amr-seed0",
+    ):
         assert (output / name).exists()
     weights = {
         name: json.loads((output / "runs" / name / "results.json").read_text())["amr_weight"]

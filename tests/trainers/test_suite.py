@@ -14,13 +14,14 @@ from amr_tf.evaluation import Encodings
 from tests.trainers.conftest import command
 from tfrecords import schema
 from tfrecords.corruptions import video_corruptions
-from trainers import people, presentation, suite
+from trainers import figures, measures, people, presentation, suite
 from trainers.config import Config
 from trainers.gather import Subject, subject_names
 
 CLASSES = ("<script>alert(1)</script>", "a & b", 'c "quoted"')
 SECTIONS = [
-    "missing", "corrupted", "conflict", "contributions", "agreement", "probes", "calibration",
+    "missing", "corrupted", "conflict", "contributions", "distribution", "agreement", "probes",
+    "calibration",
 ]  # fmt: skip
 
 
@@ -94,6 +95,29 @@ def test_area_under_the_curve_by_hand(boots):
     curve = [numbers["clean / accuracy"][0], *(numbers[key][0] for key in keys)]
     area = (curve[0] / 2 + sum(curve[1:5]) + curve[5] / 2) / 5 / curve[0]
     assert numbers["video / blur / area"][0] == pytest.approx(area)
+
+
+def test_distribution_of_shares_by_hand(boots):
+    model = subject()
+    section = next(s for s in suite.measure(model, boots) if s.key == "distribution")
+    shares = amr_tf.modality_attributions(model.head, model.encodings).numpy()[:, 0]
+    np.testing.assert_allclose(section.extras["shares"], shares, rtol=1e-5)
+    parts = [draws[0] for draws in section.numbers.values()]
+    assert parts == pytest.approx(
+        [(shares >= 0.9).mean(), (shares <= 0.1).mean(), (abs(shares - 0.5) < 0.4).mean()]
+    )
+    of_class = figures._class_quantiles(section)[:, 1]
+    assert of_class == pytest.approx(np.percentile(shares[1::3], [5, 25, 50, 75, 95]), rel=1e-5)
+
+
+@pytest.mark.parametrize("classes", [3, figures.MOST_BOXES + 5])
+def test_distribution_is_drawn_for_few_and_many_classes(classes, tmp_path):
+    """One class has no clips."""
+    labels = np.arange(4 * classes) % (classes - 1)
+    extras = {"shares": labels / classes, "labels": labels, "classes": ("a",) * classes}
+    section = measures.Section("distribution", "", "", {}, extras=extras)
+    assert figures.draw(tmp_path / "a.png", "distribution", {"one": section, "two": section})
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

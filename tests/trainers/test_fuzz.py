@@ -1,0 +1,166 @@
+"""Any text in a flag, and any file that a run reads, is read or refused by a ValueError.
+
+See tests/fuzzing.py for long runs.
+"""
+
+import json
+import pathlib
+import tempfile
+
+import numpy as np
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.fuzzing import changed_json, csv_files, fuzz
+from trainers import people, plan
+from trainers.config import (
+    METHOD_NAMES,
+    MODALITIES,
+    Config,
+    parse_options,
+    parse_ratio,
+)
+from trainers.run_directory import best_accuracy, trim
+
+NUMBERS = ("1", "0", "-1", "1e308", "1e400", "nan", "inf", "1_0", "٣", " 2 ", "9" * 400, "")
+
+
+def text_of(*pieces):
+    """Pieces that a parser knows, joined; or any text."""
+    piece = st.sampled_from(pieces) | st.text(max_size=3)
+    return st.lists(piece, max_size=9).map("".join) | st.text(max_size=20)
+
+
+@fuzz(100)
+@given(text_of(*NUMBERS, ":", "=", ",", *MODALITIES))
+def test_ratios(text):
+    try:
+        ratio = parse_ratio(text, MODALITIES)
+    except ValueError as error:
+        assert "--amr_ratio=" in str(error)  # noqa: PT017
+        return
+    assert len(ratio) == 2
+    assert np.isfinite(ratio).all()
+    assert min(ratio) >= 0 < sum(ratio)
+    assert parse_ratio(":".join(map(repr, ratio)), MODALITIES) == ratio
+
+
+@fuzz(100)
+@given(text_of(*NUMBERS, "rate", "=", ",", "true", "[", "{", '"', "[" * 3000))
+@example("a=" + "[" * 100_000)
+@example("a=" + "9" * 5000)
+def test_options(text):
+    try:
+        options = parse_options(text)
+    except ValueError as error:
+        assert "--method_options=" in str(error)  # noqa: PT017
+        return
+    assert all(name.isidentifier() for name in options)
+    assert len(options) <= text.count("=")
+
+
+@fuzz(100)
+@given(st.sampled_from(METHOD_NAMES), text_of(*NUMBERS, "rate", "alpha", "seed", "=", ",", "true"))
+def test_methods_with_any_options(method, options):
+    """Also what a method makes of its options is a ValueError, or a method."""
+    try:
+        made = Config(method=method, method_options=options).make_method()
+    except ValueError:
+        return
+    assert made.get_config() is not None
+
+
+@fuzz(100)
+@given(text_of(*METHOD_NAMES, "(", ")", ",", "=", "alpha", "../", "\n"))
+def test_methods(text):
+    try:
+        found = plan.parse_methods(text)
+    except ValueError as error:
+        assert "--methods" in str(error)  # noqa: PT017
+        return
+    assert found
+    assert all(name in METHOD_NAMES for name, _ in found)
+    for row in plan.rows(found, [0]):
+        for run in (*row.plain, *row.amr):  # a name is one part of a path
+            assert pathlib.PurePath(run.name).name == run.name
+            assert len(run.name) < 255
+            assert run.name.isascii()
+
+
+@fuzz(100)
+@given(st.lists(text_of("amr_weight", "epochs", "=", ",", *NUMBERS, "../x"), max_size=3))
+def test_sweeps(texts):
+    try:
+        sweeps = plan.parse_sweeps(texts, ["amr_weight", "epochs"])
+    except ValueError as error:
+        assert "--sweep=" in str(error)  # noqa: PT017
+        return
+    assert len(sweeps) == len(texts)
+    assert all(flag in ("amr_weight", "epochs") and value for s in sweeps for flag, value in s)
+    for row in plan.rows([("naive", "")], [0], sweeps)[:9]:
+        for run in (*row.plain, *row.amr):
+            assert pathlib.PurePath(run.name).name == run.name
+
+
+@fuzz(100)
+@given(text_of(*MODALITIES, "=", ",", "runs/a"))
+def test_teachers(text):
+    try:
+        given_teachers = Config(teachers=text).given_teachers
+    except ValueError as error:
+        assert "--teachers=" in str(error)  # noqa: PT017
+        return
+    assert set(given_teachers) <= set(MODALITIES)
+    assert all(given_teachers.values())
+
+
+RUN = {"flags": Config().to_json(), "versions": {"python": "3.11"}, "command": ["fit"]}
+
+
+@fuzz(150)
+@given(changed_json(RUN) | st.text(max_size=30))
+@example("[" * 100_000)
+@example('{"flags": {"epochs": 1e400}}')
+def test_descriptions_of_runs(text):
+    with tempfile.TemporaryDirectory() as directory:
+        pathlib.Path(directory, "config.json").write_text(text)
+        try:
+            config = Config.load(directory)
+        except ValueError:
+            return
+    json.dumps(config.to_json(), allow_nan=False)
+    assert config.resolved().model_dir
+
+
+COLUMNS = ("FileName", *people.VOTES.values(), "1001_IEO_NEU_XX", "A", "N", "A:D", "")
+
+
+@fuzz()
+@given(csv_files(COLUMNS))
+@example(",".join(['"FileName"', *people.VOTES.values()]).encode() + b"\n1001_IEO_NEU_XX,A\n,\n")
+@example(",".join(['"FileName"', *people.VOTES.values()]).encode() + b"\na\0b,A,A,A\n")
+def test_votes(content):
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "summaryTable.csv")
+        path.write_bytes(content)
+        try:
+            votes = people.read_votes(path)
+        except ValueError:
+            return
+    assert all(isinstance(name, str) and set(of) == set(people.VOTES) for name, of in votes.items())
+    found = people.recognised(votes, [*votes, "unknown"], ["NEU"] * (len(votes) + 1))
+    assert not any(found[how][-1] for how in ("known", *people.VOTES))
+
+
+@fuzz()
+@given(csv_files(("epoch", "val_accuracy", "0", "1", "0.5", "nan")), st.integers(0, 2))
+def test_histories(content, epochs):
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory, "history.csv")
+        path.write_bytes(content)
+        try:
+            trim(path, epochs)
+            best = best_accuracy(path)
+        except ValueError:
+            return
+    assert best is None or isinstance(best, float)
