@@ -1,7 +1,7 @@
 """What explanations cost when served: `python -m benchmarks.serving --help`.
 
 Exports a model, loads the SavedModel, and lets its signatures take turns on random clips:
-`explain` and `serving_media` against `serving_default` at batch 1, and clips a second by batch size.
+`explain` and `serving_media` against `serving_default`, and clips a second by batch size.
 """
 
 import pathlib
