@@ -109,7 +109,8 @@ def escaped(text: str) -> str:
     """Text as Markdown that shows it as it is, on one line."""
     line = " ".join(text.split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return re.sub(r"([\\`*_\[\]|~#$:@!])", r"\\\1", line)
+    # "://" and "@" would make links
+    return re.sub(r"([\\`*_\[\]|~#$@!]|:(?=//))", r"\\\1", line)
 
 
 def _model(config: Config, results: dict[str, Any], about: dict[str, Any]) -> list[str]:
@@ -117,12 +118,12 @@ def _model(config: Config, results: dict[str, Any], about: dict[str, Any]) -> li
     lines = [f"Encoders: {encoders}."]
     if len(config.modalities) > 1:
         lines.append(f"Fusion head: `{config.fusion}`.")
-    options = f" ({escaped(config.method_options)})" if config.method_options else ""
+    options = f" ({_code(config.method_options)})" if config.method_options else ""
     lines.append(f"Method: `{config.method}`{options}.")
     if config.effective_amr_weight:
         lines.append(
             f"Attribution regularisation (AMR, arXiv 2404.02359): weight {config.amr_weight:g}, "
-            f"ratio {escaped(config.amr_ratio)}, target `{config.amr_target}`."
+            f"ratio {_code(config.amr_ratio)}, target `{config.amr_target}`."
         )
     else:
         lines.append("Attribution regularisation (AMR): none.")
@@ -145,7 +146,7 @@ def _model(config: Config, results: dict[str, Any], about: dict[str, Any]) -> li
     else:
         lines.append("Training: none of its own; its encoders are those of unimodal runs.")
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    lines.append(f"Versions: {escaped(versions)}.")
+    lines.append(f"Versions: {_code(versions)}.")
     return [_list(lines), "Command:", _fenced(_command(about["command"]))]
 
 
@@ -166,7 +167,7 @@ def _data(config: Config, classes: Sequence[str], info: schema.DatasetInfo | Non
     else:
         rows = [
             (name, f"{s.clips:,}", f"{s.without_audio:,}", f"{s.without_video:,}", f"{s.failed:,}")
-            for name, s in info.splits.items()
+            for name, s in ((name, info.splits[name]) for name in schema.SPLITS)
         ]
         header = ("split", "clips", "without sound", "without picture", "could not be read")
         parts.append(_table(header, rows))
@@ -218,12 +219,14 @@ def _use(config: Config) -> list[str]:
         _fenced(
             'served = tf.saved_model.load("EXPORT/1").signatures["serving_media"]\n'
             + {
-                ("audio", "video"): "served(audio=[wav], frames=[[jpeg, jpeg]])",
-                ("audio",): "served(audio=[wav])",
-                ("video",): "served(frames=[[jpeg, jpeg]])",
+                ("audio", "video"): "served(audio=tf.constant([wav]), "
+                "frames=tf.constant([[jpeg, jpeg]]))",
+                ("audio",): "served(audio=tf.constant([wav]))",
+                ("video",): "served(frames=tf.constant([[jpeg, jpeg]]))",
             }[config.modalities],
             "python",
         ),
+        "where a clip is a WAV file's and JPEG files' bytes. "
         "`assets/model.json` has the constants of the features.",
     ]
 
@@ -237,7 +240,18 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
+def _code(text: str) -> str:
+    """Code within a line."""
+    fence = _fence(text, 1)
+    return f"{fence}{' '.join(text.split())}{fence}"
+
+
 def _fenced(text: str, language: str = "") -> str:
-    """A block of code; the fence is longer than any in the text."""
-    fence = "`" * max([2, *map(len, re.findall("`+", text))]) + "`"
+    """A block of code."""
+    fence = _fence(text, 3)
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    """More backticks than the text has in a row."""
+    return "`" * max([least, *(1 + len(run) for run in re.findall("`+", text))])

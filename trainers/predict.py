@@ -10,7 +10,7 @@ import json
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -71,49 +71,51 @@ class Predictor:
             media.Settings(**about["media"]),
         )
 
-    def rows(self, paths: list[pathlib.Path], top: int, report: Callable) -> Iterator[Row]:
+    def rows(
+        self, paths: Sequence[pathlib.Path], top: int
+    ) -> Iterator[tuple[pathlib.Path, Row | MediaError]]:
         """Labels files, a batch at a time.
 
         Args:
             paths: The files.
             top: How many labels of each.
-            report: Called for each file, with its path and its MediaError or None.
 
         Yields:
-            A row for each file that can be read, in order.
+            Each file with its row, in order; before those of its batch, a file that can't be read
+            with the reason.
         """
-        waiting: list[tuple[pathlib.Path, reading.Encoded]] = []
+        batch: list[tuple[pathlib.Path, reading.Encoded]] = []
         found = reading.read(paths, self.modalities, self.settings)
         for path, clip in zip(paths, found, strict=True):
             if isinstance(clip, MediaError):
-                report(path, clip)
+                yield path, clip
                 continue
-            report(path, None)
-            waiting.append((path, clip))
-            if len(waiting) == BATCH:
-                yield from self._label(waiting, top)
-                waiting = []
-        if waiting:
-            yield from self._label(waiting, top)
+            batch.append((path, clip))
+            if len(batch) == BATCH:
+                yield from self._label(batch, top)
+                batch = []
+        if batch:
+            yield from self._label(batch, top)
 
-    def _label(self, clips: list[tuple[pathlib.Path, reading.Encoded]], top: int) -> Iterator[Row]:
-        inputs = dict(
-            zip(("audio", "frames"), reading.batch([clip for _, clip in clips]), strict=True)
-        )
-        taken = {"audio": "audio", "video": "frames"}
-        out = self.answer(**{taken[m]: inputs[taken[m]] for m in self.modalities})
-        out = {name: value.numpy() for name, value in out.items()}
-        for i, (path, clip) in enumerate(clips):
+    def _label(
+        self, batch: list[tuple[pathlib.Path, reading.Encoded]], top: int
+    ) -> Iterator[tuple[pathlib.Path, Row]]:
+        audio, frames = reading.batch([clip for _, clip in batch])
+        given = {"audio": {"audio": audio}, "video": {"frames": frames}}
+        inputs = {name: x for m in self.modalities for name, x in given[m].items()}
+        out = {name: value.numpy() for name, value in self.answer(**inputs).items()}
+        for i, (path, clip) in enumerate(batch):
             probabilities = out["probabilities"][i]
             order = np.argsort(-probabilities, kind="stable")[:top]
-            shares = out["shares"][i] if "shares" in out else ()
-            yield Row(
+            shares = out["shares"][i] if "shares" in out else []
+            row = Row(
                 clip=str(path),
                 class_id=int(order[0]),
                 top=[(self.classes[c], float(probabilities[c])) for c in order],
                 shares={m: float(s) for m, s in zip(self.modalities, shares, strict=False)},
                 missing=clip.missing(self.modalities),
             )
+            yield path, row
 
 
 def define() -> None:
@@ -159,21 +161,23 @@ def load(model_dir: str, export_dir: str) -> Predictor:
 def _print(predictor: Predictor, paths: list[pathlib.Path], values: Any) -> int:
     """Prints the rows; returns how many files could not be read."""
     failed = 0
-
-    def report(path: pathlib.Path, error: MediaError | None) -> None:
-        nonlocal failed
-        if error is not None:
-            failed += 1
-            print(command.line(f"error: {path}: {error}"), file=sys.stderr, flush=True)
-        progress.advance(f"{failed:,} failed" if failed else "")
-
-    top = min(values.top, len(predictor.classes))
-    out = sys.stdout  # which rich's bar takes over
+    out = sys.stdout  # which the bar takes over
     # rows on the terminal are progress enough
     show = len(paths) > BATCH and (values.format == "table" or not out.isatty())
-    with Progress("predict", len(paths), show, transient=True) as progress:
-        rows = predictor.rows(paths, top, report)
-        FORMATS[values.format](rows, out, predictor.modalities, top)
+    top = min(values.top, len(predictor.classes))
+
+    def rows() -> Iterator[Row]:
+        nonlocal failed
+        with Progress("predict", len(paths), show, transient=True) as progress:
+            for path, found in predictor.rows(paths, top):
+                if isinstance(found, MediaError):
+                    failed += 1
+                    print(command.line(f"error: {path}: {found}"), file=sys.stderr, flush=True)
+                else:
+                    yield found
+                progress.advance(f"{failed:,} failed" if failed else "")
+
+    FORMATS[values.format](rows(), out, predictor.modalities, top)
     return failed
 
 

@@ -148,6 +148,7 @@ def test_a_reader_that_has_enough_is_no_error(finished_run, clips):
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        env={k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"},
         check=False,
     )
     os.close(write)
