@@ -11,6 +11,12 @@ import tensorflow as tf
 from tfrecords import clips, salvage, schema
 from tfrecords.salvage import AGAIN
 
+# Of these, something is in every error that a broken record causes in the pipeline.
+SIGNS = (
+    "corrupted record", "truncated record", "arse", "JPEG", "jpeg", "DecodeRaw", "AudioDecodeFlac",
+    "claims too many", "Substr", "none of the classes",
+)  # fmt: skip
+
 
 class CorruptRecord(ValueError):
     """A record that cannot be read; the message names it and says what to do."""
@@ -134,9 +140,7 @@ class RecordSet:
         try:
             yield
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            signs = ("corrupted record", "truncated record", "arse", "JPEG", "jpeg", "DecodeRaw")
-            signs += ("AudioDecodeFlac", "claims too many", "Substr", "none of the classes")
-            found = any(sign in str(error) for sign in signs) and self.first_corrupt()
+            found = any(sign in str(error) for sign in SIGNS) and self.first_corrupt()
             if not found:
                 raise
             raise CorruptRecord(found) from error
