@@ -144,6 +144,13 @@ class RecordSet:
             if not found:
                 raise
             raise CorruptRecord(found) from error
+        except tf.errors.FailedPreconditionError as error:
+            if "expected to contain" not in str(error):
+                raise
+            raise CorruptRecord(
+                f"{self.directory} does not hold as many records as its {schema.DESCRIPTION} says: "
+                "`python -m tfrecords.inspect DIR --verify` tells the shard; delete it and " + AGAIN
+            ) from error
 
     def _skip_corrupt(self) -> None:
         """Reads salvaged copies in the place of damaged shards, and says what is left out."""

@@ -303,7 +303,8 @@ def test_sets_of_records(whole, found, cut, skip, training):
                     batches = list(stream.as_numpy_iterator())
             except CorruptRecord as error:
                 assert not skip
-                assert "train-00001.tfrecord, record " in str(error)  # noqa: PT017
+                named = ("train-00001.tfrecord, record ", "does not hold as many records")
+                assert any(text in str(error) for text in named)  # noqa: PT017
                 return
             except ValueError as error:
                 assert skip
