@@ -11,6 +11,12 @@ import tensorflow as tf
 from tfrecords import clips, salvage, schema
 from tfrecords.salvage import AGAIN
 
+# Of these, something is in every error that a broken record causes in the pipeline.
+SIGNS = (
+    "corrupted record", "truncated record", "arse", "JPEG", "jpeg", "DecodeRaw", "AudioDecodeFlac",
+    "claims too many", "Substr", "none of the classes",
+)  # fmt: skip
+
 
 class CorruptRecord(ValueError):
     """A record that cannot be read; the message names it and says what to do."""
@@ -130,12 +136,17 @@ class RecordSet:
         try:
             yield
         except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
-            signs = ("corrupted record", "truncated record", "arse", "JPEG", "jpeg", "DecodeRaw")
-            signs += ("AudioDecodeFlac", "claims too many", "Substr", "none of the classes")
-            found = any(sign in str(error) for sign in signs) and self.first_corrupt()
+            found = any(sign in str(error) for sign in SIGNS) and self.first_corrupt()
             if not found:
                 raise
             raise CorruptRecord(found) from error
+        except tf.errors.FailedPreconditionError as error:
+            if "expected to contain" not in str(error):
+                raise
+            raise CorruptRecord(
+                f"{self.directory} does not hold as many records as its {schema.DESCRIPTION} says: "
+                "`python -m tfrecords.inspect DIR --verify` tells the shard; delete it and " + AGAIN
+            ) from error
 
     def _skip_corrupt(self) -> None:
         """Reads salvaged copies in the place of damaged shards, and says what is left out."""

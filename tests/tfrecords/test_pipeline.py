@@ -370,6 +370,22 @@ def test_a_corrupt_record_is_named(tmp_path, broken, cache):
         take(pipeline.train(), 3)
 
 
+def test_a_shard_cut_between_two_records_is_noticed(tmp_path):
+    """TensorFlow takes what is left of a record's length for the end of the file."""
+    write(tmp_path)
+    path = tmp_path / "test-00001.tfrecord"
+    content = path.read_bytes()
+    last = 16 + int.from_bytes(content[:8], "little")
+    assert last <= len(content)
+    path.write_bytes(content[: last + 5] if len(content) > last else content[:5])
+    pipeline = make(tmp_path)
+    with (
+        pytest.raises(ValueError, match=r"does not hold as many records as its dataset\.json says"),
+        pipeline.records.naming_corrupt_records(),
+    ):
+        take(pipeline.evaluate("test"), -1)
+
+
 def test_other_errors_pass(directory):
     pipeline = make(directory)
     with (
