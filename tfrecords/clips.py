@@ -90,17 +90,17 @@ def parse(
 
 def _first_label(labels: tf.Tensor, classes: int | None) -> tf.Tensor:
     most = tf.int64.max if classes is None else classes - 1
-    there = tf.debugging.assert_equal(
-        tf.reduce_all(labels[:1] == tf.clip_by_value(labels[:1], 0, most)) & (tf.size(labels) > 0),
-        True,
-        "the label of a record is none of the classes",
-    )
-    with _after(there):
+    known = tf.reduce_all(labels[:1] == tf.clip_by_value(labels[:1], 0, most))
+    with _after(known & (tf.size(labels) > 0), "the label of a record is none of the classes"):
         return tf.identity(labels)[0]
 
 
-def _after(check: tf.Operation | None) -> Any:
-    """Makes what follows wait for a check, which eager execution has made already."""
+def _after(condition: tf.Tensor, message: str) -> Any:
+    """Makes what follows wait for a check.
+
+    The bare operation: `tf.debugging`'s branch around it costs more than decoding a small frame.
+    """
+    check = tf.raw_ops.Assert(condition=condition, data=[message])
     return tf.control_dependencies([] if check is None else [check])
 
 
@@ -124,7 +124,7 @@ def decode(clip: Clip) -> Clip:
 
     def pixels() -> tf.Tensor:
         return tf.map_fn(
-            lambda jpeg: tf.io.decode_jpeg(_checked(jpeg, clip), channels=3),
+            lambda jpeg: tf.io.decode_jpeg(_checked([jpeg], clip)[0], channels=3),
             clip["frames"],
             fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8),
         )
@@ -133,19 +133,13 @@ def decode(clip: Clip) -> Clip:
     return clip | {"frames": tf.cond(tf.size(clip["frames"]) > 0, pixels, lambda: nothing)}
 
 
-def _checked(jpeg: tf.Tensor, clip: Clip) -> tf.Tensor:
-    """A JPEG, refused by its header where it is giant, or not of the size that its record says."""
-    height, width, _ = tf.unstack(tf.cast(tf.io.extract_jpeg_shape(jpeg), tf.int64))
-    giant = tf.debugging.assert_less_equal(
-        height * width, tf.constant(schema.MAX_PIXELS, tf.int64), "a JPEG claims too many pixels"
-    )
-    with _after(giant):
-        size = tf.cast(clip["size"], tf.int64)
-        other = tf.debugging.assert_equal(
-            tf.stack([height, width]), size, "a JPEG is not of the size that its record says"
-        )
-    with _after(other):
-        return tf.identity(jpeg)
+def _checked(jpegs: list[tf.Tensor], clip: Clip) -> list[tf.Tensor]:
+    """JPEGs, refused by their headers where they are giant, or not of their record's size."""
+    sizes = tf.stack([tf.io.extract_jpeg_shape(jpeg)[:2] for jpeg in jpegs])
+    pixels = tf.reduce_prod(tf.cast(clip["size"], tf.int64))
+    fits = tf.reduce_all(sizes == clip["size"]) & (pixels <= schema.MAX_PIXELS)
+    with _after(fits, "a JPEG claims too many pixels, or others than its record says"):
+        return [tf.identity(jpeg) for jpeg in jpegs]
 
 
 def cut_for_evaluation(clip: Clip, audio: AudioConfig | None, video: VideoConfig | None) -> Clip:
@@ -264,7 +258,7 @@ def _frames(
     def pixels() -> tf.Tensor:
         chosen = tf.gather(clip["frames"], indices)
         if chosen.dtype == tf.string:
-            jpegs = [_checked(jpeg, clip) for jpeg in tf.unstack(chosen, video.frames)]
+            jpegs = _checked(tf.unstack(chosen, video.frames), clip)
             if training:
                 crops = [tf.io.decode_and_crop_jpeg(j, window, channels=3) for j in jpegs]
                 return scale(tf.stack(crops), video.size)
