@@ -28,7 +28,7 @@ setup(
         "test": ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff==0.17.6"],
         "beam": ["apache-beam>=2.77,<3"],
         "vggsounder": ['vggsounder>=1.0,<2; python_version >= "3.11"'],
-        "bench": ["librosa>=0.10"],
+        "bench": ["librosa>=0.10", "torch>=2.1"],
         "gpu": [
             'tensorflow[and-cuda]==2.15.1; python_version < "3.12"',
             'tensorflow[and-cuda]>=2.21,<3; python_version >= "3.12"',
