@@ -24,6 +24,7 @@ def write(directory: pathlib.Path, flags: dict[str, Any], results: dict[str, Any
     for target, shares in (results["dominance_by_target"] or {}).items():
         metrics.update({f"{m} share ({target})": share for m, share in shares.items()})
     with tf.summary.create_file_writer(str(directory)).as_default():
-        api.hparams({name: flags[name] for name in flags if name not in _LEFT_OUT})
+        told = {name: flags[name] for name in flags if name not in _LEFT_OUT}
+        api.hparams(told, trial_id=directory.name)
         for name, value in metrics.items():
             tf.summary.scalar(name, value, step=0)
