@@ -1,5 +1,6 @@
 """A run that is interrupted, at any step and in any way, ends as one that never was."""
 
+import hashlib
 import os
 import random
 import signal
@@ -50,6 +51,11 @@ def assert_same_weights(*model_dirs):
     assert [row.split(",")[0] for row in rows[0]] == [row.split(",")[0] for row in rows[1]]
 
 
+def digest(model_dir):
+    weights = checkpoints.newest(model_dir / "checkpoints").get_weights()
+    return hashlib.sha256(b"".join(w.tobytes() for w in weights)).hexdigest()[:16]
+
+
 def test_killed_damaged_and_preempted_within_epochs(finished_run, flags_of_run, tmp_path):
     """Six steps an epoch: kill -9 after step 2 or 4, a damaged checkpoint, SIGTERM later on."""
     process, wait_for = start(flags_of_run, tmp_path)
@@ -94,9 +100,12 @@ def test_ten_kills_at_random_moments(finished_run, flags_of_run, tmp_path):
         killed.append(steps(tmp_path)[:1])
         if (tmp_path / "results.json").exists():
             break
-    print("killed after the checkpoints", killed)
     command("fit", *flags_of_run, f"--model_dir={tmp_path}")
     assert_same_weights(finished_run[0], tmp_path)
+    print(
+        f"seed {seed}, killed after the checkpoints {killed}; weights of the uninterrupted and of"
+    )
+    print("the killed run:", *map(digest, (finished_run[0], tmp_path)))
 
 
 def trained(directory, **options):
