@@ -18,10 +18,10 @@ from trainers import checkpoints, run_directory
 from trainers.checkpoints import Checkpoints
 
 
-def start(flags, model_dir):
+def start(flags, model_dir, every=2):
     """The command, and a function that waits for something of it to be there."""
     arguments = [sys.executable, "-m", "trainers.fit", *flags, f"--model_dir={model_dir}"]
-    arguments.append("--checkpoint_steps=2")
+    arguments.append(f"--checkpoint_steps={every}")
     process = subprocess.Popen(
         arguments, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -84,28 +84,21 @@ def test_killed_damaged_and_preempted_within_epochs(finished_run, flags_of_run, 
 
 @pytest.mark.slow
 def test_ten_kills_at_random_moments(finished_run, flags_of_run, tmp_path):
+    """Each a moment after another random one of the 18 steps, most of them within an epoch."""
     seed = int(os.environ.get("KILL_SEED", "0"))
     moments = random.Random(seed)
     killed = []
-    while len(killed) < 10:
-        process, wait_for = start(flags_of_run, tmp_path)
-        there = set(steps(tmp_path))
-        alive = wait_for(
-            lambda there=there: (tmp_path / "train").exists() or set(steps(tmp_path)) - there
-        )
-        if alive:
-            time.sleep(moments.uniform(0, 6))
+    for target in sorted(moments.sample(range(1, 18), 10)):
+        process, wait_for = start(flags_of_run, tmp_path, every=1)
+        assert wait_for(lambda target=target: max(steps(tmp_path), default=0) >= target)
+        time.sleep(moments.uniform(0, 0.3))
         process.kill()
         process.communicate()
-        killed.append(steps(tmp_path)[:1])
-        if (tmp_path / "results.json").exists():
-            break
+        killed.append(steps(tmp_path)[0])
     command("fit", *flags_of_run, f"--model_dir={tmp_path}")
     assert_same_weights(finished_run[0], tmp_path)
-    print(
-        f"seed {seed}, killed after the checkpoints {killed}; weights of the uninterrupted and of"
-    )
-    print("the killed run:", *map(digest, (finished_run[0], tmp_path)))
+    print(f"seed {seed}, killed after the steps {killed}")
+    print("weights, never killed and killed:", *map(digest, (finished_run[0], tmp_path)))
 
 
 def trained(directory, **options):
