@@ -121,8 +121,11 @@ def test_babble_that_cannot_be_mixed_is_noted():
     assert not any("babble" in note for note in notes)
 
 
-def changed(records, target, kept=None, classes=None):
-    """A copy of a record set with some of its records: kept = {split: function of the index}."""
+def changed(records, target, kept=None, further=()):
+    """A copy of a record set with some of its records: kept = {split: function of the index}.
+
+    Classes may be added of which there is no clip.
+    """
     shutil.copytree(records, target, ignore=shutil.ignore_patterns("clips"))
     info = schema.DatasetInfo.load(target)
     splits = dict(info.splits)
@@ -138,9 +141,11 @@ def changed(records, target, kept=None, classes=None):
         counts = tuple(len(found) if c == 0 else 0 for c in range(len(info.classes)))
         splits[split] = schema.Split(len(found), 0, shards, counts)
     options = {**info.options, "require": "video"}  # so that a clip may lack its sound
-    info = dataclasses.replace(
-        info, splits=splits, classes=classes or info.classes, options=options
-    )
+    for name, split in splits.items():
+        counts = (*split.class_counts, *(0 for _ in further))
+        splits[name] = dataclasses.replace(split, class_counts=counts)
+    classes = (*info.classes, *further)
+    info = dataclasses.replace(info, splits=splits, classes=classes, options=options)
     (target / schema.DESCRIPTION).write_text(info.to_json())
     return target
 
@@ -178,18 +183,18 @@ def test_command_on_one_clip_and_one_class(finished_run, records, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("kept", "classes", "message"),
+    ("kept", "further", "message"),
     [
-        ({"test": silent}, None, "no clip of test or of train has all of audio, video"),
-        ({"train": lambda i, record: None}, None, "the split 'train' of .* has no clips"),
-        ({}, ("a", "b"), "holds records of 2 classes, the model knows 10"),
+        ({"test": silent}, (), "no clip of test or of train has all of audio, video"),
+        ({"train": lambda i, record: None}, (), "the split 'train' of .* has no clips"),
+        ({}, ("a", "b"), "holds records of 12 classes, the model knows 10"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line(
-    finished_run, records, tmp_path, kept, classes, message
+    finished_run, records, tmp_path, kept, further, message
 ):
     run = shutil.copytree(finished_run[0], tmp_path / "run")
-    data = changed(records, tmp_path / "records", kept, classes)
+    data = changed(records, tmp_path / "records", kept, further)
     flags = (f"--model_dir={run}", f"--data_dir={data}", "--suite=full")
     done = command("evaluate", *flags, check=False)
     assert done.returncode == 1
