@@ -87,6 +87,8 @@ def _known(part: dict[str, Any]) -> bool:
         return False  # a name with dots would lead on from its module
     if name == "function":
         return module == "keras.activations"
+    if name == "LossScaleOptimizerV3":  # of Keras 2.15, under no public name
+        return module == "keras.src.mixed_precision.loss_scale_optimizer"
     return module is None or module in _MODULES or str(module).split(".")[0] == "amr_tf"
 
 

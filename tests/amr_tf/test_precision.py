@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import amr_tf
-from amr_tf import compat, heads
+from amr_tf import compat, heads, saving
 from tests.amr_tf.methods.steps import METHODS
 from tests.amr_tf.models import data, largest_difference
 
@@ -136,7 +136,7 @@ def test_saved_and_loaded_it_trains_on_bit_for_bit(policy, tmp_path):
     if policy == "mixed_float16":
         set_scale(made.optimizer, 64.0)
     made.save(tmp_path / "model.keras")
-    loaded = keras.models.load_model(tmp_path / "model.keras")
+    loaded = saving.load_model(tmp_path / "model.keras")
     if policy == "mixed_float16":
         assert float(compat.loss_scale(loaded.optimizer)) == 64
     for m in (made, loaded):
