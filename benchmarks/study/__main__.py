@@ -9,7 +9,9 @@ import sys
 
 from absl import app, flags
 
-from benchmarks.study import data, plan, train
+from amr_tf import _quiet  # noqa: F401  isort: skip
+
+from benchmarks.study import data, plan, report, train
 from tfrecords import workers
 from tfrecords.progress import Progress
 
@@ -47,8 +49,6 @@ def main(_: list[str]) -> None:
     for level in plan.LEVELS:
         data.make(work, level)
     failed = make(work, plan.everything(), flags.FLAGS.jobs)
-    from benchmarks.study import report
-
     report.write(work, docs)
     print(f"{docs / 'study.md'}, {docs / 'study'}/")
     if failed:

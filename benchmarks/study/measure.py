@@ -26,10 +26,11 @@ def measure(
     inputs, labels = data.split(work, level, split)
     test = encode(model, inputs)
     logits = robustness.head_logits(model.head, list(test.values()))
+    probabilities = metrics.softmax(logits)
     found = {
         "accuracy": metrics.accuracy(labels, logits),
-        "mAP": metrics.mean_average_precision(labels, logits)[0],
-        "ECE": float(calibration.reliability(labels, metrics.softmax(logits)).error()),
+        "mAP": metrics.mean_average_precision(labels, probabilities)[0],
+        "ECE": float(calibration.reliability(labels, probabilities).error()),
     }
     if len(test) == 1:
         return found

@@ -2,8 +2,9 @@
 
 In the template `{{table NAME}}` is a table, `{{mean MEASURE LEVEL METHOD AMR}}` a mean over seeds,
 `{{effect MEASURE LEVEL METHOD AMR}}` the paired difference from the same model without AMR,
-`{{against MEASURE LEVEL AMR OTHER}}` from another variant of AMR on naive fusion, and
-`{{count}}`, `{{all}}`, `{{seconds}}`, `{{stand}}` are counts. `plain` stands for no AMR.
+`{{against MEASURE LEVEL AMR OTHER}}` from another variant of AMR on naive fusion,
+`{{pushed MEASURE decay|rate VALUE}}` from the naive model without decay and dropout; the others
+are counts and times. `plain` stands for no AMR.
 """
 
 import pathlib
@@ -70,6 +71,10 @@ def _pushed(results: Results, measure: str, kind: str, value: str) -> str:
     return tables.signed(results.difference(run, naive, measure))
 
 
+def _all(results: Results, measure: str) -> list[float]:
+    return [found[measure] for found in results.measured.values() if measure in found]
+
+
 def _excluding_zero(results: Results) -> str:
     return str(sum(d.low > 0 or d.high < 0 for d, _ in effects(results).values()))
 
@@ -83,6 +88,7 @@ _FIELDS = {
     "count": lambda results: str(len(results.measured)),
     "all": lambda results: str(len(plan.everything())),
     "effects": lambda results: str(len(effects(results))),
+    "chance": lambda results: f"{len(effects(results)) / 20:.0f}",
     "excluding": _excluding_zero,
     "stand": lambda results: str(sum(stands for _, stands in effects(results).values())),
     "seconds": lambda results: (

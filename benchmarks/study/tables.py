@@ -95,7 +95,8 @@ def logit(results: Results) -> str:
             cells = [plain(results.mean(run, n)) for n in numbers]
             rows.append([level, amr or "no AMR", *cells])
     head = ["level", "AMR target", "logit share", "logit share, centred", "probability share",
-            "behaviour", "accuracy", "without sound", "common part, audio", "common part, video"]  # fmt: skip
+            "behaviour", "accuracy", "without sound", "common part, audio",
+            "common part, video"]  # fmt: skip
     return markdown(head, rows)
 
 

@@ -24,8 +24,8 @@ EPOCHS, BATCH, WIDTH = 8, 32, 8
 RATE, MOMENTUM = 0.05, 0.9
 OGM_ALPHA = 0.8  # as published for CREMA-D
 SETTINGS = {
-    "train": data.TRAIN, "test": data.TEST, "epochs": EPOCHS, "batch": BATCH, "width": WIDTH, "rate": RATE,
-    "momentum": MOMENTUM, "ogm_alpha": OGM_ALPHA,
+    "train": data.TRAIN, "test": data.TEST, "epochs": EPOCHS, "batch": BATCH, "width": WIDTH,
+    "rate": RATE, "momentum": MOMENTUM, "ogm_alpha": OGM_ALPHA,
     "levels": {name: [level.audio, level.video] for name, level in data.LEVELS.items()},
 }  # fmt: skip
 
