@@ -45,6 +45,8 @@ class Results:
             for modality in plan.MODALITIES if "share_logit" in numbers else ():
                 corrupted = [numbers[f"{modality}_corrupted{s}"] for s in SEVERITIES]
                 numbers[f"{modality}_corrupted"] = float(np.mean(corrupted))
+            if "share_logit" in numbers:
+                numbers["shift"] = numbers["share_logit"] - numbers["share_centred"]
             found[run] = numbers
         return cls(found)
 

@@ -86,16 +86,16 @@ def balance(results: Results) -> str:
 
 def logit(results: Results) -> str:
     """The two targets: shares, what is common to the classes, behaviour."""
-    numbers = ("share_logit", "share_centred", "share_probability", "behaviour", "accuracy",
-               "without_audio", "common_audio", "common_video")  # fmt: skip
+    numbers = ("share_logit", "share_centred", "shift", "share_probability", "behaviour",
+               "accuracy", "without_audio", "common_audio", "common_video")  # fmt: skip
     rows = []
     for level in plan.LEVELS:
         for amr in ("", "logit", "probability"):
             run = Run(level, amr=amr)
             cells = [plain(results.mean(run, n)) for n in numbers]
             rows.append([level, amr or "no AMR", *cells])
-    head = ["level", "AMR target", "logit share", "logit share, centred", "probability share",
-            "behaviour", "accuracy", "without sound", "common part, audio",
+    head = ["level", "AMR target", "logit share", "logit share, centred", "by the shift alone",
+            "probability share", "behaviour", "accuracy", "without sound", "common part, audio",
             "common part, video"]  # fmt: skip
     return markdown(head, rows)
 

@@ -170,7 +170,7 @@ def test_r_reaches_the_encoders_in_the_all_variables_variant_alone(scale):
 def _made_up(rng):
     """Every planned run with made-up numbers; AMR adds 2 points of accuracy at `large`."""
     names = ["accuracy", "mAP", "ECE", "share_probability", "share_logit", "share_centred",
-             "behaviour", "common_audio", "common_video", "changed_by_centring",
+             "shift", "behaviour", "common_audio", "common_video", "changed_by_centring",
              "seconds"]  # fmt: skip
     for m in plan.MODALITIES:
         names += [f"without_{m}", f"probe_{m}", f"norm_{m}", f"{m}_corrupted"]
