@@ -1,0 +1,83 @@
+"""Which runs the study is made of, the most important first."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+LEVELS = ("even", "moderate", "large")
+SEEDS = tuple(range(5))
+METHODS = ("naive", "dropout", "modality_dropout", "umt", "ogm")
+MODALITIES = ("audio", "video")
+
+# What AMR is: "" for none, the target that is attributed, or a variant of the regulariser.
+VARIANTS = ("", "probability", "logit", "all_variables", "per_sample")
+DECAYS = (0.03, 0.3, 1.0)
+RATES = (0.2, 0.8)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    Attributes:
+        level: Of the data, see `data.LEVELS`.
+        method: Of `METHODS`, or a modality's name: a unimodal model.
+        amr: Of `VARIANTS`.
+        seed: Of weights and order.
+        weight_decay: Decoupled, of all variables.
+        rate: Of dropout.
+    """
+
+    level: str
+    method: str = "naive"
+    amr: str = ""
+    seed: int = 0
+    weight_decay: float = 0.0
+    rate: float = 0.5
+
+    @property
+    def name(self) -> str:
+        """A name for its file."""
+        parts = [self.level, self.method, self.amr or "plain"]
+        parts += [f"decay{self.weight_decay:g}"] * bool(self.weight_decay)
+        parts += [f"rate{self.rate:g}"] * (self.method == "dropout")
+        return "-".join([*parts, f"seed{self.seed}"])
+
+    @property
+    def graph(self) -> tuple:
+        """Runs that are equal in this can share one traced train step."""
+        return self.method, self.amr, self.weight_decay, self.rate
+
+    def but(self, **changes: Any) -> "Run":
+        """The run with other values in some fields."""
+        return dataclasses.replace(self, **changes)
+
+
+def teachers() -> list[Run]:
+    """The unimodal runs: yardsticks, and UMT's teachers."""
+    return [Run(*key) for key in itertools.product(LEVELS, MODALITIES, ("",), SEEDS)]
+
+
+def fused() -> list[Run]:
+    """All other runs, those that share a train step in a row."""
+    product = itertools.product
+    main = [
+        Run(level, method, amr, seed)
+        for method, amr, level, seed in product(METHODS, VARIANTS[:2], LEVELS, SEEDS)
+    ]
+    logit = [Run(level, "naive", "logit", seed) for level, seed in product(LEVELS, SEEDS)]
+    variants = [Run(LEVELS[1], "naive", amr, seed) for amr, seed in product(VARIANTS[3:], SEEDS)]
+    decayed = [
+        Run(LEVELS[1], "naive", "", seed, weight_decay=decay)
+        for decay, seed in product(DECAYS, SEEDS)
+    ]
+    dropped = [
+        Run(LEVELS[1], "dropout", "", seed, rate=rate) for rate, seed in product(RATES, SEEDS)
+    ]
+    naive = [run for run in main if run.method == "naive"]
+    return [*naive, *logit, *variants, *decayed, *main[len(naive) :], *dropped]
+
+
+def everything() -> list[Run]:
+    """All runs, each once; those that others learn from come first."""
+    return [*teachers(), *fused()]
