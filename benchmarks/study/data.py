@@ -10,6 +10,8 @@ import functools
 import pathlib
 from collections.abc import Callable
 
+from amr_tf import _quiet  # noqa: F401  isort: skip
+
 import numpy as np
 import tensorflow as tf
 
@@ -53,6 +55,9 @@ def corrupted_name(modality: str, severity: int) -> str:
 def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -> None:
     """Makes what is not there yet of a level's arrays."""
     where = directory(work, level)
+    last = corrupted_name("video", SEVERITIES[-1])
+    if (where / f"{last}.npy").exists():
+        return
     strengths = LEVELS[level]
     build.build(
         build.BuildOptions(
