@@ -55,9 +55,6 @@ def corrupted_name(modality: str, severity: int) -> str:
 def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -> None:
     """Makes what is not there yet of a level's arrays."""
     where = directory(work, level)
-    last = corrupted_name("video", SEVERITIES[-1])
-    if (where / f"{last}.npy").exists():
-        return
     strengths = LEVELS[level]
     build.build(
         build.BuildOptions(
@@ -69,6 +66,9 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
             ),
         )
     )
+    last = corrupted_name("video", SEVERITIES[-1])
+    if (where / f"{last}.npy").exists():
+        return
     data = Pipeline(where, AUDIO, VIDEO, batch_size=128)
     for split in ("train", "validation", "test"):
         names = {m: f"{split}-{m}" for m in SHAPES} | {"label": f"{split}-label"}
