@@ -10,6 +10,8 @@ import functools
 import pathlib
 from collections.abc import Callable
 
+from amr_tf import _quiet  # noqa: F401  isort: skip
+
 import numpy as np
 import tensorflow as tf
 
@@ -64,6 +66,9 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
             ),
         )
     )
+    last = corrupted_name("video", SEVERITIES[-1])
+    if (where / f"{last}.npy").exists():
+        return
     data = Pipeline(where, AUDIO, VIDEO, batch_size=128)
     for split in ("train", "validation", "test"):
         names = {m: f"{split}-{m}" for m in SHAPES} | {"label": f"{split}-label"}

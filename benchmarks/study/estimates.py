@@ -20,6 +20,9 @@ CONDITIONS = {
     "without_audio": "without sound",
     "without_video": "without picture",
 }
+# The row of a level that stands for all methods.
+POOLED = "mean of the five"
+ROWS = (*plan.METHODS, POOLED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,9 +60,24 @@ class Results:
 
     def difference(self, run: Run, other: Run, measure: str) -> Estimate | None:
         """Mean of `run - other`, seed by seed, times 100; None without two common seeds."""
+        return self._estimate([self._differences(run, other, measure)])
+
+    def pooled(self, level: str, measure: str) -> Estimate | None:
+        """AMR's effect as the mean over the methods, seed by seed; as `difference`."""
+        runs = [Run(level, method) for method in plan.METHODS]
+        return self._estimate(
+            [self._differences(run.but(amr="probability"), run, measure) for run in runs]
+        )
+
+    def _differences(self, run: Run, other: Run, measure: str) -> dict[int, float]:
         a, b = self._by_seed(run, measure), self._by_seed(other, measure)
-        common = [a[seed] - b[seed] for seed in SEEDS if seed in a and seed in b]
-        return estimate(common) if len(common) > 1 else None
+        return {seed: a[seed] - b[seed] for seed in SEEDS if seed in a and seed in b}
+
+    def _estimate(self, parts: list[dict[int, float]]) -> Estimate | None:
+        """Of the parts' mean, over the seeds that all of them have."""
+        common = [seed for seed in SEEDS if all(seed in part for part in parts)]
+        means = [float(np.mean([part[seed] for part in parts])) for seed in common]
+        return estimate(means) if len(means) > 1 else None
 
     def _by_seed(self, run: Run, measure: str) -> dict[int, float]:
         runs = ((seed, self.measured.get(run.but(seed=seed))) for seed in SEEDS)
@@ -86,17 +104,22 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
 
 
 def effects(results: Results) -> dict[tuple[str, str, str], tuple[Estimate, bool]]:
-    """With AMR minus without: (condition, level, method) -> difference, whether Holm lets it stand.
+    """With AMR minus without: (condition, level, row) -> difference, whether Holm lets it stand.
 
-    The family is all of them together.
+    Two families are tested: the methods one by one, and their means.
     """
-    found = {}
+    single, pooled = {}, {}
     for measure in CONDITIONS:
         for level in plan.LEVELS:
+            pooled[measure, level, POOLED] = results.pooled(level, measure)
             for method in plan.METHODS:
                 plain = Run(level, method)
                 difference = results.difference(plain.but(amr="probability"), plain, measure)
-                if difference is not None:
-                    found[measure, level, method] = difference
-    stand = holm([p_value(d) for d in found.values()])
-    return {key: (d, s) for (key, d), s in zip(found.items(), stand, strict=True)}
+                single[measure, level, method] = difference
+    return _tested(single) | _tested(pooled)
+
+
+def _tested(family: dict) -> dict:
+    there = {key: difference for key, difference in family.items() if difference is not None}
+    stand = holm([p_value(difference) for difference in there.values()])
+    return {key: (d, s) for (key, d), s in zip(there.items(), stand, strict=True)}

@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 
 from benchmarks.study import plan
-from benchmarks.study.estimates import CONDITIONS, SEVERITIES, Results, effects
+from benchmarks.study.estimates import CONDITIONS, ROWS, SEVERITIES, Results, effects
 from benchmarks.study.plan import Run
 from benchmarks.study.tables import VARIANTS
 from trainers.intervals import Estimate
@@ -23,9 +23,9 @@ FACES = ("white", "black", "#999999", "#555555")
 def where(results: Results) -> plt.Figure:
     """AMR's effect on accuracy: a panel a condition, a row a level and method."""
     found = effects(results)
-    rows = [(level, method) for level in plan.LEVELS for method in plan.METHODS]
+    rows = [(level, method) for level in plan.LEVELS for method in ROWS]
     figure, panels = plt.subplots(
-        1, len(CONDITIONS), figsize=(13, 5.2), sharey=True, layout="constrained"
+        1, len(CONDITIONS), figsize=(13, 6), sharey=True, layout="constrained"
     )
     for panel, (condition, title) in zip(panels, CONDITIONS.items(), strict=True):
         panel.axvline(0, color="black", lw=0.8)
@@ -33,12 +33,12 @@ def where(results: Results) -> plt.Figure:
             difference, stands = found.get((condition, level, method), (None, False))
             _point(panel, difference, y, stands, MARKERS[plan.LEVELS.index(level)])
         for edge in range(1, len(plan.LEVELS)):
-            panel.axhline(edge * len(plan.METHODS) - 0.5, color="#bbbbbb", lw=0.8)
+            panel.axhline(edge * len(ROWS) - 0.5, color="#bbbbbb", lw=0.8)
         panel.set_title(title, fontsize=11)
         panel.grid(axis="x", color="#dddddd", lw=0.6)
     panels[0].set_yticks(range(len(rows)), [f"{method}, {level}" for level, method in rows])
     panels[0].invert_yaxis()
-    figure.supxlabel("accuracy with AMR minus without, points; filled: stands among all 75 (Holm)")
+    figure.supxlabel("accuracy with AMR minus without, points; filled: stands in its family (Holm)")
     return figure
 
 

@@ -2,9 +2,10 @@
 
 In the template `{{table NAME}}` is a table, `{{mean MEASURE LEVEL METHOD AMR}}` a mean over seeds,
 `{{effect MEASURE LEVEL METHOD AMR}}` the paired difference from the same model without AMR,
-`{{against MEASURE LEVEL AMR OTHER}}` from another variant of AMR on naive fusion,
-`{{pushed MEASURE decay|rate VALUE}}` from the naive model without decay and dropout; the others
-are counts and times. `plain` stands for no AMR.
+`{{pooled MEASURE LEVEL}}` AMR's effect as the mean over the methods,
+`{{against MEASURE LEVEL AMR OTHER}}` the difference of two variants of AMR on naive fusion,
+`{{pushed MEASURE decay|rate VALUE}}` that from the naive model without decay and dropout; the
+others are counts and times. `plain` stands for no AMR.
 """
 
 import pathlib
@@ -13,8 +14,9 @@ import re
 import numpy as np
 
 from benchmarks.study import figures, plan, tables
-from benchmarks.study.estimates import Results, effects
+from benchmarks.study.estimates import POOLED, Results, effects
 from benchmarks.study.plan import Run
+from trainers.intervals import Estimate
 
 TEMPLATE = pathlib.Path(__file__).with_name("template.md")
 _FIELD = re.compile(r"\{\{(\w+) *([^{}]*)\}\}")
@@ -75,8 +77,12 @@ def _all(results: Results, measure: str) -> list[float]:
     return [found[measure] for found in results.measured.values() if measure in found]
 
 
-def _excluding_zero(results: Results) -> str:
-    return str(sum(d.low > 0 or d.high < 0 for d, _ in effects(results).values()))
+def _pooled(results: Results, measure: str, level: str) -> str:
+    return tables.signed(results.pooled(level, measure))
+
+
+def _single(results: Results) -> list[tuple[Estimate, bool]]:
+    return [found for key, found in effects(results).items() if key[-1] != POOLED]
 
 
 _FIELDS = {
@@ -87,10 +93,11 @@ _FIELDS = {
     "pushed": _pushed,
     "count": lambda results: str(len(results.measured)),
     "all": lambda results: str(len(plan.everything())),
-    "effects": lambda results: str(len(effects(results))),
-    "chance": lambda results: f"{len(effects(results)) / 20:.0f}",
-    "excluding": _excluding_zero,
-    "stand": lambda results: str(sum(stands for _, stands in effects(results).values())),
+    "effects": lambda results: str(len(_single(results))),
+    "chance": lambda results: f"{len(_single(results)) / 20:.0f}",
+    "excluding": lambda results: str(sum(d.low > 0 or d.high < 0 for d, _ in _single(results))),
+    "stand": lambda results: str(sum(stands for _, stands in _single(results))),
+    "pooled": _pooled,
     "seconds": lambda results: (
         f"{np.median([m['seconds'] for m in results.measured.values()]):.0f}"
     ),

@@ -6,7 +6,7 @@ import io
 from collections.abc import Sequence
 
 from benchmarks.study import plan
-from benchmarks.study.estimates import CONDITIONS, Results, effects
+from benchmarks.study.estimates import CONDITIONS, POOLED, ROWS, Results, effects
 from benchmarks.study.plan import Run
 from trainers.intervals import Estimate
 
@@ -58,11 +58,11 @@ def where(results: Results) -> str:
     found = effects(results)
     rows = []
     for level in plan.LEVELS:
-        for method in plan.METHODS:
+        for method in ROWS:
             cells = []
             for condition in CONDITIONS:
                 difference, stands = found.get((condition, level, method), (None, False))
-                cells.append(signed(difference) + (" **\\***" if stands else ""))
+                cells.append(signed(difference) + (" \\*" if stands else ""))
             rows.append([level, method, *cells])
     return markdown(["level", "method", *CONDITIONS.values()], rows)
 
@@ -80,6 +80,7 @@ def balance(results: Results) -> str:
             ]
             change = results.difference(run.but(amr="probability"), run, "behaviour")
             rows.append([level, method, *cells, signed(change)])
+        rows.append([level, POOLED, *[""] * 4, signed(results.pooled(level, "behaviour"))])
     head = ["level", "method", "audio share", "with AMR", "behaviour", "with AMR", "change"]
     return markdown(head, rows)
 

@@ -190,9 +190,15 @@ def test_differences_are_paired_and_holm_counts_the_family(rng):
     expected = stats.t.interval(0.95, 4, points.mean(), stats.sem(points))
     np.testing.assert_allclose([difference.low, difference.high], expected)
     found = estimates.effects(results)
-    assert len(found) == 5 * 3 * 5
+    assert len(found) == 5 * 3 * (5 + 1)
     stands = {key for key, (_, stands) in found.items() if stands}
-    assert stands == {("accuracy", "large", method) for method in plan.METHODS}
+    assert stands == {("accuracy", "large", row) for row in estimates.ROWS}
+    each = [
+        results.difference(Run("large", m, "probability"), Run("large", m), "accuracy").points
+        for m in plan.METHODS
+    ]
+    pooled = found["accuracy", "large", estimates.POOLED][0]
+    np.testing.assert_allclose(pooled.points, np.mean(each, axis=0))
     assert estimates.holm([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]  # Holm 1979
     assert estimates.holm([0.2, 0.001]) == [False, True]
 
