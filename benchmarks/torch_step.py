@@ -101,7 +101,7 @@ def torch_steps(settings: dict) -> dict:
                 for p, g in zip(head.parameters(), of_head, strict=True):
                     p.grad = g
                 amr.step()
-            return float(loss)
+            return loss.item()
 
         return step
 

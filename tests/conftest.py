@@ -23,7 +23,10 @@ def rng():
     return np.random.default_rng(7)
 
 
-@pytest.fixture(scope="session", params=[2, 4], ids=["2replicas", "4replicas"])
+REPLICAS = [pytest.param(2, marks=pytest.mark.slow), 4]  # the suite is to end in 12 minutes
+
+
+@pytest.fixture(scope="session", params=REPLICAS, ids=["2replicas", "4replicas"])
 def strategy(request):
     """MirroredStrategy on logical CPUs; its collectives don't clash with a second one's."""
     return mirrored(request.param)

@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.layers import Conv3D, FoldFrames, MeanOverFrames, SyncBatchNormalization
+from amr_tf.layers import Conv3D, FoldFrames, MeanOverFrames
+from amr_tf.normalization import SyncBatchNormalization
 
 
 class Initializers:

@@ -9,7 +9,8 @@ import keras
 import tensorflow as tf
 
 from amr_tf.encoders.common import Initializers, per_frame
-from amr_tf.layers import Conv2D, SyncBatchNormalization
+from amr_tf.layers import Conv2D
+from amr_tf.normalization import SyncBatchNormalization
 
 # kernel and stride; the first stride is large because most of the time goes where images are
 LAYERS = ((5, 4), (3, 2), (3, 2))

@@ -30,7 +30,7 @@ def encoder(features, units, seed=0, name="encoder", batch_norm=False, dtype="fl
     init = keras.initializers.GlorotUniform(seed=seed)
     x = keras.layers.Dense(units, kernel_initializer=init, dtype=dtype)(inputs)
     if batch_norm:
-        x = amr_tf.layers.SyncBatchNormalization()(x)
+        x = amr_tf.normalization.SyncBatchNormalization()(x)
     return keras.Model(inputs, keras.layers.ReLU(dtype=dtype)(x), name=name)
 
 

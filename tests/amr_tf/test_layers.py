@@ -13,9 +13,9 @@ from amr_tf.layers import (
     MaxPooling3D,
     MeanOverFrames,
     StatelessDropout,
-    SyncBatchNormalization,
     UnfoldFrames,
 )
+from amr_tf.normalization import SyncBatchNormalization
 
 
 def on_replicas(strategy, function, parts):
@@ -101,6 +101,69 @@ def test_batch_normalisation_stays_synchronised_when_saved(tmp_path):
     assert isinstance(layer, SyncBatchNormalization)
     assert layer.synchronized
     assert (layer.momentum, layer.epsilon) == (0.8, 1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 3, 6), (3, 2, 4, 5, 6), (50, 6)])
+def test_batch_normalisation_is_the_formula(shape):
+    """In NumPy and float64: outputs, moving averages, inference, and the gradient in training."""
+    rng = np.random.default_rng(1)
+    x = rng.normal(200.0, 3.0, shape)  # where E[x^2] - E[x]^2 would be 1 % off
+    upstream = rng.normal(size=shape)
+    axes = tuple(range(len(shape) - 1))
+    mean, variance = x.mean(axes), x.var(axes)
+    normal = (x - mean) / np.sqrt(variance + 1e-3)
+    layer = SyncBatchNormalization(momentum=0.9, epsilon=1e-3)
+    layer.build(shape)
+    layer.gamma.assign(gamma := rng.uniform(0.5, 2, 6))
+    layer.beta.assign(beta := rng.normal(size=6))
+    given = tf.constant(x, tf.float32)
+    with tf.GradientTape() as tape:
+        tape.watch(given)
+        outputs = layer(given, training=True)
+        loss = tf.reduce_sum(outputs * upstream.astype(np.float32))
+    np.testing.assert_allclose(outputs, gamma * normal + beta, atol=1e-4)
+    moving_mean, moving_variance = 0.1 * mean, 0.9 + 0.1 * variance
+    np.testing.assert_allclose(tf.convert_to_tensor(layer.moving_mean), moving_mean, rtol=1e-5)
+    np.testing.assert_allclose(
+        tf.convert_to_tensor(layer.moving_variance), moving_variance, rtol=1e-5
+    )
+    # Ioffe and Szegedy 2015, section 3: of the batch's moments, too
+    centred = upstream - upstream.mean(axes) - normal * (upstream * normal).mean(axes)
+    wanted = gamma / np.sqrt(variance + 1e-3) * centred
+    np.testing.assert_allclose(tape.gradient(loss, given), wanted, atol=1e-4)
+    inferred = (x - moving_mean) / np.sqrt(moving_variance + 1e-3) * gamma + beta
+    np.testing.assert_allclose(layer(given, training=False), inferred, rtol=1e-4, atol=1e-3)
+    layer.trainable = False  # Keras: a frozen layer infers, and its averages stay
+    np.testing.assert_allclose(layer(given, training=True), inferred, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [1, 3, (5, 3)])
+def test_the_gradients_of_a_convolution_are_its_adjoints(size):
+    """<dy, conv(dx, k)> = <gradient, dx>, and in k; conv(x, k) is linear in both. In float64."""
+    layer = Conv2D(4, size, padding="same", use_bias=False, dtype="float64")
+    layer.build((None, 6, 5, 3))
+    kernel = tf.convert_to_tensor(layer.kernel)
+    rng = np.random.default_rng(2)
+    x, dx = (tf.constant(rng.normal(size=(2, 6, 5, 3))) for _ in range(2))
+    dk = tf.constant(rng.normal(size=kernel.shape))
+    dy = tf.constant(rng.normal(size=(2, 6, 5, 4)))
+    with tf.GradientTape() as tape:
+        tape.watch([x, kernel])
+        outputs = layer.convolution_op(x, kernel)
+    of_x, of_kernel = tape.gradient(outputs, [x, kernel], dy)
+    np.testing.assert_allclose(outputs, tf.nn.conv2d(x, kernel, 1, "SAME"), rtol=1e-12)
+    for gradient, change, moved in (
+        (of_x, dx, tf.nn.conv2d(dx, kernel, 1, "SAME")),
+        (of_kernel, dk, tf.nn.conv2d(x, dk, 1, "SAME")),
+    ):
+        np.testing.assert_allclose(
+            tf.reduce_sum(gradient * change), tf.reduce_sum(dy * moved), rtol=1e-10
+        )
+
+
+def test_batch_normalisation_wants_channels_last():
+    with pytest.raises(ValueError, match="channels must be the last axis, not axis 1"):
+        SyncBatchNormalization(axis=1).build((None, 3, 4, 4))
 
 
 def test_frames_fold_into_the_batch_and_back():

@@ -29,7 +29,7 @@ def model(method=None, weights=None, **compiled):
         inputs = keras.Input((features,), dtype="float32")
         init = keras.initializers.GlorotUniform(seed=i)
         x = keras.layers.Dense(16, "relu", kernel_initializer=init)(inputs)
-        x = amr_tf.layers.SyncBatchNormalization()(x)
+        x = amr_tf.normalization.SyncBatchNormalization()(x)
         x = amr_tf.layers.StatelessDropout(0.1, seed=i)(x)
         x = keras.layers.Dense(SIZES[name], "relu", kernel_initializer=init)(x)
         encoders[name] = keras.Model(inputs, x, name=f"{name}_e")

@@ -1,12 +1,12 @@
 """A small synthetic record set, and the commands as a user runs them."""
 
-import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
 
+from tests.trainers import forks
 from tfrecords import build, synthetic
 from tfrecords.options import BuildOptions
 
@@ -28,18 +28,22 @@ def records(tmp_path_factory):
     return directory
 
 
-def command(module, *arguments, check=True, **options):
-    """Runs `python -m trainers.<module>` and returns what it printed."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
-    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    done = subprocess.run(
-        [sys.executable, "-m", f"trainers.{module}", *arguments],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-        **options,
-    )
+def command(module, *arguments, check=True, fresh=False, **options):
+    """Runs `python -m trainers.<module>` and returns what it printed.
+
+    A `fresh` one, or one with `options` of `subprocess.run`, is an interpreter of its own.
+    """
+    if fresh or options:
+        done = subprocess.run(
+            [sys.executable, "-m", f"trainers.{module}", *arguments],
+            capture_output=True,
+            text=True,
+            env=forks.environment(),
+            check=False,
+            **options,
+        )
+    else:
+        done = forks.run(f"trainers.{module}", arguments)
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
     return done
@@ -60,4 +64,4 @@ def flags_of_run(records):
 def finished_run(flags_of_run, tmp_path_factory):
     """A finished run: its directory and what it printed."""
     model_dir = tmp_path_factory.mktemp("runs") / "run"
-    return model_dir, command("fit", *flags_of_run, f"--model_dir={model_dir}")
+    return model_dir, command("fit", *flags_of_run, f"--model_dir={model_dir}", fresh=True)

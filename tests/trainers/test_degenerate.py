@@ -162,6 +162,7 @@ def silent(index, record):
     return example.SerializeToString()
 
 
+@pytest.mark.slow
 def test_command_on_one_clip_and_one_class(finished_run, records, tmp_path):
     run = shutil.copytree(finished_run[0], tmp_path / "run")
     data = changed(

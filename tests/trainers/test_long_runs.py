@@ -131,7 +131,9 @@ def test_parts_and_clipping_from_the_command(finished_run, flags_of_run, tmp_pat
     assert 0 < max(moved) < 1e-2
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_half_precision_from_the_command(finished_run, flags_of_run, tmp_path, precision):
     whole, _ = finished_run
     command("fit", *flags_of_run, f"--model_dir={tmp_path}", f"--precision={precision}")
@@ -169,6 +171,7 @@ def test_what_does_not_go_together(flags_of_run, tmp_path, flags, message):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_float16_on_several_devices(flags_of_run, tmp_path):
     flags = ["--precision=mixed_float16", "--cpu_replicas=2", "--epochs=1", "--noexport"]
     done = command("fit", *flags_of_run, f"--model_dir={tmp_path}", *flags, check=False)
