@@ -40,25 +40,3 @@ class LAMB(AddonsLAMB):
             experimental_aggregate_gradients=not skip_gradients_aggregation,
             **kwargs,
         )
-
-
-class OptimizerState(keras.layers.Layer):
-    """Carries the state of a LAMB into `.keras` files, where Keras 2.15 looks at layers only.
-
-    Args:
-        optimizer: A built LAMB.
-    """
-
-    def __init__(self, optimizer: LAMB) -> None:
-        super().__init__(name="lamb_state")
-        self.optimizer = optimizer
-        self.built = True
-
-    def save_own_variables(self, store: Any) -> None:
-        """Writes step and moments."""
-        for i, value in enumerate(self.optimizer.get_weights()):
-            store[str(i)] = value
-
-    def load_own_variables(self, store: Any) -> None:
-        """Reads step and moments."""
-        self.optimizer.set_weights([store[str(i)][()] for i in range(len(store.keys()))])

@@ -71,43 +71,39 @@ def learning_rate_of(optimizer: Any) -> Any:
 
 
 def carried_state(optimizer: Any) -> Any:
-    """A layer that carries an optimizer's state into `.keras` files, or None if Keras does it."""
+    """A layer that carries what `.keras` files leave out of a built optimizer, or None."""
     if KERAS_3:
         return None
     if isinstance(optimizer, _LossScaleOptimizer):
-        return LossScaleState(optimizer)
-    if not isinstance(optimizer, keras.optimizers.legacy.Optimizer):
-        return None
-    from amr_tf import addons
+        scale = optimizer._loss_scale
+        return CarriedState([scale.current_loss_scale, scale.counter], "loss_scale_state")
+    if isinstance(optimizer, keras.optimizers.legacy.Optimizer):
+        return CarriedState(optimizer.variables(), "lamb_state")
+    return None
 
-    return addons.OptimizerState(optimizer)
 
-
-class LossScaleState(keras.layers.Layer):
-    """Carries a loss scale into `.keras` files, which Keras 2.15 leaves out.
+class CarriedState(keras.layers.Layer):
+    """Carries variables into `.keras` files, where Keras 2.15 looks at layers only.
 
     Args:
-        optimizer: A built `LossScaleOptimizer` of dynamic scale.
+        variables: An optimizer's.
+        name: Of the layer.
     """
 
-    def __init__(self, optimizer: Any) -> None:
-        super().__init__(name="loss_scale_state", dtype="float32")
-        self.optimizer = optimizer
+    def __init__(self, variables: list[tf.Variable], name: str) -> None:
+        super().__init__(name=name, dtype="float32")
+        self.carried = lambda: variables  # not the layer's own, for Keras
         self.built = True
 
     def save_own_variables(self, store: Any) -> None:
-        """Writes scale and counter."""
-        for i, variable in enumerate(self._variables()):
+        """Writes them."""
+        for i, variable in enumerate(self.carried()):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Any) -> None:
-        """Reads scale and counter."""
-        for i, variable in enumerate(self._variables()):
+        """Reads them."""
+        for i, variable in enumerate(self.carried()):
             variable.assign(store[str(i)][()])
-
-    def _variables(self) -> list[Any]:
-        state = self.optimizer._loss_scale
-        return [state.current_loss_scale, state.counter]
 
 
 def unrepeatable_layers(layer: Any) -> list[Any]:

@@ -92,7 +92,8 @@ def main(_: list[str]) -> None:
     """The command."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 4)
-    figure, panels = plt.subplots(1, len(RANGES), figsize=(14, 3.4), layout="constrained")
+    options = {"figsize": (14, 3.4), "layout": "constrained", "sharey": True}
+    figure, panels = plt.subplots(1, len(RANGES), **options)
     rows = []
     for panel, (name, values) in zip(panels, RANGES.items(), strict=True):
         added = []

@@ -28,22 +28,19 @@ def records(tmp_path_factory):
     return directory
 
 
-def command(module, *arguments, check=True, fresh=False, **options):
-    """Runs `python -m trainers.<module>` and returns what it printed.
-
-    A `fresh` one, or one with `options` of `subprocess.run`, is an interpreter of its own.
-    """
-    if fresh or options:
+def command(module, *arguments, check=True, cwd=None, fresh=False):
+    """Runs `python -m trainers.<module>`, if `fresh` as a process of its own; what it printed."""
+    if fresh:
         done = subprocess.run(
             [sys.executable, "-m", f"trainers.{module}", *arguments],
             capture_output=True,
             text=True,
             env=forks.environment(),
             check=False,
-            **options,
+            cwd=cwd,
         )
     else:
-        done = forks.run(f"trainers.{module}", arguments)
+        done = forks.run(f"trainers.{module}", arguments, cwd)
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
     return done

@@ -19,12 +19,15 @@ import warnings
 ROOT = pathlib.Path(__file__).parents[2]
 
 
-def run(module: str, arguments: list[str]) -> subprocess.CompletedProcess:
-    """What `python -m module arguments...` does and prints."""
+def run(
+    module: str, arguments: list[str], cwd: pathlib.Path | None = None
+) -> subprocess.CompletedProcess:
+    """What `python -m module arguments...` does and prints, in a directory."""
     server = _server()
     with tempfile.TemporaryDirectory() as directory:
         paths = [pathlib.Path(directory) / name for name in ("stdout", "stderr")]
         asked = {"module": module, "arguments": arguments, "outputs": [str(p) for p in paths]}
+        asked["cwd"] = str(cwd or pathlib.Path.cwd())
         server.stdin.write(json.dumps(asked) + "\n")
         server.stdin.flush()
         status = int(server.stdout.readline())
@@ -32,9 +35,9 @@ def run(module: str, arguments: list[str]) -> subprocess.CompletedProcess:
     return subprocess.CompletedProcess(arguments, status, *printed)
 
 
-def environment(**changes: str) -> dict[str, str]:
-    """A user's, of whom the tests' settings are unknown."""
-    made = {**os.environ, "PYTHONPATH": str(ROOT), **changes}
+def environment() -> dict[str, str]:
+    """A user's, who knows nothing of the tests' settings."""
+    made = {**os.environ, "PYTHONPATH": str(ROOT)}
     made.pop("TF_CPP_MIN_LOG_LEVEL", None)
     return made
 
@@ -76,6 +79,7 @@ def _become(asked: dict) -> typing.NoReturn:
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for i, path in enumerate(asked["outputs"]):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), i + 1)
+    os.chdir(asked["cwd"])
     sys.argv = [asked["module"], *asked["arguments"]]
     runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
     sys.exit()

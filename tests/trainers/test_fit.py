@@ -124,6 +124,7 @@ def test_a_finished_run_is_not_trained_again(finished_run, flags_of_run):
     assert "amr_weight (1.0 there, 0.0 now)" in other.stderr
 
 
+@pytest.mark.slow
 def test_replicas_train_to_the_same_weights(finished_run, flags_of_run, tmp_path):
     """--cpu_replicas=2 from records to results; SGD, so that rounding stays small."""
     model_dir, _ = finished_run

@@ -107,6 +107,7 @@ def test_skipping_is_counted_in_the_results(flags_of_run, tmp_path):
     assert results(tmp_path)["nonfinite_steps"] == 0
 
 
+@pytest.mark.slow
 def test_parts_and_clipping_from_the_command(finished_run, flags_of_run, tmp_path):
     """Encoders of the demo have no batch statistics: parts change nothing; a clipped norm does."""
     whole, _ = finished_run
