@@ -202,6 +202,8 @@ def _by_speaker(
     fold: int,
 ) -> dict[str, str]:
     """The split of each actor."""
+    if folds == 1:
+        raise SourceError("--folds=1 leaves no actor to train on: take 2 or more, or none")
     if len(actors) < max(3, folds):
         raise SourceError(
             f"{len(actors)} actors are too few for a speaker-independent split into "

@@ -169,6 +169,7 @@ def test_what_is_missing_is_named_and_where_to_get_it(source, tmp_path):
         return str(error.value)
 
     assert "nowhere is not a directory" in message(tmp_path / "nowhere")
+    assert "--folds=1 leaves no actor to train on" in message(source, folds=1)
     said = message(source, split="published")
     assert "train.csv does not exist: --split=published needs train.csv and test.csv" in said
     files.pointer(source / "VideoDemographics.csv")

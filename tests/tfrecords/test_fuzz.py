@@ -308,7 +308,8 @@ def test_sets_of_records(whole, found, cut, skip, training):
                 return
             except ValueError as error:
                 assert skip
-                assert "holds no record that can be read" in str(error)  # noqa: PT017
+                named = ("holds no record that can be read", "is empty: delete it")
+                assert any(text in str(error) for text in named)  # noqa: PT017
                 return
     for inputs, labels in batches:
         assert inputs["audio"].shape[1:] == test_pipeline.AUDIO.shape
