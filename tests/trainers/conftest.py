@@ -1,6 +1,5 @@
 """A small synthetic record set, and the commands as a user runs them."""
 
-import pathlib
 import subprocess
 import sys
 
@@ -10,7 +9,7 @@ from tests.trainers import forks
 from tfrecords import build, synthetic
 from tfrecords.options import BuildOptions
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = forks.ROOT
 
 
 @pytest.fixture(scope="session")

@@ -65,7 +65,7 @@ def serve() -> None:
         raise RuntimeError("TensorFlow has begun to run: forks of this process would hang")
     for line in sys.stdin:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Python 3.12's of threads: none of them holds a lock
+            warnings.simplefilter("ignore")  # Python 3.12's of threads; see above
             child = os.fork()
         if child:
             _, status = os.waitpid(child, 0)
