@@ -74,7 +74,7 @@ class ServedClassifier(tf.Module):
         function, specs = functions[name]
         configs = zip(specs, (self._audio, self._video), strict=True)
         taken = {spec.name: spec for spec, config in configs if config}
-        return tf.function(function).get_concrete_function(**taken)
+        return tf.function(function, autograph=False).get_concrete_function(**taken)
 
     def _serve(
         self, waveform: tf.Tensor | None = None, frames: tf.Tensor | None = None

@@ -26,6 +26,10 @@ SHUFFLE_BYTES = 1 << 30
 
 Change = Callable[[tf.Tensor, clips.Clip], clips.Clip]
 
+# datasets made in functions so marked trace what they map as it is written: AutoGraph would take
+# seconds of every start to rewrite it all, and nothing of it branches on a tensor
+_as_written = tf.autograph.experimental.do_not_convert
+
 
 class Pipeline:
     """The splits of a record set as datasets.
@@ -102,6 +106,7 @@ class Pipeline:
         size += video.max_frames * frame * ("video" in self.modalities)
         return self._fits(self.records.split("train").clips * size // self.worker[1])
 
+    @_as_written
     def train(self, start_step: int = 0) -> tf.data.Dataset:
         """The endless stream of training batches.
 
@@ -125,6 +130,7 @@ class Pipeline:
             stream = stream.map(lambda x, y: (x | {"audio": self._masks(x["audio"])}, y))
         return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
+    @_as_written
     def clips_of_step(self, step: int) -> list[str]:
         """The names of the clips in a step's batch, on a worker those of its part; in their order.
 
@@ -136,6 +142,7 @@ class Pipeline:
         stored = tf.data.TFRecordDataset(self._own_shards()) if self.cached else None
         return media_ids(self._from(step * size, stored).take(size))
 
+    @_as_written
     def evaluate(self, split: str, change: Change | None = None) -> tf.data.Dataset:
         """A split once, in the order of its records, its last batch as short as it comes.
 
@@ -164,6 +171,7 @@ class Pipeline:
         batches = tf.data.experimental.assert_cardinality(-(-count // self.batch_size))
         return dataset.apply(batches).with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
+    @_as_written
     def cut(self, split: str) -> tf.data.Dataset:
         """The cut clips of a split, as `evaluate` reads them; in memory if they fit."""
         count = self.records.split(split).clips

@@ -166,6 +166,7 @@ class RecordSet:
             warnings.warn(salvage.summary(self.skipped, total), stacklevel=3)
 
 
+@tf.autograph.experimental.do_not_convert
 def media_ids(records: tf.data.Dataset) -> list[str]:
     """The names of the clips in a dataset of serialised records."""
     spec = {schema.MEDIA_ID: tf.io.FixedLenFeature([], tf.string)}

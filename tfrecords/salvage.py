@@ -156,7 +156,7 @@ def _reader(info: schema.DatasetInfo) -> Callable[[bytes], int]:
     """
     modalities = readable(info.audio.codec)
 
-    @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
+    @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
     def read(record: tf.Tensor) -> tf.Tensor:
         clip = clips.parse(record, modalities, info.audio.codec, len(info.classes))
         return clips.decode(clip)["label"]
