@@ -23,7 +23,7 @@ def rng():
     return np.random.default_rng(7)
 
 
-REPLICAS = [pytest.param(2, marks=pytest.mark.slow), 4]  # the suite is to end in 12 minutes
+REPLICAS = [2, pytest.param(4, marks=pytest.mark.slow)]  # the suite is to end in 12 minutes
 
 
 @pytest.fixture(scope="session", params=REPLICAS, ids=["2replicas", "4replicas"])

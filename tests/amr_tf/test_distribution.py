@@ -41,6 +41,15 @@ def train(method, size, batch_norm=False, **options):
     [("naive", size) for size in SIZES] + [(m, "empty_replica") for m in METHODS if m != "naive"],
 )
 def test_replicas_equal_a_single_device(strategy, method, size):
+    assert_equal_to_a_single_device(strategy, method, size)
+
+
+@pytest.mark.parametrize("strategy", [4], indirect=True)
+def test_four_replicas_of_which_three_are_empty(strategy):
+    assert_equal_to_a_single_device(strategy, "moddrop_per_sample", "empty_replica")
+
+
+def assert_equal_to_a_single_device(strategy, method, size):
     batch_norm = size == "uneven"
     single, expected = train(method, size, batch_norm)
     with strategy.scope():
