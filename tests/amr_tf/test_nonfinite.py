@@ -39,11 +39,12 @@ def test_a_bad_step_is_skipped_and_counted(value):
 @pytest.mark.parametrize("name", ["naive", "agm", "ogm", "dgl"])
 def test_skipping_is_as_if_the_batch_had_not_been(name):
     make = METHODS.get(name, lambda: None)
-    skipping = classifier(make(), True, skip_nonfinite=True, optimizer=adam())
+    eager = {"run_eagerly": True}  # a graph's is the test above
+    skipping = classifier(make(), True, skip_nonfinite=True, optimizer=adam(), **eager)
     skipping.fit(batches([1]), verbose=0)
     x, y = data(48)
     kept = np.r_[0:16, 32:48]
-    without = classifier(make(), True, optimizer=adam())
+    without = classifier(make(), True, optimizer=adam(), **eager)
     dataset = tf.data.Dataset.from_tensor_slices(({k: v[kept] for k, v in x.items()}, y[kept]))
     without.fit(dataset.batch(16), verbose=0)
     assert largest_difference(skipping, without) == 0

@@ -157,7 +157,7 @@ def test_other_optimizers_methods_and_ratios_train(flags_of_run, tmp_path):
     done = command(
         "fit", *flags_of_run, f"--model_dir={tmp_path}", "--optimizer=lamb", "--amr_optimizer=adam",
         "--method=modality_dropout", "--amr_ratio=audio=1,video=2", "--schedule=step",
-        "--clip_norm=1", "--hidden=8", "--cache=no", "--epochs=2", "--noexport",
+        "--clip_norm=1", "--hidden=8", "--cache=no", "--epochs=1", "--noexport",
     )  # fmt: skip
     assert done.stderr.startswith("warning: Adam as the AMR optimizer")
     assert len(done.stderr.splitlines()) == 1
