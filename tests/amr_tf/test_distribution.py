@@ -51,7 +51,7 @@ def test_four_replicas_of_which_three_are_empty(strategy):
 
 def assert_equal_to_a_single_device(strategy, method, size):
     batch_norm = size == "uneven"
-    single, expected = train(method, size, batch_norm, run_eagerly=True)
+    single, expected = train(method, size, batch_norm)
     with strategy.scope():
         several, history = train(method, size, batch_norm)
     assert largest_difference(single, several) < 1e-5

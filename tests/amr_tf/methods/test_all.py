@@ -39,14 +39,13 @@ def test_strength_0_is_naive_bit_for_bit(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path):
-    model = classifier(METHODS[name](), batch_norm=True, run_eagerly=True)
+    model = classifier(METHODS[name](), batch_norm=True)
     model.fit(dataset(), epochs=3, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = saving.load_model(tmp_path / "model.keras")
     assert loaded.method.get_config().keys() == model.method.get_config().keys()
     if name == "gradient_blending":
         blending(loaded.method)
-    loaded.run_eagerly = True
     for m in (model, loaded):
         m.fit(dataset(), initial_epoch=3, epochs=5, verbose=0)
     assert largest_difference(model, loaded) == 0
@@ -70,12 +69,12 @@ def two_replicas():
 def test_two_replicas_equal_one(name, two_replicas):
     """33 samples in batches of 16: in the last step one replica is empty."""
 
-    def train(**options):
-        model = classifier(METHODS[name](), batch_norm=True, hidden=8, amr_ratio=(1, 9), **options)
+    def train():
+        model = classifier(METHODS[name](), batch_norm=True, hidden=8, amr_ratio=(1, 9))
         model.fit(dataset(33), epochs=2, verbose=0)
         return model
 
-    single = train(run_eagerly=True)
+    single = train()
     with two_replicas.scope():
         several = train()
     assert largest_difference(single, several) < 1e-5
