@@ -26,7 +26,7 @@ class Progress:
     ) -> None:
         self._title = title
         self._total = total
-        self._done = self._first = done
+        self._done = self._first = self._printed = done
         self._note = ""
         console = rich.console.Console(stderr=True)
         show = show and total > done
@@ -60,7 +60,7 @@ class Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif self._plain and self._done > self._first and not self._transient:
+        elif self._plain and self._done > self._printed and not self._transient:
             self._line()
 
     def advance(self, note: str = "") -> None:
@@ -78,6 +78,7 @@ class Progress:
             self._line()
 
     def _line(self) -> None:
+        self._printed = self._done
         spent = time.monotonic() - self._started
         left = spent / (self._done - self._first) * (self._total - self._done)
         note = f", {self._note}" if self._note else ""

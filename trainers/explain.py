@@ -50,7 +50,7 @@ def main(clips: list[str]) -> None:
     settings = reading.settings(config)
     for clip, found in zip(paths, reading.read(paths, config.modalities, settings), strict=True):
         if isinstance(found, MediaError):
-            print(command.line(f"error: {clip}: {found}"), file=sys.stderr)
+            print(reading.refusal(clip, found), file=sys.stderr)
             failed += 1
             continue
         inputs = encoded_media.media_features(

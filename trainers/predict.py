@@ -172,7 +172,7 @@ def _print(predictor: Predictor, paths: list[pathlib.Path], values: Any) -> int:
             for path, found in predictor.rows(paths, top):
                 if isinstance(found, MediaError):
                     failed += 1
-                    print(command.line(f"error: {path}: {found}"), file=sys.stderr, flush=True)
+                    print(reading.refusal(path, found), file=sys.stderr, flush=True)
                 else:
                     yield found
                 progress.advance(f"{failed:,} failed" if failed else "")

@@ -10,6 +10,7 @@ import tensorflow as tf
 from amr_tf import encoded_media
 from tfrecords import media, schema, workers
 from tfrecords.container import MediaError
+from trainers import command
 from trainers.config import Config
 
 _TIMEOUT = 120.0  # seconds to decode a file
@@ -67,6 +68,12 @@ def read(
             yield found
         else:
             yield _encoded(found, modalities, settings)
+
+
+def refusal(path: pathlib.Path, error: MediaError) -> str:
+    """The line that says why a file is left out, which names the file once."""
+    detail = error.detail.removeprefix(f"{path.name}: ")
+    return command.line(f"error: {path}: {error.reason}: {detail}")
 
 
 def _encoded(

@@ -91,8 +91,9 @@ def test_bad_files_get_a_line_each(bad, of_run):
     errors = of_run.stderr.splitlines()
     assert [e for e in errors if not e.startswith("predict: ")] == errors
     assert len(errors) == 2
-    assert errors[0].startswith(f"error: {bad[0]}: undecodable")
-    assert errors[1].startswith(f"error: {bad[1]}: missing")
+    assert errors[0].startswith(f"error: {bad[0]}: undecodable: ")
+    assert errors[0].count(bad[0].name) == 1
+    assert errors[1].startswith(f"error: {bad[1]}: missing: ")
 
 
 def test_an_export_alone_gives_equal_answers(finished_run, clips, of_run, tmp_path):
