@@ -84,6 +84,11 @@ def listing(
         splits, missing = _published(directory, names)
         failures += missing
         train = {parse(n)[0] for n in splits if splits[n] == "train"}
+        if len(train) < 2:
+            raise SourceError(
+                f"{directory / 'train.csv'} names too few actors of CREMA-D ({len(train)}): "
+                f"training and validation need two; {_PUBLISHED_HINT}"
+            )
         both = train & {parse(n)[0] for n in splits if splits[n] == "test"}
         held, _ = _cut(train, validation_fraction, source, seed)
         for name in splits:

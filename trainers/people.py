@@ -114,7 +114,9 @@ def read_votes(path: pathlib.Path) -> dict[str, dict[str, str]]:
             raise ValueError(f"--votes={path}: no column {', '.join(sorted(lacking))}")
         try:
             return {
-                row["FileName"]: {how: row[column] for how, column in VOTES.items()} for row in rows
+                row["FileName"]: {how: row[column] for how, column in VOTES.items()}
+                for row in rows
+                if row["FileName"]  # a row may end before it
             }
         except csv.Error as error:
             raise ValueError(f"--votes={path}, line {rows.line_num}: {error}") from error

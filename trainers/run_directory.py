@@ -1,9 +1,10 @@
 """What a run's directory holds beside its models: whose it is, and how the epochs went."""
 
-import csv
+import contextlib
 import dataclasses
 import importlib.metadata
 import json
+import math
 import pathlib
 import platform
 import shutil
@@ -75,13 +76,18 @@ def keep_order(model_dir: pathlib.Path, data: Pipeline) -> None:
 
 
 def trim(history: pathlib.Path, epochs: int) -> None:
-    """Leaves the rows of the first `epochs` epochs: a run goes on behind them."""
+    """Leaves the rows of the first `epochs` epochs: a run goes on behind them.
+
+    Rows that a failure of the machine has damaged are left out, and counted.
+    """
     if not history.exists():
         return
-    lines = history.read_text().splitlines(keepends=True)
-    kept = [line for line in lines[1:] if int(line.split(",")[0]) < epochs]
+    head, rows, damaged = _rows(history)
+    if damaged:
+        print(f"{history}: {damaged} rows cannot be read and are left out", file=sys.stderr)
+    kept = [line for line, epoch, _ in rows if epoch < epochs]
     if kept:
-        history.write_text("".join([lines[0], *kept]))
+        history.write_text("".join([head, *kept]))
     else:
         history.unlink()
 
@@ -90,5 +96,17 @@ def best_accuracy(history: pathlib.Path) -> float | None:
     """The best validation accuracy of the epochs before, None where there is none."""
     if not history.exists():
         return None
-    with history.open(newline="") as file:
-        return max((float(row["val_accuracy"]) for row in csv.DictReader(file)), default=None)
+    accuracies = [accuracy for *_, accuracy in _rows(history)[1]]
+    return max((a for a in accuracies if not math.isnan(a)), default=None)
+
+
+def _rows(history: pathlib.Path) -> tuple[str, list[tuple[str, int, float]], int]:
+    """The head; each whole row with its epoch and validation accuracy; how many are not whole."""
+    head, *lines = history.read_text(errors="replace").splitlines(keepends=True) or [""]
+    rows = []
+    for line in lines:
+        with contextlib.suppress(KeyError, ValueError):
+            row = dict(zip(head.rstrip().split(","), line.split(","), strict=True))
+            if line.endswith("\n"):
+                rows.append((line, int(row["epoch"]), float(row["val_accuracy"])))
+    return head, rows, len(lines) - len(rows)

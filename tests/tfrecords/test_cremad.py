@@ -172,6 +172,9 @@ def test_what_is_missing_is_named_and_where_to_get_it(source, tmp_path):
     assert "--folds=1 leaves no actor to train on" in message(source, folds=1)
     said = message(source, split="published")
     assert "train.csv does not exist: --split=published needs train.csv and test.csv" in said
+    publish(source, {"train": ["1001_IEO_ANG_XX", "1099_IEO_ANG_XX"], "test": []})
+    said = message(source, split="published")
+    assert "train.csv names too few actors of CREMA-D (1): training and validation need" in said
     files.pointer(source / "VideoDemographics.csv")
     assert "VideoDemographics.csv is a Git LFS pointer: run `git lfs pull`" in message(source)
     (source / "VideoDemographics.csv").unlink()

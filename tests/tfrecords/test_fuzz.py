@@ -77,6 +77,7 @@ CREMA_D = csv_files(NAMES, HEADS)
 @example(None, b"", None, None, "speakers", 0)
 @example(None, b"ActorID,Age,Sex\n1001,30\n1002,31,Male\n", None, None, "speakers", 0)
 @example(None, None, b'"1001_DFA_ANG_XX', b"", "published", 0)
+@example(None, b"ActorID,Sex", b"", b"", "published", 0)
 def test_lists_of_crema_d(sentences, demographics, train, test, split, folds):
     files = ("SentenceFilenames.csv", "VideoDemographics.csv", "train.csv", "test.csv")
     contents = (sentences, demographics, train, test)

@@ -139,6 +139,7 @@ COLUMNS = ("FileName", *people.VOTES.values(), "1001_IEO_NEU_XX", "A", "N", "A:D
 @given(csv_files(COLUMNS))
 @example(",".join(['"FileName"', *people.VOTES.values()]).encode() + b"\n1001_IEO_NEU_XX,A\n,\n")
 @example(",".join(['"FileName"', *people.VOTES.values()]).encode() + b"\na\0b,A,A,A\n")
+@example(",".join([*people.VOTES.values(), "FileName"]).encode() + b"\nA\n")
 def test_votes(content):
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "summaryTable.csv")
@@ -154,13 +155,12 @@ def test_votes(content):
 
 @fuzz()
 @given(csv_files(("epoch", "val_accuracy", "0", "1", "0.5", "nan")), st.integers(0, 2))
+@example(b"epoch,val_accuracy\n0\n", 1)
+@example(b"\n0\n", 1)
 def test_histories(content, epochs):
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "history.csv")
         path.write_bytes(content)
-        try:
-            trim(path, epochs)
-            best = best_accuracy(path)
-        except ValueError:
-            return
-    assert best is None or isinstance(best, float)
+        trim(path, epochs)
+        best = best_accuracy(path)
+    assert best is None or best == best  # no NaN: nothing would be better than it
