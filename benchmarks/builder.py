@@ -72,7 +72,7 @@ def speeds(directory: pathlib.Path) -> dict[str, list[float]]:
     count = flags.FLAGS.clips
     source = clips.source(directory / "source", count, min(count, 20), 10, 640, 360)
     spent = {"builder": [], "ffmpeg": []}
-    for _ in range(flags.FLAGS.rounds + 1):
+    for _ in paired.rounds(flags.FLAGS.rounds + 1):
         start = cpu_seconds()
         info = build.build(options(source, directory / "records"), progress=False)
         spent["builder"].append((cpu_seconds() - start) / count)

@@ -3,10 +3,12 @@
 import os
 import pathlib
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import stats
+
+from tfrecords.progress import Progress
 
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> str:
@@ -20,6 +22,14 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> str:
     half = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
     low, mean, high = np.exp(logs.mean() + half * np.array([-1, 0, 1]))
     return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def rounds(count: int, title: str = "rounds") -> Iterator[int]:
+    """0, 1, ... count - 1, with progress on the terminal."""
+    with Progress(title, count) as progress:
+        for i in range(count):
+            yield i
+            progress.advance()
 
 
 def machine() -> str:

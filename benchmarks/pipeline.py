@@ -167,7 +167,7 @@ def measure(directory: pathlib.Path) -> dict[str, list[float]]:
         makers[f"pipeline {side}"] = lambda pipeline=pipeline: iter(pipeline.train())
         makers[f"limit {side}"] = lambda bound=bound: iter(bound)
     speeds = {name: [] for name in makers}
-    for _ in range(flags.FLAGS.rounds):
+    for _ in paired.rounds(flags.FLAGS.rounds):
         for name, make in makers.items():
             speeds[name].append(speed(make(), flags.FLAGS.batches))
     return speeds

@@ -9,6 +9,8 @@ log-log over the upper half of the range, where constant overhead is least. Draw
 import time
 from collections.abc import Callable
 
+from amr_tf import _quiet  # noqa: F401  isort: skip
+
 import keras
 import matplotlib
 import numpy as np
@@ -73,7 +75,7 @@ def times(sizes: dict[str, int]) -> tuple[list[float], list[float]]:
     seconds: tuple[list[float], list[float]] = ([], [])
     for step in steps * 2:  # graphs are made
         step()
-    for _ in range(flags.FLAGS.rounds):
+    for _ in paired.rounds(flags.FLAGS.rounds, str(sizes)):
         for step, found in zip(steps, seconds, strict=True):
             start = time.perf_counter()
             step()

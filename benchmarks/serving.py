@@ -8,6 +8,8 @@ import pathlib
 import tempfile
 import time
 
+from amr_tf import _quiet  # noqa: F401  isort: skip
+
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
@@ -61,7 +63,7 @@ def main(_: list[str]) -> None:
         for batch in map(int, flags.FLAGS.batches):
             given = inputs(audio, video, batch)
             found = seconds[batch] = {name: [] for name in given}
-            for turn in range(flags.FLAGS.rounds + 2):
+            for turn in paired.rounds(flags.FLAGS.rounds + 2, f"batch {batch}"):
                 for name in list(given)[turn % 3 :] + list(given)[: turn % 3]:
                     start = time.perf_counter()
                     served[name](**given[name])["probabilities"].numpy()

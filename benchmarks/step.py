@@ -1,11 +1,13 @@
 """What a training step costs: `python -m benchmarks.step --help`.
 
-AMR on against off, and every method against naive fusion, on random batches in memory: the models
-take turns, a step each, so that what else the machine does hits all alike.
+AMR on against off, every method against naive fusion, or XLA against none, on random batches in
+memory: the models take turns, a step each, so that what else the machine does hits all alike.
 """
 
 import time
 from collections.abc import Callable
+
+from amr_tf import _quiet  # noqa: F401  isort: skip
 
 import keras
 import numpy as np
@@ -25,15 +27,18 @@ flags.DEFINE_integer("frames", 1, "Frames of a clip.")
 flags.DEFINE_list("spectrogram", ["188", "257"], "Time steps and frequency bins.")
 flags.DEFINE_integer("batch", 16, "Clips a step.")
 flags.DEFINE_integer("rounds", 20, "Rounds; in each, every model makes one step.")
-flags.DEFINE_bool("methods", False, "Every method against naive, rather than AMR on against off.")
+flags.DEFINE_enum("compare", "amr", ["amr", "methods", "xla"], "What is on in all but the first.")
 
 
-def model(method: methods.Method | None = None, weight: float = 0.0) -> keras.Model:
+def model(
+    method: methods.Method | None = None, weight: float = 0.0, xla: bool = False
+) -> keras.Model:
     """A compiled classifier, of audio and video or of the teacher's one modality."""
     encoders = {m: encoder(m) for m in shapes()}
     sizes = [tuple(e.output_shape[1:]) for e in encoders.values()]
     made = amr_tf.MultimodalClassifier(encoders, heads.concat(sizes, CLASSES), method)
-    made.compile(keras.optimizers.SGD(0.001, momentum=0.9), amr_weight=weight)
+    sgd = keras.optimizers.SGD(0.001, momentum=0.9)
+    made.compile(sgd, amr_weight=weight, jit_compile=xla)
     return made
 
 
@@ -65,8 +70,10 @@ def teachers() -> dict[str, keras.Model]:
 
 def candidates() -> dict[str, Callable[[], keras.Model]]:
     """What takes turns; the first is what the others are compared with."""
-    if not flags.FLAGS.methods:
+    if flags.FLAGS.compare == "amr":
         return {"without AMR": model, "with AMR": lambda: model(weight=1.0)}
+    if flags.FLAGS.compare == "xla":
+        return {"without XLA": model, "with XLA": lambda: model(xla=True)}
     made = {
         "dropout": methods.Dropout,
         "modality_dropout": methods.ModalityDropout,
@@ -89,19 +96,20 @@ def stepper(made: keras.Model) -> Callable[[], dict[str, tf.Tensor]]:
     batch = flags.FLAGS.batch
     inputs = {m: tf.constant(rng.normal(size=(batch, *s)), tf.float32) for m, s in shapes().items()}
     labels = tf.constant(rng.integers(0, CLASSES, batch))
-    step = tf.function(made.train_step)
+    step = tf.function(made.train_step, jit_compile=made.jit_compile)
     return lambda: step((inputs, labels))
 
 
 def main(_: list[str]) -> None:
     """The command."""
+    tf.get_logger().setLevel("ERROR")  # it warns of the first steps, each traced twice
     steps = {name: stepper(make()) for name, make in candidates().items()}
     for step in steps.values():  # graphs are made
         step()
         step()
     seconds: dict[str, list[float]] = {name: [] for name in steps}
     names = list(steps)
-    for turn in range(flags.FLAGS.rounds):
+    for turn in paired.rounds(flags.FLAGS.rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
             start = time.perf_counter()
             logs = steps[name]()

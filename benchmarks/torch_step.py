@@ -177,7 +177,7 @@ def main(_: list[str]) -> None:
             raise RuntimeError(f"{name} did not start")
     turns = [(name, weight) for name in MAKERS for weight in (0.0, 1.0)]
     seconds: dict = {turn: [] for turn in turns}
-    for r in range(values.rounds):
+    for r in paired.rounds(values.rounds):
         for turn in turns[r % 4 :] + turns[: r % 4]:
             name, weight = turn
             connections[name].send(weight)

@@ -10,6 +10,8 @@ import pathlib
 import tempfile
 import time
 
+from amr_tf import _quiet  # noqa: F401  isort: skip
+
 import keras
 import numpy as np
 import tensorflow as tf

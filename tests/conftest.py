@@ -2,11 +2,15 @@
 
 from amr_tf import _quiet  # noqa: F401  isort: skip
 
+import gc
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
+
+from amr_tf import compat
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
@@ -14,8 +18,9 @@ tf.config.set_logical_device_configuration(
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _parsed_flags():
+def _session():
     flags.FLAGS.mark_as_parsed()
+    gc.freeze()  # what was imported stays: collections need not look at it
 
 
 @pytest.fixture
@@ -43,4 +48,5 @@ def mirrored(replicas):
 def _fresh_keras():
     keras.utils.set_random_seed(0)
     yield
-    keras.backend.clear_session()
+    # Keras 3 would collect garbage after each test, which takes a third of a second
+    keras.backend.clear_session(**({"free_memory": False} if compat.KERAS_3 else {}))

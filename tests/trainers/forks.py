@@ -6,6 +6,7 @@ with its exit status. TensorFlow is imported there and not used, so that nothing
 
 import atexit
 import functools
+import gc
 import json
 import os
 import pathlib
@@ -13,6 +14,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import traceback
 import typing
 import warnings
 
@@ -63,6 +65,7 @@ def serve() -> None:
 
     if context.context()._context_handle is not None:
         raise RuntimeError("TensorFlow has begun to run: forks of this process would hang")
+    gc.freeze()  # nobody need look at it again
     for line in sys.stdin:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Python 3.12's of threads; see above
@@ -81,8 +84,22 @@ def _become(asked: dict) -> typing.NoReturn:
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT), i + 1)
     os.chdir(asked["cwd"])
     sys.argv = [asked["module"], *asked["arguments"]]
-    runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
-    sys.exit()
+    status = 0
+    try:
+        runpy.run_module(asked["module"], run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        status = ended.code or 0
+        if isinstance(status, str):
+            print(status, file=sys.stderr)
+            status = 1
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    # taking the interpreter apart, all that was imported with it, takes longer than some commands
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 if __name__ == "__main__":
