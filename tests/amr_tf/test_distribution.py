@@ -38,7 +38,12 @@ def train(method, size, batch_norm=False, **options):
 
 @pytest.mark.parametrize(
     ("method", "size"),
-    [("naive", size) for size in SIZES] + [(m, "empty_replica") for m in METHODS if m != "naive"],
+    [("naive", size) for size in SIZES]
+    + [("moddrop_per_sample", "empty_replica")]
+    + [
+        pytest.param(name, "empty_replica", marks=pytest.mark.slow)
+        for name in ("dropout", "modality_dropout")
+    ],
 )
 def test_replicas_equal_a_single_device(strategy, method, size):
     assert_equal_to_a_single_device(strategy, method, size)

@@ -76,7 +76,7 @@ def test_killed_damaged_and_preempted_within_epochs(finished_run, flags_of_run, 
         assert process.returncode == 128 + signal.SIGTERM
         assert "ended by SIGTERM; the same command goes on from here" in out
         assert not (tmp_path / "results.json").exists()
-    command("fit", *flags_of_run, f"--model_dir={tmp_path}")
+    command("fit", *flags_of_run, f"--model_dir={tmp_path}", "--noexport")
     assert_same_weights(finished_run[0], tmp_path)
     assert len(steps(tmp_path)) == 3
     assert not list((tmp_path / "checkpoints").glob(".part*"))

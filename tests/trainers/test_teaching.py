@@ -72,6 +72,7 @@ def test_what_is_no_teacher_is_refused(taught, records, tmp_path, teachers, mess
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_gradient_blending_weighs_its_heads_on_validation(records, tmp_path):
     where = (f"--data_dir={records}", f"--model_dir={tmp_path}/run")
     options = ("--method=gradient_blending", "--method_options=estimate_epochs=1")

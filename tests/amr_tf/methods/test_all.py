@@ -45,7 +45,15 @@ def test_strength_0_is_naive_bit_for_bit(name, naive):
         np.testing.assert_array_equal(value, found[key], err_msg=key)
 
 
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(
+            n, marks=pytest.mark.slow if n in ("ogm_attribution", "umt_predictions") else []
+        )
+        for n in METHODS
+    ],
+)
 def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path):
     model = classifier(METHODS[name](), batch_norm=True)
     model.fit(dataset(), epochs=3, verbose=0)
