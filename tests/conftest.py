@@ -17,15 +17,6 @@ tf.config.set_logical_device_configuration(
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """For `--dist loadgroup`: files stay whole, and together if they take the finished run."""
-    takes = {item.path for item in items if "finished_run" in getattr(item, "fixturenames", ())}
-    for item in items:
-        group = "finished_run" if item.path in takes else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _session():
     flags.FLAGS.mark_as_parsed()

@@ -79,7 +79,7 @@ def test_moving_averages_move_once_a_part():
     np.testing.assert_allclose(found, mean, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["naive", "mmpareto"])
+@pytest.mark.parametrize("name", [pytest.param("naive", marks=pytest.mark.slow), "mmpareto"])
 def test_parts_on_replicas(strategy, name):
     make = METHODS.get(name, lambda: None)
     dataset = tf.data.Dataset.from_tensor_slices(data(48)).batch(16)

@@ -1,5 +1,8 @@
 """A small synthetic record set, and the commands as a user runs them."""
 
+import fcntl
+import pickle
+import shutil
 import subprocess
 import sys
 
@@ -13,18 +16,41 @@ ROOT = forks.ROOT
 
 
 @pytest.fixture(scope="session")
-def records(tmp_path_factory):
+def once(tmp_path_factory, request):
+    """A function: name, maker -> a directory, and what its maker returned.
+
+    Of the processes of pytest-xdist the first one makes it, and the others wait.
+    """
+    base = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        base = base.parent
+
+    def found(name, make):
+        answer = base / f"{name}.pickle"
+        with (base / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not answer.exists():
+                answer.write_bytes(pickle.dumps(make(base / name)))
+        return base / name, pickle.loads(answer.read_bytes())
+
+    return found
+
+
+@pytest.fixture(scope="session")
+def records(once):
     """120 clips to train and validate on, 40 to test on, in shards of 32."""
-    directory = tmp_path_factory.mktemp("records")
-    options = BuildOptions(
-        dataset="synthetic",
-        source=str(directory / "clips"),
-        output=str(directory),
-        clips_per_shard=32,
-        recipe=synthetic.Recipe(120, 40, audio_strength=4.0, video_strength=4.0),
-    )
-    build.build(options, progress=False)
-    return directory
+
+    def make(directory):
+        options = BuildOptions(
+            dataset="synthetic",
+            source=str(directory / "clips"),
+            output=str(directory),
+            clips_per_shard=32,
+            recipe=synthetic.Recipe(120, 40, audio_strength=4.0, video_strength=4.0),
+        )
+        build.build(options, progress=False)
+
+    return once("records", make)[0]
 
 
 def command(module, *arguments, check=True, cwd=None, fresh=False):
@@ -57,7 +83,9 @@ def flags_of_run(records):
 
 
 @pytest.fixture(scope="session")
-def finished_run(flags_of_run, tmp_path_factory):
+def finished_run(flags_of_run, once, tmp_path_factory):
     """A finished run: its directory and what it printed."""
-    model_dir = tmp_path_factory.mktemp("runs") / "run"
-    return model_dir, command("fit", *flags_of_run, f"--model_dir={model_dir}", fresh=True)
+    made, printed = once(
+        "run", lambda d: command("fit", *flags_of_run, f"--model_dir={d}", fresh=True)
+    )
+    return shutil.copytree(made, tmp_path_factory.mktemp("runs") / "run"), printed

@@ -127,27 +127,26 @@ def test_parts_and_clipping_from_the_command(finished_run, flags_of_run, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "precision", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+    ("precision", "flags"),
+    [
+        ("mixed_bfloat16", ["--jit_compile", "--nan=skip"]),
+        pytest.param("mixed_float16", [], marks=pytest.mark.slow),
+        pytest.param("float32", ["--jit_compile", "--nan=skip"], marks=pytest.mark.slow),
+    ],
 )
-def test_half_precision_from_the_command(finished_run, flags_of_run, tmp_path, precision):
+def test_half_precision_and_xla_from_the_command(
+    finished_run, flags_of_run, tmp_path, precision, flags
+):
     whole, _ = finished_run
-    command("fit", *flags_of_run, f"--model_dir={tmp_path}", f"--precision={precision}",
+    command("fit", *flags_of_run, f"--model_dir={tmp_path}", f"--precision={precision}", *flags,
             "--epochs=1", "--schedule=constant")  # fmt: skip
     model = keras.models.load_model(tmp_path / "model.keras")
     assert model.audio_encoder.layers[-1].compute_dtype == precision.removeprefix("mixed_")
     a, b = first_losses(whole, tmp_path)
     np.testing.assert_allclose(a, b, rtol=0.05)
     assert 0 < results(tmp_path)["dominance"]["audio"] < 1
+    assert results(tmp_path).get("nonfinite_steps", 0) == 0
     assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
-
-
-def test_xla_from_the_command(finished_run, flags_of_run, tmp_path):
-    whole, _ = finished_run
-    command("fit", *flags_of_run, f"--model_dir={tmp_path}", "--jit_compile", "--epochs=1",
-            "--schedule=constant", "--nan=skip", "--noexport")  # fmt: skip
-    assert results(tmp_path)["nonfinite_steps"] == 0
-    assert first_losses(tmp_path)[0] > 0
-    np.testing.assert_allclose(first_losses(tmp_path)[0], first_losses(whole)[0], rtol=0.05)
 
 
 @pytest.mark.parametrize(
