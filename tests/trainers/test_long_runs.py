@@ -145,7 +145,7 @@ def test_half_precision_and_xla_from_the_command(
     a, b = first_losses(whole, tmp_path)
     np.testing.assert_allclose(a, b, rtol=0.05)
     assert 0 < results(tmp_path)["dominance"]["audio"] < 1
-    assert results(tmp_path).get("nonfinite_steps", 0) == 0
+    assert results(tmp_path).get("nonfinite_steps") == (0 if "--nan=skip" in flags else None)
     assert (tmp_path / "export" / "1" / "saved_model.pb").exists()
 
 
