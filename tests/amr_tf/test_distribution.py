@@ -49,6 +49,7 @@ def test_replicas_equal_a_single_device(strategy, method, size):
     assert_equal_to_a_single_device(strategy, method, size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", [4], indirect=True)
 def test_four_replicas_of_which_three_are_empty(strategy):
     assert_equal_to_a_single_device(strategy, "moddrop_per_sample", "empty_replica")

@@ -12,7 +12,7 @@ from tests.amr_tf.test_encoders import batch, count, gradient_step
 CLIP = (3, 24, 24, 3)
 NAMES = sorted(VIDEO_ENCODERS)
 # graphs of many layers, for two replicas, take longest
-DEEP = ("actions_transformations", "p3d")
+DEEP = ("actions_transformations", "c3d", "p3d")
 MARKED = [pytest.param(n, marks=[pytest.mark.slow] * (n in DEEP)) for n in NAMES]
 
 

@@ -61,6 +61,7 @@ def test_runs_and_tables(compared):
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_a_failure_stops_nothing_and_what_is_missing_alone_is_made_again(
     compared, records, tmp_path
 ):
