@@ -164,6 +164,7 @@ def test_every_method_steps_in_float16(policy, name):
     assert np.linalg.norm(changes[0] - changes[1]) < 0.05 * np.linalg.norm(changes[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_bfloat16"], indirect=True)
 def test_replicas_and_parts_in_bfloat16(policy, strategy):
     single = model(amr_ratio=(1, 9))
