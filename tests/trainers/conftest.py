@@ -1,6 +1,5 @@
 """A small synthetic record set, and the commands as a user runs them."""
 
-import fcntl
 import pickle
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ import pytest
 from tests.trainers import forks
 from tfrecords import build, synthetic
 from tfrecords.options import BuildOptions
+from trainers.command import alone
 
 ROOT = forks.ROOT
 
@@ -27,8 +27,7 @@ def once(tmp_path_factory, request):
 
     def found(name, make):
         answer = base / f"{name}.pickle"
-        with (base / f"{name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with alone(base / f"{name}.lock"):  # the maker's own command locks its directory
             if not answer.exists():
                 answer.write_bytes(pickle.dumps(make(base / name)))
         return base / name, pickle.loads(answer.read_bytes())
