@@ -1,7 +1,6 @@
 """Attribution regularisation for multimodal models (AMR, arXiv 2404.02359) in TensorFlow/Keras."""
 
-from amr_tf import _quiet  # noqa: F401  isort: skip  (before anything imports TensorFlow)
-from amr_tf import compat, heads, layers, methods, normalization
+from amr_tf import heads, layers, methods, normalization
 from amr_tf.attribution import attribute, attribution_shares, modality_attributions
 from amr_tf.model import MultimodalClassifier
 from amr_tf.regularizer import AttributionRegularizer
@@ -13,7 +12,6 @@ __all__ = [
     "MultimodalClassifier",
     "attribute",
     "attribution_shares",
-    "compat",
     "heads",
     "layers",
     "methods",

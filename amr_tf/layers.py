@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf import compat, distribution
+from amr_tf import _compat, distribution
 
 
 class _EmptyBatch:
@@ -117,7 +117,7 @@ class StatelessDropout(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Makes the counter of training calls."""
-        self.calls = compat.state(self, "calls", dtype="int64")
+        self.calls = _compat.state(self, "calls", dtype="int64")
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor, training: bool | None = None) -> tf.Tensor:

@@ -17,17 +17,17 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf import checks, compat, distribution, schedules
+from amr_tf import _checks, _compat, _schedules, distribution
+from amr_tf._context import PRESENCE, Context
+from amr_tf._guard import FiniteGuard
+from amr_tf._metrics import StepMetrics
+from amr_tf._tape import Tape
 from amr_tf.attribution import at_least_float32, attribute, attribution_shares, check_target
-from amr_tf.context import PRESENCE, Context
 from amr_tf.methods import Method, Naive
 from amr_tf.methods.base import cross_entropy
 from amr_tf.methods.epochs import MethodEpochs
-from amr_tf.nonfinite import FiniteGuard
 from amr_tf.regularizer import AttributionRegularizer
 from amr_tf.saving import SavedModelParts
-from amr_tf.step_metrics import StepMetrics
-from amr_tf.tape import Tape
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -65,15 +65,15 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         super().__init__(**kwargs)
         self.modalities = tuple(encoders)
         self.method = method or Naive()
-        checks.check_parts(encoders, head, self.method)
+        _checks.check_parts(encoders, head, self.method)
         for name, encoder in encoders.items():
             # an attribute each: tf.train.Checkpoint on Keras 3 overlooks models kept in a dict
             setattr(self, f"{name}_encoder", encoder or keras.layers.Identity())
         self.head = head
-        self.step = compat.state(self, "step", dtype="int64")
-        self.epoch = compat.state(self, "epoch", dtype="int64")
-        self.nonfinite_steps = compat.state(self, "nonfinite_steps", dtype="int64")
-        self.first_nonfinite_step = compat.state(self, "first_nonfinite_step", dtype="int64")
+        self.step = _compat.state(self, "step", dtype="int64")
+        self.epoch = _compat.state(self, "epoch", dtype="int64")
+        self.nonfinite_steps = _compat.state(self, "nonfinite_steps", dtype="int64")
+        self.first_nonfinite_step = _compat.state(self, "first_nonfinite_step", dtype="int64")
         self.step_metrics = StepMetrics(self.modalities)
         self.regularizer = None
         self.amr_weight = 0.0
@@ -103,7 +103,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Logits `[B, C]`."""
-        inputs = checks.inputs_by_name(inputs, self.modalities)
+        inputs = _checks.inputs_by_name(inputs, self.modalities)
         return self.head(self.encode(inputs, training), training=training)
 
     def attribute(
@@ -119,7 +119,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         Returns:
             Logits `[B, C]` and M attributions of the encodings' shapes.
         """
-        inputs = checks.inputs_by_name(inputs, self.modalities)
+        inputs = _checks.inputs_by_name(inputs, self.modalities)
         return attribute(self.head, self.encode(inputs), target, labels)
 
     def compile(
@@ -147,9 +147,9 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
                 of |.| doesn't shrink near the target, so the rate must.
             amr_target: What is attributed; see `amr_tf.attribution.target_score`.
             accumulate: Parts in which encoders take a batch, to need less memory; every result
-                stays the whole batch's. See `amr_tf.tape.Tape`.
+                stays the whole batch's. See `amr_tf._tape.Tape`.
             skip_nonfinite: Whether a step with a NaN or an infinity is undone, see
-                `amr_tf.nonfinite.FiniteGuard`; it is counted either way.
+                `amr_tf._guard.FiniteGuard`; it is counted either way.
             jit_compile: XLA; off by default, as Keras may choose it and it is slower on CPUs.
             **kwargs: Of `keras.Model.compile`, `run_eagerly` say.
 
@@ -160,7 +160,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         if not amr_weight >= 0:
             raise ValueError(f"amr_weight is zero or positive, got {amr_weight}")
         check_target(amr_target)
-        checks.check_parts_of_batch(accumulate, self.encoders)
+        _checks.check_parts_of_batch(accumulate, self.encoders)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.amr_target = amr_target
         self.accumulate = accumulate
@@ -169,26 +169,26 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         self.regularizer = self._make_regularizer(amr_weight, amr_ratio)
         self.amr_optimizer = None
         self.optimizer.build(self.trainable_variables)
-        self.optimizer_state = compat.carried_state(self.optimizer)
-        compat.take_summed_gradients(self.optimizer)
+        self.optimizer_state = _compat.carried_state(self.optimizer)
+        _compat.take_summed_gradients(self.optimizer)
         if self.amr_weight:
             if not self.head.trainable_variables:
                 raise ValueError("AMR trains the head, and the head has no trainable variables")
-            self.amr_optimizer = schedules.amr_optimizer(amr_optimizer, self.optimizer)
-            self.amr_optimizer = compat.scaled_like(self.amr_optimizer, self.optimizer)
+            self.amr_optimizer = _schedules.amr_optimizer(amr_optimizer, self.optimizer)
+            self.amr_optimizer = _compat.scaled_like(self.amr_optimizer, self.optimizer)
             self.amr_optimizer.build(self.head.trainable_variables)
-            self.amr_optimizer_state = compat.carried_state(self.amr_optimizer)
-            compat.take_summed_gradients(self.amr_optimizer)
+            self.amr_optimizer_state = _compat.carried_state(self.amr_optimizer)
+            _compat.take_summed_gradients(self.amr_optimizer)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of AMR; see the head of this file."""
         context = Context.of(self, data, training=True)
         guard = FiniteGuard(self, self.skip_nonfinite)
-        with Tape(compat.loss_scale(self.optimizer)) as task_tape:
+        with Tape(_compat.loss_scale(self.optimizer)) as task_tape:
             encodings = task_tape.encode(self, context.inputs, self.accumulate)
             context.encodings = self.method.encodings(encodings, context)
             # begins behind the encoders: R knows the head's variables alone
-            with Tape(compat.loss_scale(self.amr_optimizer)) as amr_tape:
+            with Tape(_compat.loss_scale(self.amr_optimizer)) as amr_tape:
                 context.logits, shares = self._shares(context)
                 amr_loss, *global_shares = self._amr_loss(shares, context)
             task_loss = self.method.loss(context)
@@ -200,9 +200,9 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             amr_gradients = amr_tape.gradient(amr_loss, head_variables)
             amr_gradients = distribution.sum_gradients(amr_gradients)
 
-        compat.apply_gradients(self.optimizer, gradients, variables)
+        _compat.apply_gradients(self.optimizer, gradients, variables)
         if self.amr_weight:
-            compat.apply_gradients(self.amr_optimizer, amr_gradients, head_variables)
+            _compat.apply_gradients(self.amr_optimizer, amr_gradients, head_variables)
 
         self.step_metrics.update_task(context, task_loss, shares)
         self.step_metrics.update_regularizer(self.regularizer, *global_shares)
@@ -253,7 +253,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
     @property
     def metrics(self) -> list:
-        """The metrics of a step; see `amr_tf.step_metrics`."""
+        """The metrics of a step; see `amr_tf._metrics`."""
         trains_amr = self.amr_weight > 0 and not self._evaluating
         return self.step_metrics.active(self.regularizer is not None, trains_amr)
 

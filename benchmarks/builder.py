@@ -21,14 +21,14 @@ import tempfile
 
 from absl import app, flags
 
-from amr_tf import _quiet  # noqa: F401  isort: skip
+from tfrecords import quiet  # noqa: F401  isort: skip
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import clips, paired
+from benchmarks import media_files, paired
 from tfrecords import build, schema
-from tfrecords.options import BuildOptions
+from tfrecords.building.options import BuildOptions
 
 flags.DEFINE_integer("clips", 40, "Clips a round.")
 flags.DEFINE_integer("rounds", 10, "Rounds.")
@@ -70,7 +70,7 @@ def cpu_seconds() -> float:
 def speeds(directory: pathlib.Path) -> dict[str, list[float]]:
     """CPU seconds a clip of both, a value a round; the first round warms up and is left out."""
     count = flags.FLAGS.clips
-    source = clips.source(directory / "source", count, min(count, 20), 10, 640, 360)
+    source = media_files.source(directory / "source", count, min(count, 20), 10, 640, 360)
     spent = {"builder": [], "ffmpeg": []}
     for _ in paired.rounds(flags.FLAGS.rounds + 1):
         start = cpu_seconds()
@@ -103,7 +103,7 @@ def sizes(source: pathlib.Path, directory: pathlib.Path) -> list[tuple[str, str,
 
 def peak_memory(directory: pathlib.Path, count: int) -> float:
     """MB of the largest process of a build of `count` clips: the command itself."""
-    source = clips.source(directory / f"source{count}", count, min(count, 10), 1, 64, 64)
+    source = media_files.source(directory / f"source{count}", count, min(count, 10), 1, 64, 64)
     command = [sys.executable, "-m", "tfrecords.build", "--dataset=vggsound", "--workers=1"]
     command += [f"--source={source}", f"--output={directory / f'records{count}'}"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603

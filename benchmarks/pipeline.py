@@ -1,4 +1,4 @@
-"""Clips a second on one core: `tfrecords.pipeline` against the loader that the field publishes.
+"""Clips a second on one core: `reading.pipeline` against the loader that the field publishes.
 
     pip install '.[bench]' && python -m benchmarks.pipeline
 
@@ -24,7 +24,7 @@ from collections.abc import Iterator
 
 from absl import app, flags
 
-from amr_tf import _quiet  # noqa: F401  isort: skip
+from tfrecords import quiet  # noqa: F401  isort: skip
 
 import librosa
 import numpy as np
@@ -32,10 +32,10 @@ import tensorflow as tf
 from PIL import Image
 
 from amr_tf.features import IMAGENET_MEAN, IMAGENET_STD, AudioConfig, VideoConfig
-from benchmarks import clips, paired
+from benchmarks import media_files, paired
 from tfrecords import build, schema
-from tfrecords.options import BuildOptions
-from tfrecords.pipeline import Pipeline
+from tfrecords.building.options import BuildOptions
+from tfrecords.reading.pipeline import Pipeline
 
 RATE, SECONDS, FFT, HOP = 22_050, 3, 512, 353
 BATCH = 32
@@ -51,7 +51,7 @@ flags.DEFINE_integer("rounds", 10, "Rounds.")
 
 def records(directory: pathlib.Path, count: int) -> None:
     """Builds records of both sizes from clips of 480x360."""
-    source = clips.source(directory / "source", count, min(count, 64), SECONDS, 480, 360)
+    source = media_files.source(directory / "source", count, min(count, 64), SECONDS, 480, 360)
     for side in SIDES:
         options = BuildOptions(
             "vggsound",

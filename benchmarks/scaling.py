@@ -9,7 +9,7 @@ log-log over the upper half of the range, where constant overhead is least. Draw
 import time
 from collections.abc import Callable
 
-from amr_tf import _quiet  # noqa: F401  isort: skip
+from tfrecords import quiet  # noqa: F401  isort: skip
 
 import keras
 import matplotlib

@@ -8,16 +8,16 @@ import pathlib
 import tempfile
 import time
 
-from amr_tf import _quiet  # noqa: F401  isort: skip
+from tfrecords import quiet  # noqa: F401  isort: skip
 
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
 
 import amr_tf
-from amr_tf import encoded_media, serving
 from amr_tf.encoders import build_encoder
 from amr_tf.features import AudioConfig, VideoConfig
+from amr_tf.serving import encoded_media, exporting
 from benchmarks import paired
 
 CLASSES = tuple(f"class {i}" for i in range(309))
@@ -38,7 +38,7 @@ def exported(directory: str) -> tuple[AudioConfig, VideoConfig]:
     shapes = [tuple(e.output_shape[1:]) for e in encoders.values()]
     head = amr_tf.heads.concat(shapes, len(CLASSES))
     model = amr_tf.MultimodalClassifier(encoders, head)
-    serving.export(model, directory, audio, video, CLASSES)
+    exporting.export(model, directory, audio, video, CLASSES)
     return audio, video
 
 

@@ -7,7 +7,7 @@ memory: the models take turns, a step each, so that what else the machine does h
 import time
 from collections.abc import Callable
 
-from amr_tf import _quiet  # noqa: F401  isort: skip
+from tfrecords import quiet  # noqa: F401  isort: skip
 
 import keras
 import numpy as np

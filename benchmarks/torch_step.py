@@ -33,7 +33,7 @@ def batch(settings: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def tensorflow_steps(settings: dict) -> dict:
     """Weight -> a function that makes one step and returns the loss."""
-    from amr_tf import _quiet  # noqa: F401  isort: skip
+    from tfrecords import quiet  # noqa: F401  isort: skip
     import keras
     import tensorflow as tf
 

@@ -10,7 +10,7 @@ import pathlib
 import tempfile
 import time
 
-from amr_tf import _quiet  # noqa: F401  isort: skip
+from tfrecords import quiet  # noqa: F401  isort: skip
 
 import keras
 import numpy as np
@@ -18,9 +18,9 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks import paired
-from trainers import assemble
-from trainers.config import Config
-from trainers.recipes import PRESETS, RECIPES
+from trainers.config.recipes import PRESETS, RECIPES
+from trainers.config.run_config import Config
+from trainers.running import assembly
 
 flags.DEFINE_multi_enum(
     "case", ["demo", "demo, no cache", "clips224"], ["demo", "demo, no cache", "clips224"],
@@ -80,10 +80,10 @@ def config(case: str) -> Config:
 def shares(case: str) -> list[float]:
     """Waiting over step time, one number a round."""
     run = config(case)
-    assemble.make_synthetic(run)
-    data = assemble.pipeline(run)
+    assembly.make_synthetic(run)
+    data = assembly.pipeline(run)
     steps = min(data.steps_per_epoch, 1000)
-    model = assemble.model(run, data.info, steps)
+    model = assembly.model(run, data.info, steps)
     found = []
     model.fit(data.train(), steps_per_epoch=3, verbose=0)  # graphs are made
     for _ in range(flags.FLAGS.rounds):

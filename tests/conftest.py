@@ -1,6 +1,6 @@
 """Four logical CPU devices for all tests, and the pieces that several of them share."""
 
-from amr_tf import _quiet  # noqa: F401  isort: skip
+from tfrecords import quiet  # noqa: F401  isort: skip
 
 import gc
 
@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from absl import flags
 
-from amr_tf import compat
+from amr_tf import _compat
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4
@@ -49,4 +49,4 @@ def _fresh_keras():
     keras.utils.set_random_seed(0)
     yield
     # Keras 3 would collect garbage after each test, which takes a third of a second
-    keras.backend.clear_session(**({"free_memory": False} if compat.KERAS_3 else {}))
+    keras.backend.clear_session(**({"free_memory": False} if _compat.KERAS_3 else {}))

@@ -10,10 +10,12 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from tfrecords import beam, claims, schema, shards, synthetic, workers
-from tfrecords.listing import Failure, Listing, SourceError
-from tfrecords.options import BuildError, BuildOptions
-from tfrecords.writer import Writer
+from tfrecords import schema
+from tfrecords.building import beam, lock, process_pool, shards
+from tfrecords.building.options import BuildError, BuildOptions
+from tfrecords.building.writer import Writer
+from tfrecords.datasets import synthetic
+from tfrecords.datasets.listing import Failure, Listing, SourceError
 
 
 def build(options: BuildOptions, progress: bool = True) -> schema.DatasetInfo | None:
@@ -37,17 +39,17 @@ def build(options: BuildOptions, progress: bool = True) -> schema.DatasetInfo | 
             synthetic.render(options.source, options.recipe, options.num_workers, progress)
         listing = options.list_clips()
         output.mkdir(parents=True, exist_ok=True)
-        with claims.lock(output, shared=options.shard_range != (0, 1)):
+        with lock.lock(output, shared=options.shard_range != (0, 1)):
             if options.overwrite:
-                claims.delete(output)
+                lock.delete(output)
             identity = options.identity(listing)
-            claims.claim(output, identity)
+            lock.claim(output, identity)
             planned = shards.plan(listing.clips, options.seed, options.clips_per_shard)
             reports = {shard.file: shards.read_report(output, shard) for shard in planned}
             k, n = options.shard_range
             missing = [shard for shard in planned[k::n] if reports[shard.file] is None]
             if missing:
-                claims.check_versions(output)
+                lock.check_versions(output)
                 shards.clean(output, missing)
                 if options.runner:
                     beam.write(options, listing.classes, missing)
@@ -61,7 +63,7 @@ def build(options: BuildOptions, progress: bool = True) -> schema.DatasetInfo | 
             if missing or not (output / schema.DESCRIPTION).exists():
                 _finish(output, options, identity, listing, planned, reports)
             return schema.DatasetInfo.load(output)
-    except (SourceError, workers.WorkerError) as error:
+    except (SourceError, process_pool.WorkerError) as error:
         raise BuildError(str(error)) from error
     except OSError as error:
         raise BuildError(f"{error}; the same command goes on from here") from error
@@ -87,7 +89,7 @@ def _finish(
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("clip", "reason", "detail"))
     rows.writerows((f.clip, f.reason, f.detail) for f in failures)
-    shards.replace(output / claims.FAILURES, text.getvalue())
+    shards.replace(output / lock.FAILURES, text.getvalue())
     info = schema.DatasetInfo(
         dataset=options.dataset,
         classes=listing.classes,

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from tfrecords import build, cremad, options, schema, synthetic, tables
-from tfrecords.options import BuildOptions
+from tfrecords import build, schema, summary
+from tfrecords.building import options
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets import cremad, synthetic
 
 _DEFAULT = {field.name: field.default for field in dataclasses.fields(BuildOptions)}
 _RECIPE = synthetic.Recipe()
@@ -118,4 +120,4 @@ def run(arguments: Sequence[str]) -> None:
     if info is None:
         print("This range is done; others are still missing.")
     else:
-        tables.show(info, pathlib.Path(chosen.output))
+        summary.show(info, pathlib.Path(chosen.output))

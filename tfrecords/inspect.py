@@ -15,11 +15,11 @@ import rich.table
 from absl import app, flags
 from PIL import Image
 
-from amr_tf import _quiet  # noqa: F401  isort: skip
+from tfrecords import quiet  # noqa: F401  isort: skip
 
 import tensorflow as tf
 
-from tfrecords import flac, schema, tables
+from tfrecords import flac, schema, summary
 from tfrecords.progress import Progress
 
 _SHEET_CLIPS = 8
@@ -190,7 +190,7 @@ def _run(arguments: Sequence[str]) -> None:
     directory = pathlib.Path(arguments[1])
     try:
         info = schema.DatasetInfo.load(directory)
-        tables.show(info, directory)
+        summary.show(info, directory)
         describe(directory, info, rich.console.Console())
         if flags.FLAGS.sheet:
             contact_sheet(directory, flags.FLAGS.sheet)

@@ -14,7 +14,7 @@ A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary
     feature lists  image/encoded          bytes   one JPEG a frame
                    image/timestamp        int64   microseconds from the clip's start
 
-The keys after the labels' names are there in annotated clips alone (see `tfrecords.vggsounder`).
+The keys after the labels' names are there in annotated clips alone (see `datasets.vggsounder`).
 What all clips share (sample rate, frame rate, codec) stands once, in `dataset.json`.
 """
 

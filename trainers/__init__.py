@@ -1,3 +1,3 @@
 """The command line: flags -> library calls."""
 
-from amr_tf import _quiet  # noqa: F401
+from tfrecords import quiet  # noqa: F401

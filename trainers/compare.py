@@ -18,19 +18,12 @@ from typing import Any
 
 from absl import flags
 
-from amr_tf.metrics import format_dominance
-from trainers import (
-    assemble,
-    command,
-    comparison_figures,
-    hparams,
-    plan,
-    report,
-    tables,
-    teaching,
-)
-from trainers import flags as trainer_flags
-from trainers.config import MODALITIES, Config
+from amr_tf.analysis.metrics import format_dominance
+from trainers.comparison import hparams, plan, plots, tables
+from trainers.config import flags as trainer_flags
+from trainers.config.run_config import MODALITIES, Config
+from trainers.reporting import run_results
+from trainers.running import assembly, command, teachers
 
 # What a comparison decides for each run.
 _OWN = (
@@ -68,7 +61,7 @@ def main() -> None:
         table = plan.rows(plan.parse_methods(values.methods), range(values.seeds), sweeps)
         comparison = Comparison(output_dir(values.output_dir, config), config, shared_flags(values))
         comparison.claim()
-        assemble.make_synthetic(config)
+        assembly.make_synthetic(config)
     runs = plan.in_order(table)
     failed = comparison.run(runs, table, values.jobs)
     comparison.write(table)
@@ -128,7 +121,7 @@ class Comparison:
                     f"{self.output} holds a comparison with other flags: {'; '.join(differing)}. "
                     "Choose another --output_dir"
                 )
-        report.write_json(path, now)
+        run_results.write_json(path, now)
 
     def directory(self, run: plan.Run) -> pathlib.Path:
         """A run's model directory."""
@@ -145,9 +138,9 @@ class Comparison:
         given.setdefault("amr_weight", self.config.amr_weight)
         if not run.amr:
             given["amr_weight"] = 0
-        if run.method in teaching.METHODS:
-            teachers = [f"{m}={self.directory(plan.teacher(run, m))}" for m in MODALITIES]
-            given["teachers"] = ",".join(teachers)
+        if run.method in teachers.METHODS:
+            named = [f"{m}={self.directory(plan.teacher(run, m))}" for m in MODALITIES]
+            given["teachers"] = ",".join(named)
         arguments = [f"--{name}={value}" for name, value in given.items()]
         return [sys.executable, "-m", "trainers.fit", *arguments]
 
@@ -175,7 +168,7 @@ class Comparison:
             submitted = {}
             for run in todo:
                 needed = []
-                if run.method in teaching.METHODS:
+                if run.method in teachers.METHODS:
                     needed = [submitted.get(plan.teacher(run, m)) for m in MODALITIES]
                 log = self.directory(run).with_suffix(".log")
                 submitted[run] = pool.submit(self.command(run), log, list(filter(None, needed)))
@@ -210,7 +203,7 @@ class Comparison:
         if not found:
             return
         tables.write(self.output, found, self.config)
-        comparison_figures.write(self.output, found, self.config, self.directory)
+        plots.write(self.output, found, self.config, self.directory)
         for row in table:
             for run in (*row.plain, *row.amr):
                 results = self.results(run)

@@ -16,11 +16,12 @@ import keras
 from absl import flags
 
 from amr_tf import saving
-from amr_tf.evaluation import Evaluator
-from tfrecords.pipeline import Pipeline
+from amr_tf.analysis.evaluation import Evaluator
+from tfrecords.reading.pipeline import Pipeline
 from tfrecords.schema import SPLITS
-from trainers import assemble, command, report
-from trainers.config import Config
+from trainers.config.run_config import Config
+from trainers.reporting import run_results
+from trainers.running import assembly, command
 
 
 def define() -> None:
@@ -54,9 +55,9 @@ def main() -> None:
         if values.against or values.votes:
             raise ValueError("--against and --votes are for the full report: add --suite=full")
         config = load_config(model_dir, values.data_dir, values.batch_size, values.skip_corrupt)
-        assemble.setup(config)
-        data = assemble.pipeline(config)
-        with assemble.strategy(config).scope():
+        assembly.setup(config)
+        data = assembly.pipeline(config)
+        with assembly.strategy(config).scope():
             model = load_model(model_dir)
         check_classes(model, data)
         dataset = data.evaluate(values.split)
@@ -69,24 +70,24 @@ def main() -> None:
     results["amr_weight"] = config.effective_amr_weight
     if config.skip_corrupt:
         results["corrupt_skipped"] = data.records.num_skipped
-    report.write_json(output / "results.json", results)
-    report.per_class_csv(output / "per_class.csv", predictions, data.info.classes)
+    run_results.write_json(output / "results.json", results)
+    run_results.per_class_csv(output / "per_class.csv", predictions, data.info.classes)
     title = f"{config.dataset}, {config.method}, AMR weight {config.effective_amr_weight:g}"
-    report.results_table(title, results, model.modalities)
+    run_results.results_table(title, results, model.modalities)
     print(f"results      {output / 'results.json'}\nper class    {output / 'per_class.csv'}")
     if predictions.shares and predictions.complete.any():
-        report.share_plot(output / "shares.png", predictions, f"{title}, {values.split}")
+        run_results.share_plot(output / "shares.png", predictions, f"{title}, {values.split}")
         print(f"shares       {output / 'shares.png'}")
 
 
 def full(values: flags.FlagValues) -> None:
     """`--suite=full`."""
-    from trainers import suite  # imports from here
+    from trainers.reporting import full_evaluation  # imports from here
 
     with command.user_errors():
         model_dir = command.required_directory("model_dir", values.model_dir)
         against = command.required_directory("against", values.against) if values.against else None
-    path = suite.run(
+    path = full_evaluation.run(
         model_dir,
         against,
         values.split,

@@ -13,14 +13,15 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from amr_tf import encoded_media
-from amr_tf.explanation import Explanation, explain
-from amr_tf.metrics import format_dominance
+from amr_tf.analysis.explanation import Explanation, explain
+from amr_tf.analysis.metrics import format_dominance
 from amr_tf.model import PRESENCE
-from tfrecords.container import MediaError
-from trainers import command, html, reading
-from trainers.config import Config
+from amr_tf.serving import encoded_media
+from tfrecords.building.container import MediaError
+from trainers.config.run_config import Config
 from trainers.evaluate import load_model
+from trainers.reporting import pages
+from trainers.running import command, media_files
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -47,14 +48,16 @@ def main(clips: list[str]) -> None:
         output = pathlib.Path(values.output_dir or model_dir / "explanations")
     failed = 0
     paths = [pathlib.Path(clip) for clip in clips]
-    settings = reading.settings(config)
-    for clip, found in zip(paths, reading.read(paths, config.modalities, settings), strict=True):
+    settings = media_files.settings(config)
+    for clip, found in zip(
+        paths, media_files.read(paths, config.modalities, settings), strict=True
+    ):
         if isinstance(found, MediaError):
-            print(reading.refusal(clip, found), file=sys.stderr)
+            print(media_files.refusal(clip, found), file=sys.stderr)
             failed += 1
             continue
         inputs = encoded_media.media_features(
-            *reading.batch([found]), config.audio, config.video, config.modalities
+            *media_files.batch([found]), config.audio, config.video, config.modalities
         )
         page = write(output / clip.stem, clip, explain(model, inputs), inputs, config, classes)
         print(f"explanation  {page}")
@@ -75,7 +78,7 @@ def write(
     probabilities = explanation.probabilities[0]
     order = np.argsort(-probabilities)[:TOP]
     top = classes[order[0]]
-    labels = html.Table(
+    labels = pages.Table(
         ("label", "probability"), [(classes[c], f"{100 * probabilities[c]:.1f} %") for c in order]
     )
     names = "/".join(config.modalities)
@@ -92,12 +95,12 @@ def write(
     if missing:
         lines.append(f"The file has no {' and no '.join(missing)}: it counts as absent.")
     parts = [
-        html.Part("decision", "Decision", f"File: {clip}", lines, tables=[labels]),
+        pages.Part("decision", "Decision", f"File: {clip}", lines, tables=[labels]),
     ]
     if shares:
-        table = html.Table(("attribution target", names), shares)
+        table = pages.Table(("attribution target", names), shares)
         parts.append(
-            html.Part("shares", "Shares", "Of the modalities, in percent.", tables=[table])
+            pages.Part("shares", "Shares", "Of the modalities, in percent.", tables=[table])
         )
     figures = {
         "audio": (spectrogram_figure, "Sound", "Red speaks for the label, blue against it."),
@@ -109,10 +112,10 @@ def write(
         draw, title, text = figures[m]
         path = directory / f"{m}.png"
         draw(path, inputs[m][0].numpy(), explanation.attributions[m][0], config)
-        parts.append(html.Part(m, title, text, figures=[(path, f"{title} and attributions")]))
+        parts.append(pages.Part(m, title, text, figures=[(path, f"{title} and attributions")]))
     page = directory / "explanation.html"
     about = f"{config.dataset}, {config.method}, AMR weight {config.effective_amr_weight:g}"
-    page.write_text(html.page(f"{clip.name}: {top}", about, parts))
+    page.write_text(pages.page(f"{clip.name}: {top}", about, parts))
     return page
 
 

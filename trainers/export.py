@@ -1,7 +1,7 @@
 """Exports a trained model for serving: `python -m trainers.export --model_dir=DIR`.
 
 Writes a SavedModel as the next version of --export_dir, with the signatures `serving_default`
-(arrays), `serving_media` (WAV and JPEG files' bytes) and `explain`; see `amr_tf.signatures`. Beside
+(arrays), `serving_media` (WAV and JPEG files' bytes) and `explain`; see `amr_tf.serving`. Beside
 the versions lies a `models.config` for TensorFlow Serving.
 """
 
@@ -10,9 +10,11 @@ import pathlib
 
 from absl import flags
 
-from amr_tf import serving
-from trainers import command, fit, model_card
+from amr_tf.serving import exporting
+from trainers import fit
 from trainers.evaluate import load_config
+from trainers.reporting import model_card
+from trainers.running import command
 
 
 def define() -> None:
@@ -31,7 +33,7 @@ def main() -> None:
             model_card.write(config, json.loads(results.read_text()))
         directory = pathlib.Path(flags.FLAGS.export_dir or model_dir / "export")
         version = fit.export(config, directory)
-    print(f"SavedModel   {version}\nServing      {directory / serving.MODELS_CONFIG}")
+    print(f"SavedModel   {version}\nServing      {directory / exporting.MODELS_CONFIG}")
     print(f"  saved_model_cli show --dir {version} --all")
     print(f"  python -m trainers.predict --export_dir={version} CLIP...")
 

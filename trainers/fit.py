@@ -19,42 +19,42 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from amr_tf import saving, serving
-from amr_tf.evaluation import Evaluator
-from tfrecords.pipeline import Pipeline
-from trainers import (
-    assemble,
+from amr_tf import saving
+from amr_tf.analysis.evaluation import Evaluator
+from amr_tf.serving import exporting
+from tfrecords.reading.pipeline import Pipeline
+from trainers.config import flags as trainer_flags
+from trainers.config.run_config import Config
+from trainers.evaluate import load_model
+from trainers.reporting import model_card, run_results
+from trainers.running import (
+    assembly,
     checkpoints,
     command,
-    model_card,
-    reading,
-    report,
+    media_files,
+    multi_worker,
     run_directory,
-    teaching,
+    teachers,
     training,
-    workers,
 )
-from trainers import flags as trainer_flags
-from trainers.config import Config
-from trainers.evaluate import load_model
-from trainers.nonfinite import NonFiniteLoss
+from trainers.running.nonfinite import NonFiniteLoss
 
 
 def main() -> None:
     """The command."""
     with command.user_errors():
         config = trainer_flags.config(flags.FLAGS)
-        assemble.setup(config)
-        strategy = assemble.strategy(config)
+        assembly.setup(config)
+        strategy = assembly.strategy(config)
     try:
         results = run(config, strategy)
-    except workers.LOST as error:
+    except multi_worker.LOST as error:
         if config.strategy != "multi_worker":
             raise
         print(f"another worker is gone ({error.message.splitlines()[0][:120]})", file=sys.stderr)
         sys.stderr.flush()
-        os._exit(workers.AGAIN)  # threads that wait for the other one would keep us
-    if workers.is_chief(strategy):
+        os._exit(multi_worker.AGAIN)  # threads that wait for the other one would keep us
+    if multi_worker.is_chief(strategy):
         show(config, results)
 
 
@@ -69,35 +69,35 @@ def run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
         The results.
     """
     with contextlib.ExitStack() as stack:
-        if workers.is_chief(strategy):
+        if multi_worker.is_chief(strategy):
             with command.user_errors():
                 stack.enter_context(command.alone(pathlib.Path(config.model_dir)))
         results = _run(config, strategy)
-        workers.barrier(strategy)
+        multi_worker.barrier(strategy)
         return results
 
 
 def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
-    chief = workers.is_chief(strategy)
+    chief = multi_worker.is_chief(strategy)
     model_dir = pathlib.Path(config.model_dir)
     with command.user_errors():
         if chief:
             run_directory.claim(config)
-            assemble.make_synthetic(config)
-        workers.barrier(strategy)
+            assembly.make_synthetic(config)
+        multi_worker.barrier(strategy)
         finished = model_dir / "results.json"
         if finished.exists():
             print(f"{model_dir} holds this run, finished; --overwrite trains it anew.")
             return json.loads(finished.read_text())
-        data = assemble.pipeline(config, workers.place(strategy))
+        data = assembly.pipeline(config, multi_worker.place(strategy))
         if chief:
             run_directory.keep_order(model_dir, data)
             (model_dir / "classes.txt").write_text("\n".join(data.info.classes) + "\n")
-    teachers = teaching.trained(config, strategy, run)
+    taught = teachers.trained(config, strategy, run)
     with command.user_errors(), strategy.scope():
         keras.utils.set_random_seed(config.seed)
-        model = checkpoints.newest(model_dir / "checkpoints") or assemble.model(
-            config, data.info, data.steps_per_epoch, teachers
+        model = checkpoints.newest(model_dir / "checkpoints") or assembly.model(
+            config, data.info, data.steps_per_epoch, taught
         )
     if chief:
         introduce(config, data, model, strategy)
@@ -110,7 +110,7 @@ def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
         model_card.write(config, results)
         if config.export:
             export(config, model_dir / "export")
-        report.write_json(finished, results)
+        run_results.write_json(finished, results)
     return results
 
 
@@ -130,9 +130,9 @@ def _train(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
         sys.exit(128 + signal.SIGTERM)
     if config.nan == "skip":
         cost["nonfinite_steps"] = int(model.nonfinite_steps.numpy())
-    if workers.is_chief(strategy):
+    if multi_worker.is_chief(strategy):
         shutil.copyfile(path.parent / "checkpoints" / "best.keras", path)
-    workers.barrier(strategy)
+    multi_worker.barrier(strategy)
     return cost
 
 
@@ -195,7 +195,7 @@ def export(config: Config, directory: pathlib.Path) -> pathlib.Path:
     model_dir = pathlib.Path(config.model_dir)
     model = load_model(model_dir, compile=False)
     classes = tuple((model_dir / "classes.txt").read_text().splitlines())
-    decoding = reading.settings(config)
+    decoding = media_files.settings(config)
     notes = {
         "method": config.method,
         "amr_weight": config.effective_amr_weight,
@@ -203,13 +203,15 @@ def export(config: Config, directory: pathlib.Path) -> pathlib.Path:
     }
     card = model_dir / model_card.FILE
     extra = {card.name: card.read_text("utf-8")} if card.exists() else {}
-    return serving.export(model, directory, config.audio, config.video, classes, notes, extra)
+    return exporting.export(model, directory, config.audio, config.video, classes, notes, extra)
 
 
 def show(config: Config, results: dict[str, Any]) -> None:
     """Prints the results, where things are, and what to try next."""
     weight = f"AMR {config.amr_weight:g}" if config.effective_amr_weight else "without AMR"
-    report.results_table(f"{config.dataset}, {config.method}, {weight}", results, config.modalities)
+    run_results.results_table(
+        f"{config.dataset}, {config.method}, {weight}", results, config.modalities
+    )
     model_dir = pathlib.Path(config.model_dir)
     if results["epochs"]:
         selected = results["selected_epoch"]

@@ -17,15 +17,15 @@ import numpy as np
 import tensorflow as tf
 from absl import flags
 
-from amr_tf import serving
-from amr_tf.signatures import ServedClassifier
-from tfrecords import media
-from tfrecords.container import MediaError
+from amr_tf.serving import exporting
+from amr_tf.serving.signatures import ServedClassifier
+from tfrecords.building import media
+from tfrecords.building.container import MediaError
 from tfrecords.progress import Progress
-from trainers import command, reading
-from trainers.config import Config
+from trainers.config.run_config import Config
 from trainers.evaluate import load_model
-from trainers.rows import FORMATS, Row
+from trainers.reporting.prediction_formats import FORMATS, Row
+from trainers.running import command, media_files
 
 BATCH = 16
 
@@ -54,12 +54,12 @@ class Predictor:
         classes = tuple((model_dir / "classes.txt").read_text().splitlines())
         served = ServedClassifier(model, config.audio, config.video, classes)
         answer = served.signature("serving_media")
-        return cls(answer, config.modalities, classes, reading.settings(config))
+        return cls(answer, config.modalities, classes, media_files.settings(config))
 
     @classmethod
     def of_export(cls, directory: pathlib.Path) -> "Predictor":
         """An export's newest version, or one of its versions; nothing else is read."""
-        version = serving.newest_version(directory)
+        version = exporting.newest_version(directory)
         about = json.loads((version / "assets" / "model.json").read_text())
         if "media" not in about:
             raise ValueError(f"{version} is of an earlier release: export the model again")
@@ -84,8 +84,8 @@ class Predictor:
             Each file with its row, in order; before those of its batch, a file that can't be read
             with the reason.
         """
-        batch: list[tuple[pathlib.Path, reading.Encoded]] = []
-        found = reading.read(paths, self.modalities, self.settings)
+        batch: list[tuple[pathlib.Path, media_files.Encoded]] = []
+        found = media_files.read(paths, self.modalities, self.settings)
         for path, clip in zip(paths, found, strict=True):
             if isinstance(clip, MediaError):
                 yield path, clip
@@ -98,9 +98,9 @@ class Predictor:
             yield from self._label(batch, top)
 
     def _label(
-        self, batch: list[tuple[pathlib.Path, reading.Encoded]], top: int
+        self, batch: list[tuple[pathlib.Path, media_files.Encoded]], top: int
     ) -> Iterator[tuple[pathlib.Path, Row]]:
-        audio, frames = reading.batch([clip for _, clip in batch])
+        audio, frames = media_files.batch([clip for _, clip in batch])
         given = {"audio": {"audio": audio}, "video": {"frames": frames}}
         inputs = {name: x for m in self.modalities for name, x in given[m].items()}
         out = {name: value.numpy() for name, value in self.answer(**inputs).items()}
@@ -172,7 +172,7 @@ def _print(predictor: Predictor, paths: list[pathlib.Path], values: Any) -> int:
             for path, found in predictor.rows(paths, top):
                 if isinstance(found, MediaError):
                     failed += 1
-                    print(reading.refusal(path, found), file=sys.stderr, flush=True)
+                    print(media_files.refusal(path, found), file=sys.stderr, flush=True)
                 else:
                     yield found
                 progress.advance(f"{failed:,} failed" if failed else "")

@@ -6,9 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf import compat, distribution
+from amr_tf import _compat, distribution
+from amr_tf._shapley import shapley
 from amr_tf.methods.base import Context, Method, cross_entropy
-from amr_tf.shapley import shapley
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -48,8 +48,8 @@ class AGM(Method):
 
     def build(self, model: Any) -> None:
         """Makes the running means of the scores."""
-        model.agm_scores = compat.state(model, "agm_scores", (len(model.modalities),))
-        model.agm_steps = compat.state(model, "agm_steps")
+        model.agm_scores = _compat.state(model, "agm_scores", (len(model.modalities),))
+        model.agm_steps = _compat.state(model, "agm_steps")
 
     def loss(self, context: Context) -> tf.Tensor:
         """Cross-entropy of the fused logits, with the modulated gradient."""

@@ -5,9 +5,9 @@ from typing import Any
 import tensorflow as tf
 
 from amr_tf import distribution
+from amr_tf._context import Context
+from amr_tf._tape import Tape
 from amr_tf.attribution import at_least_float32
-from amr_tf.context import Context
-from amr_tf.tape import Tape
 
 
 class Method:

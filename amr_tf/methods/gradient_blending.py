@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import compat
+from amr_tf import _compat
 from amr_tf.methods.base import Context, Method, cross_entropy
 from amr_tf.methods.branches import add_unimodal_heads, head_logits
 
@@ -90,7 +90,7 @@ class GradientBlending(Method):
         """Makes the unimodal heads and the weights, equal at first."""
         add_unimodal_heads(model, self.seed)
         heads = len(model.modalities) + 1
-        model.blend_weights = compat.state(model, "blend_weights", (heads,))
+        model.blend_weights = _compat.state(model, "blend_weights", (heads,))
         model.blend_weights.assign(np.full(heads, 1 / heads, np.float32))
 
     def loss(self, context: Context) -> tf.Tensor:
@@ -122,7 +122,7 @@ class GradientBlending(Method):
         """The weights `[M + 1]`, float32; the model is left as it was."""
         with model.distribute_strategy.scope():
             measure = _HeadLosses(model)
-        start = compat.snapshot(model)
+        start = _compat.snapshot(model)
         history = model.history  # Keras puts each training's own there
         before = measure(data.seen), measure(data.held_out)
         heads = len(before[0])
@@ -139,7 +139,7 @@ class GradientBlending(Method):
                 callbacks=list(data.callbacks),
             )
             after[:, k] = measure(data.seen)[k], measure(data.held_out)[k]
-            compat.restore(model, start)
+            _compat.restore(model, start)
         model.history = history
         model.reset_metrics()
         return blending_weights(*before, *after)

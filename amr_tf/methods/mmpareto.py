@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from amr_tf import distribution
+from amr_tf._tape import Tape
 from amr_tf.methods.base import Context, Method, cross_entropy
 from amr_tf.methods.branches import add_unimodal_heads, head_logits, unimodal_heads
-from amr_tf.tape import Tape
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")

@@ -6,10 +6,10 @@ import keras
 import tensorflow as tf
 
 from amr_tf import distribution
+from amr_tf._tape import Tape
 from amr_tf.attribution import attribute, attribution_shares
 from amr_tf.methods.base import Context, Method
 from amr_tf.methods.branches import ablation_logits, linear_logits
-from amr_tf.tape import Tape
 
 SCORES = ("linear", "ablation", "attribution")
 

@@ -196,7 +196,7 @@ def test_lamb_saves_its_moments_and_its_schedule_is_followed(tmp_path):
     """tensorflow-addons' on Keras 2.15, whose state `.keras` files would leave out; Keras 3's."""
     x, y = data()
     schedule = keras.optimizers.schedules.CosineDecay(0.01, 100)
-    model = classifier(optimizer=amr_tf.compat.lamb(schedule, weight_decay=0.01))
+    model = classifier(optimizer=amr_tf._compat.lamb(schedule, weight_decay=0.01))
     assert isinstance(
         model.amr_optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule
     )

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import amr_tf
-from amr_tf import compat, heads, saving
+from amr_tf import _compat, heads, saving
 from tests.amr_tf.methods.steps import METHODS
 from tests.amr_tf.models import data, largest_difference
 
@@ -47,7 +47,7 @@ def dataset(n=64, scale=1.0):
 
 
 def set_scale(optimizer, value):
-    keras_3 = compat.KERAS_3
+    keras_3 = _compat.KERAS_3
     scale = optimizer.dynamic_scale if keras_3 else optimizer._loss_scale.current_loss_scale
     scale.assign(value)
 
@@ -96,12 +96,12 @@ def test_training_goes_as_in_float32(policy):
 def test_both_optimizers_scale_their_losses(policy):
     made = model()
     for optimizer in (made.optimizer, made.amr_optimizer):
-        assert float(compat.loss_scale(optimizer)) == 2**15
+        assert float(_compat.loss_scale(optimizer)) == 2**15
     # one that overflows float16: the step is left out, and the scale is halved
     set_scale(made.optimizer, 2.0**40)
     before = [v.numpy() for v in made.audio_encoder.trainable_variables]
     made.fit(dataset(16), verbose=0)
-    assert float(compat.loss_scale(made.optimizer)) == 2.0**39
+    assert float(_compat.loss_scale(made.optimizer)) == 2.0**39
     for v, b in zip(made.audio_encoder.trainable_variables, before, strict=True):
         np.testing.assert_array_equal(v.numpy(), b)
     assert int(made.nonfinite_steps) == 0  # a matter of course, no accident
@@ -138,7 +138,7 @@ def test_saved_and_loaded_it_trains_on_bit_for_bit(policy, tmp_path):
     made.save(tmp_path / "model.keras")
     loaded = saving.load_model(tmp_path / "model.keras")
     if policy == "mixed_float16":
-        assert float(compat.loss_scale(loaded.optimizer)) == 64
+        assert float(_compat.loss_scale(loaded.optimizer)) == 64
     for m in (made, loaded):
         m.fit(dataset(), initial_epoch=2, epochs=3, verbose=0)
     assert largest_difference(made, loaded) == 0

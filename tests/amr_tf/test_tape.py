@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import amr_tf
-from amr_tf.tape import Tape
+from amr_tf._tape import Tape
 from tests.amr_tf.methods.steps import METHODS
 from tests.amr_tf.models import classifier, data, dense_head, encoder, largest_difference
 
@@ -147,7 +147,7 @@ def test_refusals():
     model = amr_tf.MultimodalClassifier(
         {"audio": stock, "video": encoder(7, 6, 2)}, dense_head([5, 6], 3, dtype="float32")
     )
-    if amr_tf.compat.KERAS_3:  # the draws' state is a variable, and can be put back
+    if amr_tf._compat.KERAS_3:  # the draws' state is a variable, and can be put back
         model.compile("sgd", accumulate=2)
     else:
         with pytest.raises(ValueError, match=r"stock of the audio encoder draws anew.*Stateless"):

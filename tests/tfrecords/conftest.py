@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from tests.tfrecords import files
-from tfrecords import synthetic
-from tfrecords.options import BuildOptions
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets import synthetic
 
 RECIPE = synthetic.Recipe(num_train=16, num_test=6)
 

@@ -8,7 +8,7 @@ import time
 import av
 import numpy as np
 
-from tfrecords import media
+from tfrecords.building import media
 
 
 def tone(frequency, seconds, rate=16_000, level=0.5, start=0.0):

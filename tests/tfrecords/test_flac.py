@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from amr_tf.features import AudioConfig, VideoConfig
-from tests.tfrecords import test_pipeline
+from tests.tfrecords.reading import test_pipeline
 from tfrecords import build, flac, inspect, schema
-from tfrecords.clips import Augment
-from tfrecords.options import BuildError, BuildOptions
-from tfrecords.pipeline import Pipeline
+from tfrecords.building.options import BuildError, BuildOptions
+from tfrecords.reading.clips import Augment
+from tfrecords.reading.pipeline import Pipeline
 
 AUDIO = AudioConfig(sample_rate=16_000, seconds=1.0)
 VIDEO = VideoConfig(frames=1, size=16)

@@ -21,10 +21,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzzing import changed_json, csv_files, fuzz
-from tests.tfrecords import test_pipeline
-from tfrecords import clips, cremad, options, records, schema, shards, vggsound, vggsounder
-from tfrecords.listing import Listed, Listing, SourceError
-from tfrecords.records import CorruptRecord
+from tests.tfrecords.reading import test_pipeline
+from tfrecords import schema
+from tfrecords.building import options, shards
+from tfrecords.datasets import cremad, vggsound, vggsounder
+from tfrecords.datasets.listing import Listed, Listing, SourceError
+from tfrecords.reading import clips, records
+from tfrecords.reading.records import CorruptRecord
 
 VIDEOS = ("abc_-d12", "-A90G-I68oB", "../../x", "x_000001.mp4", "a b")
 LABELS = ("airplane", "bird chirping, tweeting", "train", "test", "label", "1", "٣", "9" * 4400)

@@ -7,7 +7,7 @@ import rich.console
 from PIL import Image
 
 from tfrecords import build, inspect, schema
-from tfrecords.options import BuildOptions
+from tfrecords.building.options import BuildOptions
 
 
 @pytest.fixture(scope="module")

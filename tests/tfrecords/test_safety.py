@@ -14,9 +14,13 @@ import rich.console
 import tensorflow as tf
 from PIL import Image
 
-from tests.tfrecords import files, test_pipeline
-from tfrecords import clips, cremad, flac, inspect, media, schema, vggsound
-from tfrecords.records import RecordSet
+from tests.tfrecords import files
+from tests.tfrecords.reading import test_pipeline
+from tfrecords import flac, inspect, schema
+from tfrecords.building import media
+from tfrecords.datasets import cremad, vggsound
+from tfrecords.reading import clips
+from tfrecords.reading.records import RecordSet
 
 OUTSIDE = (
     "../x", "../../etc/passwd", "/etc/passwd", "a/b", "..", "x\0y", "x\ny", "~root/x", "C:\\x",
@@ -219,8 +223,8 @@ def test_a_video_header_that_claims_giant_frames_is_refused(tmp_path):
 
 def test_names_do_not_reach_the_output(tmp_path):
     """A shard's name follows from split and number alone, whatever its clips are called."""
-    from tfrecords.listing import Listed
-    from tfrecords.shards import plan
+    from tfrecords.building.shards import plan
+    from tfrecords.datasets.listing import Listed
 
     names = [Listed(name, (0,), "train", name) for name in ("../../x", "/etc/passwd", "a\nb")]
     assert [shard.file for shard in plan(names, 0, 2)] == [

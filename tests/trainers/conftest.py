@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from tests.trainers import forks
-from tfrecords import build, synthetic
-from tfrecords.options import BuildOptions
-from trainers.command import alone
+from tfrecords import build
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets import synthetic
+from trainers.running.command import alone
 
 ROOT = forks.ROOT
 

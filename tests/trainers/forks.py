@@ -55,13 +55,13 @@ def _server() -> subprocess.Popen:
 
 def serve() -> None:
     """Answers until its input ends. The fork returns from here by the command's own exit."""
-    from amr_tf import _quiet  # noqa: F401  isort: skip
+    from tfrecords import quiet  # noqa: F401  isort: skip
     import matplotlib.pyplot  # noqa: F401
     import sklearn.metrics  # noqa: F401
     from tensorflow.python.eager import context
 
     import amr_tf  # noqa: F401
-    import trainers.assemble  # noqa: F401
+    import trainers.running.assembly  # noqa: F401
 
     if context.context()._context_handle is not None:
         raise RuntimeError("TensorFlow has begun to run: forks of this process would hang")

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf.bootstrap import Bootstrap
+from amr_tf.analysis import sections
+from amr_tf.analysis.bootstrap import Bootstrap
 from tests.trainers.conftest import command
-from tests.trainers.test_suite import SECTIONS, subject
+from tests.trainers.reporting.test_full_evaluation import SECTIONS, subject
 from tfrecords import schema
-from trainers import measures, presentation, suite
+from trainers.reporting import full_evaluation, report
 
 
 def first(model, clips=None, training_clips=None):
@@ -60,14 +61,14 @@ CASES = {
 }
 
 
-def report(tmp_path, *models):
+def written(tmp_path, *models):
     """The report of one or two models: its text without figures, and its JSON."""
     boots = Bootstrap(len(models[0].test.labels), 50)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a user would see NumPy's
         warnings.filterwarnings("ignore", "Conversion of an array", DeprecationWarning)
-        sections = [suite.measure(model, boots) for model in models]
-        text = presentation.write(tmp_path, "test", models, sections).read_text()
+        sections = [full_evaluation.measure(model, boots) for model in models]
+        text = report.write(tmp_path, "test", models, sections).read_text()
     found = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
     return re.sub('base64,[^"]*', "", text), found["sections"]
 
@@ -75,19 +76,19 @@ def report(tmp_path, *models):
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_undefined_is_a_dash_and_a_note(case, tmp_path):
     model = CASES[case](subject())
-    text, found = report(tmp_path, model)
+    text, found = written(tmp_path, model)
     assert list(found) == SECTIONS
     assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE)
     for section in found.values():
         undefined = any(entry["value"] is None for entry in section["numbers"].values())
-        assert undefined == (presentation.UNDEFINED in section["notes"])
+        assert undefined == (report.UNDEFINED in section["notes"])
         assert not any("–" in line for line in section["lines"])
 
 
 @pytest.mark.parametrize("case", ["one class", "one clip", "never right"])
 def test_two_models_are_compared_as_far_as_they_can_be(case, tmp_path):
     model = CASES[case](subject("one"))
-    text, _ = report(tmp_path, model, dataclasses.replace(model, name="other"))
+    text, _ = written(tmp_path, model, dataclasses.replace(model, name="other"))
     assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE)
 
 
@@ -95,29 +96,29 @@ def test_two_models_are_compared_as_far_as_they_can_be(case, tmp_path):
 def test_a_model_of_one_modality_against_one_of_two(modalities, tmp_path):
     others = {("video",): ("audio", "video"), ("audio", "video"): ("video",)}
     models = subject("one", modalities=modalities), subject("two", modalities=others[modalities])
-    report(tmp_path, *models)
+    written(tmp_path, *models)
 
 
 def test_which_numbers_are_undefined():
     boots = Bootstrap(30, 50)
-    one = {s.key: s for s in suite.measure(CASES["one class"](subject()), boots)}
+    one = {s.key: s for s in full_evaluation.measure(CASES["one class"](subject()), boots)}
     assert all(np.isnan(draws).all() for draws in one["conflict"].numbers.values())
     assert one["conflict"].notes == ["All clips are of one class: there are no conflicts."]
     assert np.isnan(one["contributions"].numbers["behaviour / audio"]).all()
     assert np.isfinite(one["missing"].numbers["all / accuracy"]).all()
-    wrong = {s.key: s for s in suite.measure(always_wrong(subject()), boots)}
+    wrong = {s.key: s for s in full_evaluation.measure(always_wrong(subject()), boots)}
     assert (wrong["missing"].numbers["all / accuracy"] == 0).all()
     assert np.isnan(wrong["missing"].numbers["zero encoding / kept without audio"]).all()
     assert np.isnan(wrong["corrupted"].numbers["video / mean area"]).all()
-    probes = measures.probes(CASES["one class in train"](subject()), boots)
+    probes = sections.probes(CASES["one class in train"](subject()), boots)
     assert probes.notes == ["The clips of train are of one class: there is nothing to fit."]
     assert all(np.isnan(draws).all() for draws in probes.numbers.values())
 
 
 def test_babble_that_cannot_be_mixed_is_noted():
-    notes = measures.corrupted(subject(), Bootstrap(30, 50)).notes
+    notes = sections.corrupted(subject(), Bootstrap(30, 50)).notes
     assert "No babble: it is mixed of other clips, and there are too few." in notes
-    notes = measures.corrupted(subject(modalities=("video",)), Bootstrap(30, 50)).notes
+    notes = sections.corrupted(subject(modalities=("video",)), Bootstrap(30, 50)).notes
     assert not any("babble" in note for note in notes)
 
 

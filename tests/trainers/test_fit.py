@@ -9,11 +9,11 @@ import pytest
 import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from amr_tf.evaluation import Evaluator
+from amr_tf.analysis.evaluation import Evaluator
 from tests.trainers.conftest import command
-from trainers import assemble
-from trainers.config import Config
+from trainers.config.run_config import Config
 from trainers.evaluate import load_config
+from trainers.running import assembly
 
 NOISE = ("WARNING", "Warning", "I0000", "E0000", "tensorflow/", "oneDNN", "Traceback")
 
@@ -65,7 +65,7 @@ def test_results_are_those_of_the_saved_model(finished_run):
     """Evaluated anew, on one device, from model.keras."""
     model_dir, _ = finished_run
     results = json.loads((model_dir / "results.json").read_text())
-    data = assemble.pipeline(load_config(model_dir))
+    data = assembly.pipeline(load_config(model_dir))
     summary = Evaluator(keras.models.load_model(model_dir / "model.keras"))(
         data.evaluate("test")
     ).summary()
@@ -259,4 +259,4 @@ def test_help_explains_the_flags():
 def test_batch_larger_than_the_data_is_refused(records, tmp_path):
     config = Config(data_dir=str(records), batch_size=5000, model_dir=str(tmp_path))
     with pytest.raises(ValueError, match="a global batch of 5000 exceeds the 1"):
-        assemble.pipeline(config).steps_per_epoch  # noqa: B018
+        assembly.pipeline(config).steps_per_epoch  # noqa: B018

@@ -12,15 +12,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzzing import changed_json, csv_files, fuzz
-from trainers import people, plan
-from trainers.config import (
+from trainers.comparison import plan
+from trainers.config.run_config import (
     METHOD_NAMES,
     MODALITIES,
     Config,
     parse_options,
     parse_ratio,
 )
-from trainers.run_directory import best_accuracy, trim
+from trainers.reporting import references
+from trainers.running.run_directory import best_accuracy, trim
 
 NUMBERS = ("1", "0", "-1", "1e308", "1e400", "nan", "inf", "1_0", "٣", " 2 ", "9" * 400, "")
 
@@ -132,25 +133,29 @@ def test_descriptions_of_runs(text):
     assert config.resolved().model_dir
 
 
-COLUMNS = ("FileName", *people.VOTES.values(), "1001_IEO_NEU_XX", "A", "N", "A:D", "")
+COLUMNS = ("FileName", *references.VOTES.values(), "1001_IEO_NEU_XX", "A", "N", "A:D", "")
 
 
 @fuzz()
 @given(csv_files(COLUMNS))
-@example(",".join(['"FileName"', *people.VOTES.values()]).encode() + b"\n1001_IEO_NEU_XX,A\n,\n")
-@example(",".join(['"FileName"', *people.VOTES.values()]).encode() + b"\na\0b,A,A,A\n")
-@example(",".join([*people.VOTES.values(), "FileName"]).encode() + b"\nA\n")
+@example(
+    ",".join(['"FileName"', *references.VOTES.values()]).encode() + b"\n1001_IEO_NEU_XX,A\n,\n"
+)
+@example(",".join(['"FileName"', *references.VOTES.values()]).encode() + b"\na\0b,A,A,A\n")
+@example(",".join([*references.VOTES.values(), "FileName"]).encode() + b"\nA\n")
 def test_votes(content):
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "summaryTable.csv")
         path.write_bytes(content)
         try:
-            votes = people.read_votes(path)
+            votes = references.read_votes(path)
         except ValueError:
             return
-    assert all(isinstance(name, str) and set(of) == set(people.VOTES) for name, of in votes.items())
-    found = people.recognised(votes, [*votes, "unknown"], ["NEU"] * (len(votes) + 1))
-    assert not any(found[how][-1] for how in ("known", *people.VOTES))
+    assert all(
+        isinstance(name, str) and set(of) == set(references.VOTES) for name, of in votes.items()
+    )
+    found = references.recognised(votes, [*votes, "unknown"], ["NEU"] * (len(votes) + 1))
+    assert not any(found[how][-1] for how in ("known", *references.VOTES))
 
 
 @fuzz()

@@ -15,10 +15,11 @@ import tensorflow as tf
 
 from amr_tf import attribution_shares, features
 from tests.trainers.conftest import ROOT, command
-from tfrecords import media
-from trainers import predict, reading
-from trainers.config import Config
+from tfrecords.building import media
+from trainers import predict
+from trainers.config.run_config import Config
 from trainers.evaluate import load_model
+from trainers.running import media_files
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_rows_are_the_keras_models_answers(finished_run, clips, of_run):
     rows = json.loads(of_run.stdout)
     assert [row["clip"] for row in rows] == [str(clip) for clip in clips]
     for clip, row in zip(clips, rows, strict=True):
-        found = media.decode(clip, settings=reading.settings(config), require=())
+        found = media.decode(clip, settings=media_files.settings(config), require=())
         frames = [tf.io.decode_jpeg(jpeg, channels=3) for jpeg in found.frames]
         if not frames:
             frames = [tf.zeros([64, 64, 3], tf.uint8)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from amr_tf import compat
+from amr_tf import _compat
 from amr_tf.methods import GradientBlending
 from amr_tf.methods.gradient_blending import blending_weights
 from tests.amr_tf.methods.steps import (
@@ -77,12 +77,12 @@ def test_estimating_repeats_and_leaves_the_model_as_it_was():
     model = classifier(blending(GradientBlending("online", 2, 1)), batch_norm=True)
     dataset = blending_data().seen
     model.fit(dataset, epochs=1, verbose=0)
-    before = compat.snapshot(model)
+    before = _compat.snapshot(model)
     found = [model.method.estimate(model, model.method.data) for _ in range(2)]
     np.testing.assert_array_equal(*found)
     assert found[0].sum() == pytest.approx(1)
     assert (found[0] != 1 / 3).all()
-    for a, b in zip(before, compat.snapshot(model), strict=True):
+    for a, b in zip(before, _compat.snapshot(model), strict=True):
         np.testing.assert_array_equal(a, b)
 
 

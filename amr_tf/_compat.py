@@ -1,0 +1,194 @@
+"""What differs between Keras 2.15 and Keras 3, in one place."""
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+_LossScaleOptimizer = (
+    keras.optimizers.LossScaleOptimizer if KERAS_3 else keras.mixed_precision.LossScaleOptimizer
+)
+
+if KERAS_3 and keras.backend.backend() != "tensorflow":
+    raise ImportError(
+        f"amr_tf needs Keras on TensorFlow, but its backend is {keras.backend.backend()!r}: "
+        f"set KERAS_BACKEND=tensorflow (now {os.environ.get('KERAS_BACKEND')!r})"
+    )
+
+
+def take_summed_gradients(optimizer: Any) -> None:
+    """Makes an optimizer expect gradients that are already summed over the replicas.
+
+    The train step sums them itself, once, since it logs the norm and the angle of the sums. Keras 2
+    has an argument for that (see `apply_gradients`). Keras 3 always sums inside `apply`, after it
+    clipped or checked each replica's own part, which is wrong for `clipnorm`, `global_clipnorm`
+    and loss scaling alike: with the sum switched off, all three see the true gradient.
+    """
+    if not KERAS_3:
+        return
+    for part in (optimizer, getattr(optimizer, "inner_optimizer", None)):
+        if part is not None:
+            part._all_reduce_sum_gradients = list
+
+
+def apply_gradients(optimizer: Any, gradients: list, variables: list) -> None:
+    """Applies gradients that are already summed over the replicas; a None leaves its variable."""
+    pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
+    if not pairs:
+        return
+    if KERAS_3:
+        if (scale := loss_scale(optimizer)) is not None:
+            pairs = [(g * scale, v) for g, v in pairs]  # it divides by its scale itself
+        optimizer.apply_gradients(pairs)
+    else:
+        optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+
+
+def state(layer: Any, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:
+    """A weight of `layer` that isn't trained: zeros at first, one value for all replicas.
+
+    A train step assigns to it what is the same on every replica.
+    """
+    aggregation = "only_first_replica" if KERAS_3 else tf.VariableAggregation.ONLY_FIRST_REPLICA
+    return layer.add_weight(
+        name=name,
+        shape=shape,
+        dtype=dtype,
+        initializer="zeros",
+        trainable=False,
+        aggregation=aggregation,
+    )
+
+
+def learning_rate_of(optimizer: Any) -> Any:
+    """What the optimizer was given: the schedule itself, where `learning_rate` is its value now."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    hyper = getattr(optimizer, "_hyper", None)  # Keras 2's older kind
+    return hyper["learning_rate"] if hyper else optimizer._learning_rate
+
+
+def carried_state(optimizer: Any) -> Any:
+    """A layer that carries what `.keras` files leave out of a built optimizer, or None."""
+    if KERAS_3:
+        return None
+    if isinstance(optimizer, _LossScaleOptimizer):
+        scale = optimizer._loss_scale
+        return CarriedState([scale.current_loss_scale, scale.counter], "loss_scale_state")
+    if isinstance(optimizer, keras.optimizers.legacy.Optimizer):
+        return CarriedState(optimizer.variables(), "lamb_state")
+    return None
+
+
+class CarriedState(keras.layers.Layer):
+    """Carries variables into `.keras` files, where Keras 2.15 looks at layers only.
+
+    Args:
+        variables: An optimizer's.
+        name: Of the layer.
+    """
+
+    def __init__(self, variables: list[tf.Variable], name: str) -> None:
+        super().__init__(name=name, dtype="float32")
+        self.carried = lambda: variables  # not the layer's own, for Keras
+        self.built = True
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes them."""
+        for i, variable in enumerate(self.carried()):
+            store[str(i)] = variable.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads them."""
+        for i, variable in enumerate(self.carried()):
+            variable.assign(store[str(i)][()])
+
+
+def unrepeatable_layers(layer: Any) -> list[Any]:
+    """Layers within whose random draws can't be repeated by putting their state back."""
+    if KERAS_3:
+        return []
+    from keras.src.engine.base_layer import BaseRandomLayer
+
+    return [part for part in layer._flatten_layers() if isinstance(part, BaseRandomLayer)]
+
+
+def loss_scale(optimizer: Any) -> tf.Tensor | None:
+    """What an optimizer wants losses multiplied by, float32 scalar; None without loss scaling."""
+    if not isinstance(optimizer, _LossScaleOptimizer):
+        return None
+    return tf.convert_to_tensor(optimizer.dynamic_scale if KERAS_3 else optimizer.loss_scale)
+
+
+def scaled_like(optimizer: Any, other: Any) -> Any:
+    """The optimizer, with loss scaling where `other` has it."""
+    if not isinstance(other, _LossScaleOptimizer) or isinstance(optimizer, _LossScaleOptimizer):
+        return optimizer
+    return _LossScaleOptimizer(optimizer)
+
+
+def changing_state(layer: Any) -> list[tf.Variable]:
+    """The variables that a call of a layer in training mode changes: counters, moving averages."""
+    parts = [part for part in layer._flatten_layers() if part.trainable]
+    found = [
+        v
+        for part in parts
+        for v in (part._non_trainable_variables if KERAS_3 else part._non_trainable_weights)
+    ]
+    if KERAS_3:
+        found += [generator.state for part in parts for generator in part._seed_generators]
+    return values_of({id(v): v for v in found}.values())
+
+
+def lamb(
+    learning_rate: Any, weight_decay: float | None = None, global_clipnorm: float | None = None
+) -> Any:
+    """LAMB (You et al. 2020), the optimizer for large global batches.
+
+    Keras 3 has its own. On Keras 2.15 it is tensorflow-addons'.
+
+    Raises:
+        ValueError: Under the policy `mixed_float16` on Keras 2.15.
+    """
+    if KERAS_3:
+        return keras.optimizers.Lamb(
+            learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
+        )
+    if keras.mixed_precision.global_policy().name == "mixed_float16":
+        raise ValueError("LAMB of tensorflow-addons can't scale losses: take mixed_bfloat16")
+    from amr_tf import _lamb
+
+    options = {"global_clipnorm": global_clipnorm} if global_clipnorm else {}
+    return _lamb.LAMB(learning_rate, weight_decay=weight_decay or 0.0, **options)
+
+
+def snapshot(model: Any) -> list[Any]:
+    """The values of all of a compiled model's variables, both optimizers' among them."""
+    return [v.numpy() for v in all_variables(model)]
+
+
+def restore(model: Any, values: list[Any]) -> None:
+    """Puts back what `snapshot` took."""
+    for variable, value in zip(all_variables(model), values, strict=True):
+        variable.assign(value)
+
+
+def all_variables(model: Any) -> list[Any]:
+    """A compiled model's variables, both optimizers' among them."""
+    variables = list(model.variables)
+    for optimizer in filter(None, (model.optimizer, model.amr_optimizer)):
+        found = optimizer.variables  # Keras 2's older kind has a method there
+        variables += found() if callable(found) else found
+    return variables
+
+
+def tf_variables(layers: Iterable[Any]) -> list[tf.Variable]:
+    """The layers' variables as TensorFlow's own, which a SavedModel tracks."""
+    return values_of(v for layer in layers for v in layer.variables)
+
+
+def values_of(variables: Iterable[Any]) -> list[tf.Variable]:
+    """Keras' variables as TensorFlow's own."""
+    return [getattr(v, "value", v) if KERAS_3 else v for v in variables]

@@ -1,0 +1,105 @@
+"""What one step is about: the batch, its place in the global batch, what becomes of it."""
+
+import dataclasses
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from amr_tf import _checks, distribution
+
+PRESENCE = "presence"
+
+
+@dataclasses.dataclass
+class Context:
+    """What a method sees of one step; fields are filled as the step goes on.
+
+    Attributes:
+        model: The `MultimodalClassifier`.
+        inputs: Modality name -> input `[B, ...]`.
+        labels: Class ids `[B]`, this replica's part of the global batch.
+        training: Whether this is a training step.
+        step: Train steps done before this one, int64 scalar.
+        epoch: The epoch that `fit` is in, int64 scalar.
+        offset: Index of this replica's first sample in the global batch, int32 scalar.
+        global_batch: Size of the global batch, int32 scalar.
+        presence: `[B, M]` float32, 1 where a sample has the modality.
+        encodings: M tensors as the head sees them.
+        logits: `[B, C]` of the head.
+        extras: What a method hands from one of its hooks to the next.
+    """
+
+    model: Any
+    inputs: dict[str, tf.Tensor]
+    labels: tf.Tensor | None
+    training: bool
+    step: tf.Tensor
+    epoch: tf.Tensor
+    offset: tf.Tensor
+    global_batch: tf.Tensor
+    presence: tf.Tensor
+    encodings: list[tf.Tensor] = dataclasses.field(default_factory=list)
+    logits: tf.Tensor | None = None
+    extras: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: Any, data: Any, training: bool) -> "Context":
+        """The context of one step on a batch `(inputs, class ids [B])`.
+
+        Raises:
+            ValueError: The batch is not of that form, or has sample weights.
+        """
+        inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        if weights is not None:
+            raise ValueError("sample weights are not supported: R averages over all samples alike")
+        inputs = _checks.inputs_by_name(inputs, model.modalities)
+        labels = _checks.class_ids(labels)
+        batch = tf.shape(labels)[0]
+        presence = inputs.get(PRESENCE)
+        if presence is None:
+            presence = tf.ones([batch, len(model.modalities)])
+        offset, global_batch = distribution.global_positions(batch)
+        return cls(
+            model=model,
+            inputs=inputs,
+            labels=labels,
+            training=training,
+            step=tf.convert_to_tensor(model.step),
+            epoch=tf.convert_to_tensor(model.epoch),
+            offset=offset,
+            global_batch=global_batch,
+            presence=tf.cast(presence, tf.float32),
+        )
+
+    @property
+    def complete(self) -> tf.Tensor:
+        """`[B]`, 1 where a sample has all its modalities: only those count in a^m."""
+        return tf.reduce_min(self.presence, axis=-1)
+
+    def mean(self, per_sample: tf.Tensor) -> tf.Tensor:
+        """This replica's share of a mean over the global batch: local sum / global count.
+
+        The optimizer adds the replicas' gradients, so each must bring its share, whatever the
+        sizes of the parts.
+        """
+        count = tf.cast(tf.maximum(self.global_batch, 1), per_sample.dtype)
+        return tf.reduce_sum(per_sample) / count
+
+    def uniform(self, seed: int, shape: tuple[int, ...] = (), per_sample: bool = True) -> tf.Tensor:
+        """Uniform numbers in [0, 1), a function of (seed, step, sample) alone.
+
+        Args:
+            seed: The method's.
+            shape: Of one draw.
+            per_sample: Whether each sample has its own draw, `[B, *shape]`; else one for the
+                whole global batch, `shape`.
+
+        Returns:
+            float32.
+        """
+        key = tf.stack([tf.constant(seed, tf.int64), self.step])
+        if not per_sample:
+            return tf.random.stateless_uniform(shape, key)
+        drawn = tf.random.stateless_uniform(tf.stack([self.global_batch, *shape]), key)
+        return drawn[self.offset : self.offset + tf.shape(self.presence)[0]]

@@ -1,0 +1,59 @@
+"""Steps whose numbers are not finite: counted, and undone on demand."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from amr_tf import _compat, distribution
+
+
+class FiniteGuard:
+    """Watches a model's steps for NaN and infinity.
+
+    A step is bad where a gradient of the task, summed over the replicas, is not finite (with loss
+    scaling, where that is a matter of course, where the loss is not). The model's weights
+    `nonfinite_steps` and `first_nonfinite_step` (numbered from 1, 0 for none) tell of it.
+
+    Args:
+        model: Compiled; its state, both optimizers' and the metrics' is what a bad step spoils.
+        skip: Whether bad steps are undone: everything is as before but the counts of steps, so
+            that training goes on with the next batch. Costs a copy of all variables a step.
+    """
+
+    def __init__(self, model: Any, skip: bool) -> None:
+        self._model = model
+        self._before: list[tf.Tensor] = []
+        self._spoiled: list[tf.Variable] = []
+        if skip:
+            kept = {id(v) for v in _compat.values_of(model.steps_counted)}
+            variables = _compat.all_variables(model)
+            for metric in model.metrics:
+                variables += metric.variables
+            self._spoiled = [v for v in _compat.values_of(variables) if id(v) not in kept]
+            self._before = [tf.identity(v) for v in self._spoiled]
+
+    def check(self, loss: tf.Tensor, gradients: list) -> tf.Tensor:
+        """Whether this step is sound, a bool scalar, the same on every replica; bad ones count.
+
+        Args:
+            loss: This replica's share of the task loss.
+            gradients: Of the task, summed over the replicas.
+        """
+        if _compat.loss_scale(self._model.optimizer) is not None:
+            (value,) = distribution.global_sum([tf.cast(loss, tf.float32)])
+        else:
+            value = tf.linalg.global_norm([g for g in gradients if g is not None])
+        finite = tf.math.is_finite(value)
+        bad = tf.cast(~finite, tf.int64)
+        count = self._model.nonfinite_steps
+        first = self._model.first_nonfinite_step
+        step = tf.convert_to_tensor(self._model.step) + 1
+        unseen = tf.cast(tf.equal(tf.convert_to_tensor(first), 0), tf.int64)
+        first.assign_add(bad * unseen * step)
+        count.assign_add(bad)
+        return finite
+
+    def undo(self, finite: tf.Tensor) -> None:
+        """Puts everything back after a bad step; call it when all is updated."""
+        if self._spoiled:
+            distribution.put_back(self._spoiled, self._before, unless=finite)

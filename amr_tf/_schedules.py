@@ -1,0 +1,87 @@
+"""The AMR optimizer's learning rate follows the shape of the task's."""
+
+import warnings
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from amr_tf import _compat
+
+AMR_LEARNING_RATE = 0.1
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class Following(keras.optimizers.schedules.LearningRateSchedule):
+    """`peak * schedule(step) / max(schedule)`: another schedule's shape at a height of its own.
+
+    Args:
+        schedule: A Keras schedule that states its highest rate: `initial_learning_rate`,
+            `warmup_target` or `values`.
+        peak: Highest rate of this one.
+
+    Raises:
+        ValueError: The schedule doesn't state its highest rate.
+    """
+
+    def __init__(
+        self, schedule: keras.optimizers.schedules.LearningRateSchedule, peak: float
+    ) -> None:
+        config = schedule.get_config()
+        rates = config.get("values") or [
+            config.get("warmup_target"),
+            config.get("initial_learning_rate"),
+        ]
+        rates = [rate for rate in rates if rate]
+        if not rates:
+            raise ValueError(
+                f"{type(schedule).__name__} doesn't state its highest learning rate: "
+                "give amr_optimizer=keras.optimizers.SGD(your_schedule)"
+            )
+        self.schedule = schedule
+        self.peak = peak
+        self.scale = peak / max(rates)
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        """The learning rate at a step."""
+        return self.schedule(step) * self.scale
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {
+            "schedule": keras.saving.serialize_keras_object(self.schedule),
+            "peak": self.peak,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Following":
+        """The schedule that `get_config` described."""
+        schedule = keras.saving.deserialize_keras_object(config["schedule"])
+        return cls(schedule, config["peak"])
+
+
+def following(schedule_or_rate: Any, peak: float) -> Any:
+    """A learning rate for the AMR optimizer beside the task's: constant if that is constant."""
+    if isinstance(schedule_or_rate, keras.optimizers.schedules.LearningRateSchedule):
+        return Following(schedule_or_rate, peak)
+    return peak
+
+
+def amr_optimizer(wanted: Any, task_optimizer: Any) -> Any:
+    """The optimizer of R: as wanted, or SGD that follows the task optimizer's schedule.
+
+    Args:
+        wanted: A Keras optimizer, its name, or None for the default.
+        task_optimizer: The task's.
+    """
+    if wanted is None:
+        rate = following(_compat.learning_rate_of(task_optimizer), AMR_LEARNING_RATE)
+        return keras.optimizers.SGD(rate)
+    optimizer = keras.optimizers.get(wanted)
+    if not isinstance(optimizer, keras.optimizers.SGD):
+        warnings.warn(
+            f"{type(optimizer).__name__} as the AMR optimizer: Adam-like optimizers divide by the "
+            "gradient's size, so amr_weight has no effect (only its sign is left)",
+            stacklevel=4,
+        )
+    return optimizer

@@ -1,0 +1,135 @@
+"""The tape of a train step: encoders in parts (gradient accumulation), gradients scaled."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from amr_tf import _compat
+
+
+class Tape:
+    """A persistent `tf.GradientTape` that a train step records encoders, head and losses on.
+
+    *Parts.* With several, each encoder runs on one part of the batch after the other and nothing
+    of it is kept but the encodings. Head, method and regulariser then see the whole batch, so a^m,
+    OGM's scores and every loss are the whole batch's. For a gradient the encoders run once more,
+    part by part, each from the state (dropout counters, moving averages) that it had, and the
+    parts' gradients add up: exact, for one more forward pass (gradient caching, Gao et al. 2021,
+    arXiv 2101.06983, section 3). Batch normalisation alone sees parts instead of batches.
+
+    *Scale.* Gradients are taken of `scale` times the target and divided by it again: what lies
+    between in float16 keeps its small numbers.
+
+    Args:
+        scale: float32 scalar, None for none.
+    """
+
+    def __init__(self, scale: tf.Tensor | None = None) -> None:
+        self._tape = tf.GradientTape(persistent=True)
+        self._scale = scale
+        self._encoded: list[_Parts] = []
+
+    def __enter__(self) -> "Tape":
+        self._tape.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._tape.__exit__(*error)
+
+    def encode(self, model: Any, inputs: dict[str, tf.Tensor], parts: int = 1) -> list[tf.Tensor]:
+        """Encodings in training mode, M tensors `[B, ...]`; call it within the tape.
+
+        Args:
+            model: The classifier.
+            inputs: As for `MultimodalClassifier.encode`.
+            parts: Into how many parts the batch goes, at most B.
+        """
+        if parts == 1:
+            return model.encode(inputs, training=True)
+        self._encoded = [_Parts(model, name, inputs, parts) for name in model.modalities]
+        with self._tape.stop_recording():
+            encodings = [e.forward() for e in self._encoded]
+        self._tape.watch(encodings)
+        for e, encoding in zip(self._encoded, encodings, strict=True):
+            e.encoding = encoding
+        return encodings
+
+    def gradient(self, target: tf.Tensor, sources: Sequence) -> list:
+        """Gradients of the target, None where there is no path.
+
+        Args:
+            target: A scalar that was computed within the tape.
+            sources: Variables.
+        """
+        sources = list(sources)
+        leaves = [e.encoding for e in self._encoded]
+        seed = None if self._scale is None else tf.cast(self._scale, target.dtype)
+        found = self._tape.gradient(target, [*sources, *leaves], output_gradients=seed)
+        gradients, upstream = found[: len(sources)], found[len(sources) :]
+        for parts, gradient in zip(self._encoded, upstream, strict=True):
+            if gradient is not None:
+                gradients = _added(gradients, parts.backward(gradient, sources))
+        if self._scale is None:
+            return gradients
+        return [None if g is None else g / tf.cast(self._scale, g.dtype) for g in gradients]
+
+
+class _Parts:
+    """One encoder and what it has to encode, part by part."""
+
+    encoding: tf.Tensor
+
+    def __init__(self, model: Any, name: str, inputs: dict[str, tf.Tensor], parts: int) -> None:
+        self._encode = lambda part: model.encoding(name, part, training=True)
+        self._encoder = model.encoders[name]
+        self._parts = parts
+        self._inputs = {k: x for k, x in inputs.items() if k not in model.modalities or k == name}
+        size = tf.shape(inputs[name])[0]
+        few = tf.debugging.assert_greater_equal(
+            size, parts, f"a batch is split into {parts} parts: it needs as many samples"
+        )
+        with tf.control_dependencies([few] if few is not None else []):
+            self._bounds = [size * k // parts for k in range(parts + 1)]
+        self._state = _compat.changing_state(self._encoder)
+        self._start = [tf.identity(v) for v in self._state]
+
+    def forward(self) -> tf.Tensor:
+        """The encodings of the whole batch."""
+        encodings: list[tf.Tensor] = []
+        for k in range(self._parts):
+            encodings.append(self._encode(self._part(k, after=encodings[-1:])))
+        return tf.concat(encodings, axis=0)
+
+    def backward(self, upstream: tf.Tensor, sources: list) -> list:
+        """Gradients of `sources` through the encoder, None for what is not the encoder's."""
+        own = {id(v) for v in self._encoder.trainable_variables}
+        wanted = [v for v in sources if id(v) in own]
+        if not wanted:
+            return [None] * len(sources)
+        for variable, value in zip(self._state, self._start, strict=True):
+            variable.assign(value)
+        total: list = [None] * len(wanted)
+        for k in range(self._parts):
+            # in turn, and none before the head is through: memory holds one part's activations
+            part = self._part(k, after=[upstream, *(g for g in total if g is not None)])
+            with tf.GradientTape() as tape:
+                encoding = self._encode(part)
+            seed = upstream[self._bounds[k] : self._bounds[k + 1]]
+            total = _added(total, tape.gradient(encoding, wanted, output_gradients=seed))
+        by_id = dict(zip(map(id, wanted), total, strict=True))
+        return [by_id.get(id(v)) for v in sources]
+
+    def _part(self, k: int, after: Sequence[tf.Tensor]) -> dict[str, tf.Tensor]:
+        with tf.control_dependencies(list(after)):
+            return {
+                name: tf.identity(x[self._bounds[k] : self._bounds[k + 1]])
+                for name, x in self._inputs.items()
+            }
+
+
+def _added(a: Sequence, b: Sequence) -> list:
+    return [
+        y if x is None else x if y is None else tf.convert_to_tensor(x) + tf.convert_to_tensor(y)
+        for x, y in zip(a, b, strict=True)
+    ]

@@ -1,0 +1,199 @@
+"""What goes wrong with sound and pictures: corruptions of raw clips in five severities.
+
+Each is a function of (clip, level, random generator) on the raw waveform or the raw frames, before
+features are made of them. The generator comes from (seed, corruption, clip) and not from the
+severity: a clip's noise, gaps or occluded place stay where they are and grow. Severity 0 changes
+nothing. Nothing is random where nothing is there: empty clips and silence stay as they are.
+
+The kinds follow Hendrycks and Dietterich (2019) for pictures; levels are this project's own.
+"""
+
+import dataclasses
+import io
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+import PIL.Image
+import PIL.ImageFilter
+import tensorflow as tf
+
+from tfrecords.reading.clips import Clip
+
+SEVERITIES = (1, 2, 3, 4, 5)
+GREY = 128
+VOICES = 3  # of other clips in the babble
+_GAPS = 40  # parts of a waveform that drop out as a whole
+
+Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+
+
+@dataclasses.dataclass(frozen=True)
+class Corruption:
+    """One way in which a modality goes wrong.
+
+    Attributes:
+        name: For people.
+        modality: `audio` or `video`.
+        levels: What the five severities are, the mildest first.
+        unit: Of the levels.
+        change: (int16 `[n]` or uint8 `[T, H, W, 3]`, level, generator) -> likewise.
+    """
+
+    name: str
+    modality: str
+    levels: tuple[float, float, float, float, float]
+    unit: str
+    change: Change
+
+    def __call__(
+        self, clip: np.ndarray, severity: int, seed: int = 0, index: int = 0
+    ) -> np.ndarray:
+        """Corrupts one clip.
+
+        Args:
+            clip: int16 `[n]` or uint8 `[T, H, W, 3]`.
+            severity: 0 to 5.
+            seed: Of all clips' draws.
+            index: Of the clip.
+
+        Returns:
+            A clip of the same shape and type.
+        """
+        if severity == 0 or not clip.size:
+            return clip
+        rng = np.random.default_rng([seed, zlib.crc32(self.name.encode()), index])
+        return self.change(clip, self.levels[severity - 1], rng)
+
+    def in_graph(self, severity: int, seed: int = 0) -> Callable[[tf.Tensor, Clip], Clip]:
+        """For `Pipeline.evaluate(split, change=...)`; a modality that is absent stays absent."""
+
+        def corrupted(clip: np.ndarray, index: np.ndarray) -> np.ndarray:
+            return self(clip, severity, seed, int(index))
+
+        def change(index: tf.Tensor, clip: Clip) -> Clip:
+            before = clip[self.modality]
+            after = tf.numpy_function(corrupted, [before, index], before.dtype)
+            return clip | {self.modality: tf.ensure_shape(after, before.shape)}
+
+        return change
+
+
+def audio_corruptions(others: np.ndarray | None = None) -> tuple[Corruption, ...]:
+    """What goes wrong with sound.
+
+    Args:
+        others: Waveforms of clips that are not to be corrupted, `[K, n]` int16, K of 3 or more, to
+            be mixed in as babble; without them there is none.
+    """
+    found = (
+        Corruption("white noise", "audio", (20, 10, 5, 0, -5), "dB SNR", _white_noise),
+        Corruption("clipping", "audio", (6, 12, 18, 24, 30), "dB of overdrive", _overdrive),
+        Corruption(
+            "dropouts", "audio", (0.1, 0.25, 0.4, 0.6, 0.8), "of the time is lost", _dropouts
+        ),
+    )
+    if others is None or len(others) < VOICES:
+        return found
+
+    def babble(waveform: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+        voices = others[rng.choice(len(others), VOICES, replace=False)].astype(np.float64)
+        return _mixed(waveform, np.resize(voices.sum(axis=0), len(waveform)), level)
+
+    return (*found, Corruption("babble", "audio", (20, 10, 5, 0, -5), "dB SNR", babble))
+
+
+def _white_noise(waveform: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    return _mixed(waveform, rng.standard_normal(len(waveform)), level)
+
+
+def _mixed(waveform: np.ndarray, noise: np.ndarray, snr: float) -> np.ndarray:
+    """The waveform with noise at `10 log10(power of the clip / power of the noise)` decibels.
+
+    What is beyond 16 bits saturates, as in a recorder.
+    """
+    power = np.mean(np.square(waveform, dtype=np.float64))
+    noise_power = max(np.mean(np.square(noise)), np.finfo(np.float64).tiny)
+    scale = np.sqrt(power / noise_power / 10 ** (snr / 10))
+    return _int16(waveform + scale * noise)
+
+
+def _overdrive(waveform: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    """Louder by `level` decibels, cut off at the clip's own peak."""
+    loud = waveform * 10 ** (level / 20)
+    peak = np.abs(waveform.astype(np.int32)).max()
+    return _int16(np.clip(loud, -peak, peak))
+
+
+def _dropouts(waveform: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    """Silent in `level` of forty equal parts."""
+    part = np.arange(len(waveform)) * _GAPS // len(waveform)
+    lost = rng.permutation(_GAPS) < round(level * _GAPS)
+    return np.where(lost[part], 0, waveform).astype(np.int16)
+
+
+def _int16(waveform: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(waveform), -32_768, 32_767).astype(np.int16)
+
+
+def video_corruptions() -> tuple[Corruption, ...]:
+    """What goes wrong with pictures."""
+    return (
+        Corruption(
+            "blur",
+            "video",
+            (0.01, 0.02, 0.04, 0.07, 0.12),
+            "of the height, standard deviation",
+            _blur,
+        ),
+        Corruption("JPEG artefacts", "video", (40, 20, 10, 5, 2), "quality", _jpeg),
+        Corruption(
+            "occlusion", "video", (0.1, 0.2, 0.35, 0.5, 0.75), "of the area is covered", _occlude
+        ),
+        Corruption(
+            "darkening", "video", (0.6, 0.4, 0.25, 0.12, 0.05), "of the light is left", _darken
+        ),
+        Corruption(
+            "frame drops",
+            "video",
+            (0.1, 0.3, 0.5, 0.7, 0.9),
+            "of the frames are lost, on average",
+            _drop,
+        ),
+    )
+
+
+def _blur(frames: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    """Gaussian blur; the level is its standard deviation."""
+    blurred = PIL.ImageFilter.GaussianBlur(level * frames.shape[1])
+    return np.stack([np.asarray(PIL.Image.fromarray(f).filter(blurred)) for f in frames])
+
+
+def _jpeg(frames: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    return np.stack([_through_jpeg(frame, int(level)) for frame in frames])
+
+
+def _through_jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
+    stream = io.BytesIO()
+    PIL.Image.fromarray(frame).save(stream, "jpeg", quality=quality)
+    return np.asarray(PIL.Image.open(stream))
+
+
+def _occlude(frames: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    """A grey rectangle, one for all frames, that covers `level` of the area."""
+    place = rng.random(2)
+    extent = np.rint(np.sqrt(level) * np.array(frames.shape[1:3])).astype(int)
+    top, left = np.rint(place * (np.array(frames.shape[1:3]) - extent)).astype(int)
+    covered = frames.copy()
+    covered[:, top : top + extent[0], left : left + extent[1]] = GREY
+    return covered
+
+
+def _darken(frames: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    return np.rint(level * frames).astype(np.uint8)
+
+
+def _drop(frames: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
+    """Each frame is lost, and black, with probability `level`."""
+    lost = rng.random(len(frames)) < level
+    return np.where(lost[:, None, None, None], 0, frames).astype(np.uint8)

@@ -1,0 +1,62 @@
+"""What of a sample's input decides: Grad⊙Input carried back through the encoders."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from amr_tf import _checks
+from amr_tf.attribution import attribution_shares, target_score
+from amr_tf.model import PRESENCE, MultimodalClassifier
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """Of a batch.
+
+    Attributes:
+        probabilities: `[B, C]`.
+        shares: Attribution target -> `[B, M]`, at the encodings; empty for one modality.
+        attributions: Modality -> Grad⊙Input at the input, of the input's shape `[B, ...]`.
+    """
+
+    probabilities: np.ndarray
+    shares: dict[str, np.ndarray]
+    attributions: dict[str, np.ndarray]
+
+
+def explain(
+    model: MultimodalClassifier, inputs: Any, targets: tuple[str, ...] = ("probability", "logit")
+) -> Explanation:
+    """Explains a batch's top classes, in inference mode.
+
+    `A^m = dg/dx^m ⊙ x^m` for the input x^m and the score g of `target_score`: like the shares,
+    one step further back. Where the model lacks bias terms its sum over all inputs is g itself.
+
+    Args:
+        model: The classifier.
+        inputs: As for a call of it.
+        targets: Attribution targets of the shares; the first is that of the attributions.
+
+    Returns:
+        The explanation.
+    """
+    inputs = _checks.inputs_by_name(inputs, model.modalities)
+    inputs = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
+    watched = {name: x for name, x in inputs.items() if name != PRESENCE}
+    with tf.GradientTape() as tape:
+        tape.watch(watched)
+        logits = model(inputs, training=False)
+        score = target_score(logits, targets[0])
+    gradients = tape.gradient(score, watched, unconnected_gradients="zero")
+    shares = {}
+    if len(model.modalities) > 1:
+        for target in targets:
+            _, alphas = model.attribute(inputs, target)
+            shares[target] = attribution_shares(alphas).numpy()
+    return Explanation(
+        probabilities=tf.nn.softmax(tf.cast(logits, tf.float32)).numpy(),
+        shares=shares,
+        attributions={name: (gradients[name] * x).numpy() for name, x in watched.items()},
+    )

@@ -1,0 +1,1 @@
+"""A trained classifier as a SavedModel: signatures, export, warm-up requests."""

@@ -1,0 +1,154 @@
+"""Exports a classifier as a SavedModel that stock TensorFlow Serving loads.
+
+    DIRECTORY/
+      models.config                              for TensorFlow Serving
+      <version>/
+        saved_model.pb, variables/               the signatures of `amr_tf.serving.signatures`
+        assets/classes.txt, assets/model.json    class names; all that features are made with
+        assets.extra/tf_serving_warmup_requests  one request a signature
+
+Feature extraction is inside the graph: a client sends clips as they are.
+"""
+
+import dataclasses
+import json
+import pathlib
+import tempfile
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from amr_tf import features
+from amr_tf.model import MultimodalClassifier
+from amr_tf.serving import encoded_media, warmup
+from amr_tf.serving.signatures import SIGNATURES, ServedClassifier
+
+NAME = "amr"  # under which TensorFlow Serving offers the model
+MODELS_CONFIG = "models.config"
+_MODELS_CONFIG = f"""\
+# docker run -p 8500:8500 -p 8501:8501 -v THIS_DIRECTORY:/models/{NAME} tensorflow/serving \\
+#   --model_config_file=/models/{NAME}/{MODELS_CONFIG}
+model_config_list {{
+  config {{
+    name: "{NAME}"
+    base_path: "/models/{NAME}"
+    model_platform: "tensorflow"
+  }}
+}}
+"""
+# What the numbers of the configurations leave open of `amr_tf.features`.
+_AUDIO_RULES = {
+    "channels": "averaged",
+    "length": "repeated, or cut at its end, to tile_seconds, unless that is 0; then the middle "
+    "`seconds`, repeated where shorter",
+    "window": "Hann, periodic; centred on the multiples of the hop, zeros beyond the ends",
+    "value": "log(|STFT| + epsilon), time before frequency",
+}
+_VIDEO_RULES = {
+    "choice": "of n frames those with the indices (2 k + 1) n // (2 frames), k = 0 ... frames - 1",
+    "crop": "the middle square",
+    "resize": "averaged areas where larger than size, bilinear where smaller, rounded to uint8",
+    "value": "(RGB / 255 - mean) / std",
+}
+
+
+def export(
+    model: MultimodalClassifier,
+    directory: str | pathlib.Path,
+    audio: features.AudioConfig | None,
+    video: features.VideoConfig | None,
+    classes: tuple[str, ...],
+    notes: Mapping[str, Any] | None = None,
+    extra: Mapping[str, str] | None = None,
+) -> pathlib.Path:
+    """Writes `directory/<version>/`, the version one above the highest that is there.
+
+    A version appears whole or not at all, and is never written again. A `models.config` that is
+    there is left alone: it may have been edited.
+
+    Args:
+        model: The classifier; made outside of a distribution strategy.
+        directory: Of the versions.
+        audio: The audio input, None without one.
+        video: The video input, None without one.
+        classes: Class names, by id; also in `assets/`.
+        notes: What else to keep in `assets/model.json`.
+        extra: File name -> text of what else to keep in `assets.extra/`.
+
+    Returns:
+        The version's directory.
+
+    Raises:
+        ValueError: A class name is empty or has a line break.
+    """
+    for name in classes:
+        if name.splitlines() != [name]:
+            raise ValueError(f"a class name must be one line of text, not {name!r}")
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
+    served = ServedClassifier(model, audio, video, tuple(classes))
+    description = {
+        "modalities": list(model.modalities),
+        "classes": list(classes),
+        "audio": {**dataclasses.asdict(audio), **_AUDIO_RULES} if audio else None,
+        "video": {**dataclasses.asdict(video), **_VIDEO_RULES} if video else None,
+        "limits": {
+            "wav_bytes": encoded_media.MAX_WAV_BYTES,
+            "frame_pixels": encoded_media.MAX_FRAME_PIXELS,
+        },
+        **(notes or {}),
+    }
+    with tempfile.TemporaryDirectory(dir=directory, prefix=".part-") as part:
+        files = pathlib.Path(part) / "files"
+        files.mkdir()
+        (files / "classes.txt").write_text("".join(f"{name}\n" for name in classes), "utf-8")
+        (files / "model.json").write_text(json.dumps(description, indent=2) + "\n")
+        served.assets = [tf.saved_model.Asset(str(file)) for file in sorted(files.iterdir())]
+        made = pathlib.Path(part) / "model"
+        signatures = {name: served.signature(name) for name in SIGNATURES}
+        tf.saved_model.save(served, str(made), signatures)
+        (made / "assets.extra").mkdir()
+        warmup.write(made / "assets.extra", NAME, warmup.requests(audio, video))
+        for name, text in (extra or {}).items():
+            (made / "assets.extra" / name).write_text(text, "utf-8")
+        version = _publish(made, directory)
+        _write_models_config(pathlib.Path(part), directory)
+    return version
+
+
+def newest_version(directory: str | pathlib.Path) -> pathlib.Path:
+    """The version to use of what may be an export or one of its versions.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    directory = pathlib.Path(directory)
+    found = [path for path in directory.glob("*/saved_model.pb") if path.parent.name.isdigit()]
+    if (directory / "saved_model.pb").is_file():
+        return directory
+    if not found:
+        raise FileNotFoundError(
+            f"{directory} holds no export: name a directory that `trainers.export` wrote, or one "
+            "of its versions"
+        )
+    return max((path.parent for path in found), key=lambda path: int(path.name))
+
+
+def _publish(made: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
+    """Renames to the next free version; another export at the same moment takes another one."""
+    made.chmod(0o755)
+    while True:
+        versions = [int(path.name) for path in directory.iterdir() if path.name.isdigit()]
+        version = directory / str(max(versions, default=0) + 1)
+        try:
+            return made.rename(version)
+        except OSError:
+            if not version.exists():
+                raise
+
+
+def _write_models_config(part: pathlib.Path, directory: pathlib.Path) -> None:
+    if not (directory / MODELS_CONFIG).exists():
+        (part / MODELS_CONFIG).write_text(_MODELS_CONFIG)
+        (part / MODELS_CONFIG).rename(directory / MODELS_CONFIG)

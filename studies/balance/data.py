@@ -1,0 +1,126 @@
+"""The clips of the study: rendered, built into records, read once, kept as arrays of features.
+
+A level is a pair of strengths of the class's pattern in sound and in picture. Runs read the arrays
+and decode nothing. Of the test clips there are corrupted versions too: at a severity, the clips
+take turns through the corruptions of the modality.
+"""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable
+
+from tfrecords import quiet  # noqa: F401  isort: skip
+
+import numpy as np
+import tensorflow as tf
+
+from amr_tf.analysis.corruption import Corruption, audio_corruptions, video_corruptions
+from amr_tf.features import AudioConfig, VideoConfig
+from tfrecords import build
+from tfrecords.datasets import synthetic
+from tfrecords.reading.clips import Clip
+from tfrecords.reading.pipeline import Pipeline
+
+AUDIO = AudioConfig(fft_length=256, hop=512)
+VIDEO = VideoConfig(frames=2, size=32)
+BINS = 64  # of the spectrogram, up to 4 kHz: the rest is noise, and half of the time
+SHAPES = {"audio": (AUDIO.shape[0], BINS, 1), "video": VIDEO.shape}
+TRAIN, TEST = 1_600, 800
+CLASSES = 10
+SEVERITIES = (1, 3, 5)
+_VOICES = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Level:
+    """How strongly the class shows in sound and picture, see `synthetic.Recipe`."""
+
+    audio: float
+    video: float
+
+
+LEVELS = {"even": Level(0.6, 3.0), "moderate": Level(1.0, 2.0), "large": Level(1.5, 1.0)}
+
+
+def directory(work: pathlib.Path, level: str) -> pathlib.Path:
+    """Of a level's records and arrays."""
+    return work / "data" / level
+
+
+def corrupted_name(modality: str, severity: int) -> str:
+    """Name of the array of corrupted test clips."""
+    return f"test-{modality}-corrupted{severity}"
+
+
+def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -> None:
+    """Makes what is not there yet of a level's arrays."""
+    where = directory(work, level)
+    strengths = LEVELS[level]
+    build.build(
+        build.BuildOptions(
+            dataset="synthetic",
+            source=str(where / "clips"),
+            output=str(where),
+            recipe=synthetic.Recipe(
+                train, test, audio_strength=strengths.audio, video_strength=strengths.video
+            ),
+        )
+    )
+    last = corrupted_name("video", SEVERITIES[-1])
+    if (where / f"{last}.npy").exists():
+        return
+    data = Pipeline(where, AUDIO, VIDEO, batch_size=128)
+    for split in ("train", "validation", "test"):
+        names = {m: f"{split}-{m}" for m in SHAPES} | {"label": f"{split}-label"}
+        _write(where, names, lambda split=split: data.evaluate(split))
+    voices = data.cut("train").take(_VOICES).as_numpy_iterator()
+    kinds = {
+        "audio": audio_corruptions(np.stack([clip["audio"] for clip in voices])),
+        "video": video_corruptions(),
+    }
+    for modality, corruptions in kinds.items():
+        for severity in SEVERITIES:
+            change = in_turn(corruptions, severity)
+            names = {modality: corrupted_name(modality, severity)}
+            _write(where, names, lambda change=change: data.evaluate("test", change))
+
+
+def in_turn(
+    corruptions: tuple[Corruption, ...], severity: int
+) -> Callable[[tf.Tensor, Clip], Clip]:
+    """A change for `Pipeline.evaluate`: clip i suffers corruption i modulo their number."""
+    changes = [corruption.in_graph(severity) for corruption in corruptions]
+
+    def change(index: tf.Tensor, clip: Clip) -> Clip:
+        branches = [functools.partial(c, index, clip) for c in changes]
+        return tf.switch_case(tf.cast(index % len(branches), tf.int32), branches)
+
+    return change
+
+
+def load(work: pathlib.Path, level: str, name: str) -> np.ndarray:
+    """One of a level's arrays, mapped from its file: `train-audio`, `test-label` and so on."""
+    return np.load(directory(work, level) / f"{name}.npy", mmap_mode="r")
+
+
+def split(work: pathlib.Path, level: str, name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Inputs by modality, float16, and class ids of a split."""
+    inputs = {m: load(work, level, f"{name}-{m}") for m in SHAPES}
+    return inputs, np.asarray(load(work, level, f"{name}-label"))
+
+
+def _write(where: pathlib.Path, names: dict[str, str], dataset: Callable) -> None:
+    """Writes features of a dataset as .npy files; under its name a file is whole."""
+    if all((where / f"{name}.npy").exists() for name in names.values()):
+        return
+    found: dict[str, list[np.ndarray]] = {key: [] for key in names}
+    for inputs, labels in dataset().as_numpy_iterator():
+        for key in names:
+            x = labels if key == "label" else inputs[key].astype(np.float16)
+            found[key].append(x[:, :, :BINS] if key == "audio" else x)
+    for key, name in names.items():
+        part = where / f".{name}.part"
+        with part.open("wb") as file:
+            np.save(file, np.concatenate(found[key]))
+        part.replace(where / f"{name}.npy")

@@ -1,0 +1,125 @@
+"""Finished runs -> means and paired differences over seeds, in percent and points."""
+
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from amr_tf.analysis.over_seeds import Estimate, estimate
+from studies.balance import plan
+from studies.balance.plan import SEEDS, Run
+
+SEVERITIES = (1, 3, 5)
+# Accuracy under each condition; the fourth is the issue's: reliable in training, corrupted in test.
+CONDITIONS = {
+    "accuracy": "clean",
+    "audio_corrupted": "sound corrupted",
+    "video_corrupted": "picture corrupted",
+    "without_audio": "without sound",
+    "without_video": "without picture",
+}
+# The row of a level that stands for all methods.
+POOLED = "mean of the five"
+ROWS = (*plan.METHODS, POOLED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Results:
+    """What the finished runs measured.
+
+    Attributes:
+        measured: Run -> name -> number; fractions.
+    """
+
+    measured: dict[Run, dict[str, float]]
+
+    @classmethod
+    def load(cls, work: pathlib.Path) -> "Results":
+        """Of the runs that are finished."""
+        from studies.balance import train
+
+        found = {}
+        for run in plan.everything():
+            numbers = train.result(work, run)
+            if numbers is None:
+                continue
+            for modality in plan.MODALITIES if "share_logit" in numbers else ():
+                corrupted = [numbers[f"{modality}_corrupted{s}"] for s in SEVERITIES]
+                numbers[f"{modality}_corrupted"] = float(np.mean(corrupted))
+            if "share_logit" in numbers:
+                numbers["shift"] = numbers["share_logit"] - numbers["share_centred"]
+            found[run] = numbers
+        return cls(found)
+
+    def mean(self, run: Run, measure: str) -> Estimate | None:
+        """Mean over the seeds of a run's kind, times 100; None where none is finished."""
+        values = self._by_seed(run, measure)
+        return estimate(list(values.values())) if values else None
+
+    def difference(self, run: Run, other: Run, measure: str) -> Estimate | None:
+        """Mean of `run - other`, seed by seed, times 100; None without two common seeds."""
+        return self._estimate([self._differences(run, other, measure)])
+
+    def pooled(self, level: str, measure: str) -> Estimate | None:
+        """AMR's effect as the mean over the methods, seed by seed; as `difference`."""
+        runs = [Run(level, method) for method in plan.METHODS]
+        return self._estimate(
+            [self._differences(run.but(amr="probability"), run, measure) for run in runs]
+        )
+
+    def _differences(self, run: Run, other: Run, measure: str) -> dict[int, float]:
+        a, b = self._by_seed(run, measure), self._by_seed(other, measure)
+        return {seed: a[seed] - b[seed] for seed in SEEDS if seed in a and seed in b}
+
+    def _estimate(self, parts: list[dict[int, float]]) -> Estimate | None:
+        """Of the parts' mean, over the seeds that all of them have."""
+        common = [seed for seed in SEEDS if all(seed in part for part in parts)]
+        means = [float(np.mean([part[seed] for part in parts])) for seed in common]
+        return estimate(means) if len(means) > 1 else None
+
+    def _by_seed(self, run: Run, measure: str) -> dict[int, float]:
+        runs = ((seed, self.measured.get(run.but(seed=seed))) for seed in SEEDS)
+        return {seed: 100 * found[measure] for seed, found in runs if found and measure in found}
+
+
+def p_value(difference: Estimate) -> float:
+    """Two-sided, of the paired t-test that the mean difference is 0."""
+    points = np.array(difference.points)
+    if np.ptp(points) == 0:
+        return float(points[0] == 0)
+    return float(stats.ttest_1samp(points, 0.0).pvalue)
+
+
+def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
+    """Which hypotheses fall when all of a family are tested together (Holm 1979)."""
+    falls, standing = [False] * len(p_values), len(p_values)
+    for index in np.argsort(p_values, kind="stable"):
+        if p_values[index] > level / standing:
+            break
+        falls[index] = True
+        standing -= 1
+    return falls
+
+
+def effects(results: Results) -> dict[tuple[str, str, str], tuple[Estimate, bool]]:
+    """With AMR minus without: (condition, level, row) -> difference, whether Holm lets it stand.
+
+    Two families are tested: the methods one by one, and their means.
+    """
+    single, pooled = {}, {}
+    for measure in CONDITIONS:
+        for level in plan.LEVELS:
+            pooled[measure, level, POOLED] = results.pooled(level, measure)
+            for method in plan.METHODS:
+                plain = Run(level, method)
+                difference = results.difference(plain.but(amr="probability"), plain, measure)
+                single[measure, level, method] = difference
+    return _tested(single) | _tested(pooled)
+
+
+def _tested(family: dict) -> dict:
+    there = {key: difference for key, difference in family.items() if difference is not None}
+    stand = holm([p_value(difference) for difference in there.values()])
+    return {key: (d, s) for (key, d), s in zip(there.items(), stand, strict=True)}

@@ -1,0 +1,165 @@
+"""The figures of the study, readable in black and white: markers and fills tell, not colours."""
+
+import pathlib
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+
+from amr_tf.analysis.over_seeds import Estimate
+from studies.balance import plan
+from studies.balance.estimates import CONDITIONS, ROWS, SEVERITIES, Results, effects
+from studies.balance.plan import Run
+from studies.balance.tables import VARIANTS
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+MARKERS = "osv^D"
+LINES = ("-", "--", ":", "-.")
+FACES = ("white", "black", "#999999", "#555555")
+
+
+def where(results: Results) -> plt.Figure:
+    """AMR's effect on accuracy: a panel a condition, a row a level and method."""
+    found = effects(results)
+    rows = [(level, method) for level in plan.LEVELS for method in ROWS]
+    figure, panels = plt.subplots(
+        1, len(CONDITIONS), figsize=(13, 6), sharey=True, layout="constrained"
+    )
+    for panel, (condition, title) in zip(panels, CONDITIONS.items(), strict=True):
+        panel.axvline(0, color="black", lw=0.8)
+        for y, (level, method) in enumerate(rows):
+            difference, stands = found.get((condition, level, method), (None, False))
+            _point(panel, difference, y, stands, MARKERS[plan.LEVELS.index(level)])
+        for edge in range(1, len(plan.LEVELS)):
+            panel.axhline(edge * len(ROWS) - 0.5, color="#bbbbbb", lw=0.8)
+        panel.set_title(title, fontsize=11)
+        panel.grid(axis="x", color="#dddddd", lw=0.6)
+    panels[0].set_yticks(range(len(rows)), [f"{method}, {level}" for level, method in rows])
+    panels[0].invert_yaxis()
+    figure.supxlabel("accuracy with AMR minus without, points; filled: stands in its family (Holm)")
+    return figure
+
+
+def severity(results: Results) -> plt.Figure:
+    """Accuracy of the naive model as sound or picture gets worse, with and without AMR."""
+    figure, panels = plt.subplots(
+        1, len(plan.LEVELS), figsize=(11, 3.8), sharey=True, layout="constrained"
+    )
+    x = [-s for s in reversed(SEVERITIES)] + [0] + list(SEVERITIES)
+    names = [f"video_corrupted{s}" for s in reversed(SEVERITIES)]
+    names += ["accuracy", *(f"audio_corrupted{s}" for s in SEVERITIES)]
+    for panel, level in zip(panels, plan.LEVELS, strict=True):
+        for i, amr in enumerate(("", "probability")):
+            found = [results.mean(Run(level, amr=amr), name) for name in names]
+            _curve(panel, x, found, i, "with AMR" if amr else "without AMR")
+        panel.set(title=level, xlabel="← picture worse    severity    sound worse →")
+        panel.set_xticks(x, [str(abs(v)) for v in x])
+        panel.grid(color="#dddddd", lw=0.6)
+    panels[0].set_ylabel("accuracy, %")
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def logit(results: Results) -> plt.Figure:
+    """Shares by three readings, and behaviour, by AMR's target: a panel a level."""
+    measures = {
+        "share_logit": "share,\nlogit", "share_centred": "share,\nlogit centred",
+        "share_probability": "share,\nprobability", "behaviour": "behaviour",
+    }  # fmt: skip
+    figure, panels = plt.subplots(
+        1, len(plan.LEVELS), figsize=(12, 4), sharey=True, layout="constrained"
+    )
+    for panel, level in zip(panels, plan.LEVELS, strict=True):
+        panel.axhline(50, color="#888888", lw=0.8, ls=":")
+        for i, amr in enumerate(("", "logit", "probability")):
+            found = [results.mean(Run(level, amr=amr), name) for name in measures]
+            x = np.arange(len(measures)) + 0.22 * (i - 1)
+            label = f"AMR, {amr} target" if amr else "no AMR"
+            _dots(panel, x, found, i, label)
+        panel.set_xticks(range(len(measures)), measures.values(), fontsize=9)
+        panel.set_title(level)
+    panels[0].set_ylabel("audio, %")
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def pushed(results: Results) -> plt.Figure:
+    """Dominance and accuracy against weight decay and dropout rate."""
+    decays = {0.0: Run("moderate")} | {d: Run("moderate", weight_decay=d) for d in plan.DECAYS}
+    rates = {0.0: Run("moderate")}
+    rates |= {r: Run("moderate", "dropout", rate=r) for r in sorted({*plan.RATES, 0.5})}
+    measures = {
+        "share_probability": "audio share", "behaviour": "behaviour, audio", "accuracy": "accuracy"
+    }  # fmt: skip
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+    for panel, (name, runs) in zip(
+        panels, {"weight decay": decays, "dropout rate": rates}.items(), strict=True
+    ):
+        for i, (measure, label) in enumerate(measures.items()):
+            found = [results.mean(run, measure) for run in runs.values()]
+            _curve(panel, range(len(runs)), found, i, label)
+        panel.set_xticks(range(len(runs)), [f"{value:g}" for value in runs])
+        panel.set_xlabel(name)
+        panel.axhline(50, color="#888888", lw=0.8, ls=":")
+    panels[0].set_ylabel("%")
+    panels[0].legend(frameon=False)
+    return figure
+
+
+def variants(results: Results) -> plt.Figure:
+    """What the variants of the regulariser do, measure by measure."""
+    measures = {
+        "share_probability": "audio share", "behaviour": "behaviour", "accuracy": "accuracy",
+        "audio_corrupted": "sound\ncorrupted", "video_corrupted": "picture\ncorrupted",
+        "probe_audio": "probe\naudio", "probe_video": "probe\nvideo",
+    }  # fmt: skip
+    figure, panel = plt.subplots(figsize=(9.5, 4), layout="constrained")
+    panel.axhline(50, color="#888888", lw=0.8, ls=":")
+    for i, amr in enumerate(("", "probability", "all_variables", "per_sample")):
+        found = [results.mean(Run("moderate", amr=amr), name) for name in measures]
+        _dots(panel, np.arange(len(measures)) + 0.18 * (i - 1.5), found, i, VARIANTS[amr])
+    panel.set_xticks(range(len(measures)), measures.values())
+    panel.set_ylabel("%")
+    panel.legend(frameon=False, ncols=2, fontsize=9)
+    return figure
+
+
+ALL = {
+    "where": where, "severity": severity, "logit": logit, "pushed": pushed, "variants": variants
+}  # fmt: skip
+
+
+def write(directory: pathlib.Path, results: Results) -> None:
+    """Draws all figures as PNG files."""
+    for name, draw in ALL.items():
+        figure = draw(results)
+        figure.savefig(directory / f"{name}.png", dpi=110)
+        plt.close(figure)
+
+
+def _point(panel: plt.Axes, value: Estimate | None, y: float, filled: bool, marker: str) -> None:
+    if value is None:
+        return
+    panel.plot([value.low, value.high], [y, y], color="black", lw=1)
+    face = "black" if filled else "white"
+    panel.plot(value.mean, y, marker, color="black", markerfacecolor=face, ms=6)
+
+
+def _dots(panel: plt.Axes, x: Sequence[float], found: list, i: int, label: str) -> None:
+    there = [(at, value) for at, value in zip(x, found, strict=True) if value is not None]
+    if not there:
+        return
+    at = [a for a, _ in there]
+    half = [np.nan_to_num(v.half_width) for _, v in there]
+    panel.errorbar(
+        at, [v.mean for _, v in there], half, fmt=MARKERS[i], color="black", ecolor="#555555",
+        markerfacecolor=FACES[i], ms=6, lw=1, capsize=2, label=label,
+    )  # fmt: skip
+
+
+def _curve(panel: plt.Axes, x: Sequence[float], found: list, i: int, label: str) -> None:
+    _dots(panel, x, found, i, label)
+    there = [(at, v.mean) for at, v in zip(x, found, strict=True) if v is not None]
+    panel.plot(*zip(*there, strict=True) if there else ([], []), LINES[i], color="black", lw=1)

@@ -1,0 +1,109 @@
+"""Writes docs/study.md: the prose of template.md, its tables and numbers from the finished runs.
+
+In the template `{{table NAME}}` is a table, `{{mean MEASURE LEVEL METHOD AMR}}` a mean over seeds,
+`{{effect MEASURE LEVEL METHOD AMR}}` the paired difference from the same model without AMR,
+`{{pooled MEASURE LEVEL}}` AMR's effect as the mean over the methods,
+`{{against MEASURE LEVEL AMR OTHER}}` the difference of two variants of AMR on naive fusion,
+`{{pushed MEASURE decay|rate VALUE}}` that from the naive model without decay and dropout; the
+others are counts and times. `plain` stands for no AMR.
+"""
+
+import pathlib
+import re
+
+import numpy as np
+
+from amr_tf.analysis.over_seeds import Estimate
+from studies.balance import figures, plan, tables
+from studies.balance.estimates import POOLED, Results, effects
+from studies.balance.plan import Run
+
+TEMPLATE = pathlib.Path(__file__).with_name("template.md")
+_FIELD = re.compile(r"\{\{(\w+) *([^{}]*)\}\}")
+
+
+def write(work: pathlib.Path, docs: pathlib.Path) -> None:
+    """Writes study.md, study/*.png and study/runs.csv from what is finished."""
+    results = Results.load(work)
+    directory = docs / "study"
+    directory.mkdir(parents=True, exist_ok=True)
+    figures.write(directory, results)
+    (directory / "runs.csv").write_text(tables.runs(results))
+    (docs / "study.md").write_text(filled(TEMPLATE.read_text(), results))
+
+
+def filled(template: str, results: Results) -> str:
+    """The template with its fields filled in.
+
+    Raises:
+        ValueError: A field that there is not.
+    """
+
+    def field(match: re.Match) -> str:
+        name, arguments = match[1], match[2].split()
+        if name not in _FIELDS:
+            raise ValueError(f"the template has a field {match[0]}: there is no {name}")
+        return _FIELDS[name](results, *arguments)
+
+    return _FIELD.sub(field, template)
+
+
+def _run(level: str, method: str, amr: str) -> Run:
+    return Run(level, method, "" if amr == "plain" else amr)
+
+
+def _mean(results: Results, measure: str, level: str, method: str, amr: str) -> str:
+    return tables.plain(results.mean(_run(level, method, amr), measure))
+
+
+def _effect(results: Results, measure: str, level: str, method: str, amr: str) -> str:
+    run = _run(level, method, amr)
+    return tables.signed(results.difference(run, run.but(amr=""), measure))
+
+
+def _against(results: Results, measure: str, level: str, amr: str, other: str) -> str:
+    runs = (_run(level, "naive", a) for a in (amr, other))
+    return tables.signed(results.difference(*runs, measure))
+
+
+def _pushed(results: Results, measure: str, kind: str, value: str) -> str:
+    naive = Run("moderate")
+    decayed = naive.but(weight_decay=float(value))
+    run = decayed if kind == "decay" else naive.but(method="dropout", rate=float(value))
+    return tables.signed(results.difference(run, naive, measure))
+
+
+def _all(results: Results, measure: str) -> list[float]:
+    return [found[measure] for found in results.measured.values() if measure in found]
+
+
+def _pooled(results: Results, measure: str, level: str) -> str:
+    return tables.signed(results.pooled(level, measure))
+
+
+def _single(results: Results) -> list[tuple[Estimate, bool]]:
+    return [found for key, found in effects(results).items() if key[-1] != POOLED]
+
+
+_FIELDS = {
+    "table": lambda results, name: tables.ALL[name](results),
+    "mean": _mean,
+    "effect": _effect,
+    "against": _against,
+    "pushed": _pushed,
+    "count": lambda results: str(len(results.measured)),
+    "all": lambda results: str(len(plan.everything())),
+    "effects": lambda results: str(len(_single(results))),
+    "chance": lambda results: f"{len(_single(results)) / 20:.0f}",
+    "excluding": lambda results: str(sum(d.low > 0 or d.high < 0 for d, _ in _single(results))),
+    "stand": lambda results: str(sum(stands for _, stands in _single(results))),
+    "pooled": _pooled,
+    "seconds": lambda results: (
+        f"{np.median([m['seconds'] for m in results.measured.values()]):.0f}"
+    ),
+    "longest": lambda results: f"{max(m['seconds'] for m in results.measured.values()):.0f}",
+    "hours": lambda results: f"{sum(m['seconds'] for m in results.measured.values()) / 3600:.1f}",
+    "changed": lambda results: (
+        f"{max(m.get('changed_by_centring', 0) for m in results.measured.values()):.4f}"
+    ),
+}

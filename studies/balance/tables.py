@@ -1,0 +1,154 @@
+"""The tables of the study, in Markdown, and the CSV of all runs."""
+
+import csv
+import dataclasses
+import io
+from collections.abc import Sequence
+
+from amr_tf.analysis.over_seeds import Estimate
+from studies.balance import plan
+from studies.balance.estimates import CONDITIONS, POOLED, ROWS, Results, effects
+from studies.balance.plan import Run
+
+VARIANTS = {
+    "": "no AMR",
+    "probability": "AMR, head only, batch mean",
+    "all_variables": "AMR, all variables",
+    "per_sample": "AMR, per sample",
+    "logit": "AMR, logit target",
+}
+
+
+def plain(value: Estimate | None) -> str:
+    """`74.1 ± 1.2`: percent and half of the 95 % interval."""
+    if value is None:
+        return "-"
+    return (
+        f"{value.mean:.1f} ± {value.half_width:.1f}"
+        if len(value.points) > 1
+        else f"{value.mean:.1f}"
+    )
+
+
+def signed(value: Estimate | None) -> str:
+    """`+0.4 [-0.3, +1.1]`: points and the 95 % interval."""
+    return "-" if value is None else f"{value.mean:+.1f} [{value.low:+.1f}, {value.high:+.1f}]"
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def levels(results: Results) -> str:
+    """What the levels are: unimodal and naive models."""
+    rows = []
+    for level in plan.LEVELS:
+        naive = Run(level)
+        alone = [plain(results.mean(Run(level, m), "accuracy")) for m in plan.MODALITIES]
+        numbers = ("accuracy", "mAP", "share_probability", "behaviour")
+        rows.append([level, *alone, *(plain(results.mean(naive, n)) for n in numbers)])
+    head = ["level", "audio only", "video only", "naive", "naive, mAP", "audio share", "behaviour"]
+    return markdown(head, rows)
+
+
+def where(results: Results) -> str:
+    """AMR's effect on accuracy, by level, method and condition."""
+    found = effects(results)
+    rows = []
+    for level in plan.LEVELS:
+        for method in ROWS:
+            cells = []
+            for condition in CONDITIONS:
+                difference, stands = found.get((condition, level, method), (None, False))
+                cells.append(signed(difference) + (" \\*" if stands else ""))
+            rows.append([level, method, *cells])
+    return markdown(["level", "method", *CONDITIONS.values()], rows)
+
+
+def balance(results: Results) -> str:
+    """What AMR does to shares and behaviour."""
+    rows = []
+    for level in plan.LEVELS:
+        for method in plan.METHODS:
+            run = Run(level, method)
+            cells = [
+                plain(results.mean(r, m))
+                for m in ("share_probability", "behaviour")
+                for r in (run, run.but(amr="probability"))
+            ]
+            change = results.difference(run.but(amr="probability"), run, "behaviour")
+            rows.append([level, method, *cells, signed(change)])
+        rows.append([level, POOLED, *[""] * 4, signed(results.pooled(level, "behaviour"))])
+    head = ["level", "method", "audio share", "with AMR", "behaviour", "with AMR", "change"]
+    return markdown(head, rows)
+
+
+def logit(results: Results) -> str:
+    """The two targets: shares, what is common to the classes, behaviour."""
+    numbers = ("share_logit", "share_centred", "shift", "share_probability", "behaviour",
+               "accuracy", "without_audio", "common_audio", "common_video")  # fmt: skip
+    rows = []
+    for level in plan.LEVELS:
+        for amr in ("", "logit", "probability"):
+            run = Run(level, amr=amr)
+            cells = [plain(results.mean(run, n)) for n in numbers]
+            rows.append([level, amr or "no AMR", *cells])
+    head = ["level", "AMR target", "logit share", "logit share, centred", "by the shift alone",
+            "probability share", "behaviour", "accuracy", "without sound", "common part, audio",
+            "common part, video"]  # fmt: skip
+    return markdown(head, rows)
+
+
+def pushed(results: Results) -> str:
+    """Weight decay and dropout, without AMR, at the moderate level."""
+    numbers = ("share_probability", "share_logit", "behaviour", "accuracy", "probe_audio",
+               "probe_video")  # fmt: skip
+    kinds = {"none": Run("moderate")}
+    kinds |= {f"weight decay {d:g}": Run("moderate", weight_decay=d) for d in plan.DECAYS}
+    kinds |= {
+        f"dropout {r:g}": Run("moderate", "dropout", rate=r) for r in sorted({*plan.RATES, 0.5})
+    }
+    rows = []
+    for name, run in kinds.items():
+        change = [results.difference(run, kinds["none"], m) for m in numbers[:3:2]]
+        cells = [plain(results.mean(run, n)) for n in numbers]
+        rows.append([name, *cells, *(["", ""] if name == "none" else map(signed, change))])
+    head = ["", "audio share", "audio share (logit)", "behaviour", "accuracy", "probe audio",
+            "probe video", "change of share", "change of behaviour"]  # fmt: skip
+    return markdown(head, rows)
+
+
+def variants(results: Results) -> str:
+    """Variants of the regulariser at the moderate level; changes against head only, batch mean."""
+    numbers = ("share_probability", "behaviour", "accuracy", "audio_corrupted", "video_corrupted",
+               "probe_audio", "probe_video")  # fmt: skip
+    rows = []
+    for amr in ("", "probability", "all_variables", "per_sample"):
+        run = Run("moderate", amr=amr)
+        change = results.difference(run, run.but(amr="probability"), "accuracy")
+        cells = [plain(results.mean(run, n)) for n in numbers]
+        rows.append([VARIANTS[amr], *cells, "" if amr == "probability" else signed(change)])
+    head = ["", "audio share", "behaviour", "accuracy", "sound corrupted", "picture corrupted",
+            "probe audio", "probe video", "accuracy against head only"]  # fmt: skip
+    return markdown(head, rows)
+
+
+def runs(results: Results) -> str:
+    """All runs, a line each, as CSV."""
+    fields = [field.name for field in dataclasses.fields(Run)]
+    names = list(dict.fromkeys(name for found in results.measured.values() for name in found))
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow([*fields, *names])
+    for run, found in results.measured.items():
+        numbers = [f"{found[name]:.5g}" if name in found else "" for name in names]
+        rows.writerow([*dataclasses.astuple(run), *numbers])
+    return text.getvalue()
+
+
+ALL = {
+    "levels": levels, "where": where, "balance": balance, "logit": logit, "pushed": pushed,
+    "variants": variants,
+}  # fmt: skip

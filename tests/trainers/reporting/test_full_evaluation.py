@@ -1,0 +1,306 @@
+"""The full evaluation: sections, comparisons, the report's files; the command as a user runs it."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import amr_tf
+from amr_tf.analysis import sections
+from amr_tf.analysis.bootstrap import Bootstrap
+from amr_tf.analysis.corruption import video_corruptions
+from amr_tf.analysis.evaluation import Encodings
+from amr_tf.analysis.subject import Subject, subject_names
+from tests.trainers.conftest import command
+from tfrecords import schema
+from trainers.config.run_config import Config
+from trainers.reporting import figures, full_evaluation, references, report
+
+CLASSES = ("<script>alert(1)</script>", "a & b", 'c "quoted"')
+SECTIONS = [
+    "missing", "corrupted", "conflict", "contributions", "distribution", "agreement", "probes",
+    "calibration",
+]  # fmt: skip
+
+
+def subject(name="", seed=0, modalities=("audio", "video"), fusion="concat", clips=30):
+    """A random head on encodings that carry the class, the audio's more strongly."""
+    rng = np.random.default_rng(5)
+
+    def encodings(n):
+        labels = np.arange(n) % 3
+        values = {
+            m: (rng.normal(size=(n, 4)) + (3 - i) * np.eye(3, 4)[labels]).astype("float32")
+            for i, m in enumerate(modalities)
+        }
+        return Encodings(labels, values, np.ones(n, bool))
+
+    test, train = encodings(clips), encodings(60)
+    head = amr_tf.heads.HEADS[fusion]([(4,)] * len(modalities), 3, seed=seed)
+    corrupted = {c: rng.integers(0, 3, (5, clips)) for c in video_corruptions()}
+    return Subject(
+        name=name,
+        config=Config(model_dir=f"runs/<{name}>"),
+        head=head,
+        classes=CLASSES,
+        media_ids=tuple(map(str, range(clips))),
+        test=test,
+        train=train,
+        empty={m: np.ones((1, 4), "float32") for m in modalities},
+        corrupted=corrupted if "video" in modalities else {},
+    )
+
+
+@pytest.fixture(scope="module")
+def boots():
+    return Bootstrap(30, 100)
+
+
+def test_numbers_of_a_model(boots):
+    model = subject()
+    sections = {section.key: section for section in full_evaluation.measure(model, boots)}
+    assert list(sections) == SECTIONS
+    for section in sections.values():
+        for draws in section.numbers.values():
+            assert draws.shape == (101,)
+    encodings = [model.test.values[m] for m in ("audio", "video")]
+    accuracy = (model.head(encodings).numpy().argmax(1) == model.test.labels).mean()
+    missing = {key: draws[0] for key, draws in sections["missing"].numbers.items()}
+    assert missing["all / accuracy"] == pytest.approx(accuracy)
+    assert sections["calibration"].numbers["accuracy"][0] == pytest.approx(accuracy)
+    for kind in ("zero encoding", "mean encoding", "empty input"):
+        shapley = sum(missing[f"{kind} / Shapley value of {m}"] for m in ("audio", "video"))
+        assert shapley == pytest.approx(accuracy - missing[f"{kind} / nothing / accuracy"])
+    silent = [np.zeros_like(encodings[0]), encodings[1]]
+    alone = (model.head(silent).numpy().argmax(1) == model.test.labels).mean()
+    assert missing["zero encoding / video alone / accuracy"] == pytest.approx(alone)
+    shares = amr_tf.modality_attributions(model.head, encodings).numpy().mean(0)
+    found = sections["contributions"].numbers
+    assert found["Grad⊙Input (probability) / audio"][0] == pytest.approx(shares[0], rel=1e-5)
+    for measure in ("Integrated Gradients", "DeepLIFT", "Shapley value", "behaviour"):
+        sums = found[f"{measure} / audio"] + found[f"{measure} / video"]
+        np.testing.assert_allclose(sums, 1, atol=1e-5)
+    assert sections["probes"].numbers["audio / accuracy"][0] > 0.8
+    conflicts = sections["conflict"].numbers
+    parts = ("follows audio", "follows the rest", "neither")
+    assert sum(conflicts[f"audio exchanged / {p}"][0] for p in parts) == pytest.approx(1)
+
+
+def test_area_under_the_curve_by_hand(boots):
+    model = subject()
+    numbers = next(s for s in full_evaluation.measure(model, boots) if s.key == "corrupted").numbers
+    keys = [f"video / blur / severity {s}" for s in range(1, 6)]
+    curve = [numbers["clean / accuracy"][0], *(numbers[key][0] for key in keys)]
+    area = (curve[0] / 2 + sum(curve[1:5]) + curve[5] / 2) / 5 / curve[0]
+    assert numbers["video / blur / area"][0] == pytest.approx(area)
+
+
+def test_distribution_of_shares_by_hand(boots):
+    model = subject()
+    section = next(s for s in full_evaluation.measure(model, boots) if s.key == "distribution")
+    shares = amr_tf.modality_attributions(model.head, model.encodings).numpy()[:, 0]
+    np.testing.assert_allclose(section.extras["shares"], shares, rtol=1e-5)
+    parts = [draws[0] for draws in section.numbers.values()]
+    assert parts == pytest.approx(
+        [(shares >= 0.9).mean(), (shares <= 0.1).mean(), (abs(shares - 0.5) < 0.4).mean()]
+    )
+    of_class = figures._class_quantiles(section)[:, 1]
+    assert of_class == pytest.approx(np.percentile(shares[1::3], [5, 25, 50, 75, 95]), rel=1e-5)
+
+
+@pytest.mark.parametrize("classes", [3, figures.MOST_BOXES + 5])
+def test_distribution_is_drawn_for_few_and_many_classes(classes, tmp_path):
+    """One class has no clips."""
+    labels = np.arange(4 * classes) % (classes - 1)
+    extras = {"shares": labels / classes, "labels": labels, "classes": ("a",) * classes}
+    section = sections.Section("distribution", "", "", {}, extras=extras)
+    assert figures.draw(tmp_path / "a.png", "distribution", {"one": section, "two": section})
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("modalities", "fusion", "keys"),
+    [
+        (("video",), "concat", ["corrupted", "probes", "calibration"]),
+        (("audio", "video", "text"), "concat", SECTIONS),
+        (("audio", "video"), "attention", SECTIONS),
+    ],
+)
+def test_other_models(modalities, fusion, keys, boots, tmp_path):
+    model = subject(modalities=modalities, fusion=fusion)
+    sections = full_evaluation.measure(model, boots)
+    assert [section.key for section in sections] == keys
+    report.write(tmp_path, "test", [model], [sections])
+    notes = " ".join(note for section in sections for note in section.notes)
+    assert ("No DeepLIFT" in notes) == (fusion == "attention")
+
+
+def test_report_of_two_models(boots, tmp_path):
+    """All text is escaped, differences are paired, NaN does not get into the JSON."""
+    models = [subject("with AMR", 1), subject("<i>other</i>", 2)]
+    sections = [full_evaluation.measure(model, boots) for model in models]
+    page = report.write(tmp_path, "test", models, sections).read_text()
+    for text in ("<script>", "<i>", "runs/<"):
+        assert text not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "a &amp; b" in page
+    assert page.count("data:image/png;base64,") == len(SECTIONS)
+    assert "The model with AMR keeps" in page
+    found = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
+    entry = found["sections"]["missing"]["numbers"]["all / accuracy"]
+    gap = entry["value"] - entry["against"]["value"]
+    assert entry["difference"]["value"] == pytest.approx(gap)
+    assert entry["low"] <= entry["value"] <= entry["high"]
+    assert list(tmp_path.glob("events.out.tfevents.*"))
+    assert (tmp_path / "missing.png").exists()
+
+
+def test_plain_lines_say_what_is_clear():
+    draws = 0.6 + np.array([0, *np.linspace(-0.03, 0.03, 101)])
+    a = report.Section("k", "", "", {"x": draws}, sentences={"x": "keeps {} of it"})
+    b = dataclasses.replace(a, numbers={"x": draws - 0.2})
+    names = ("with AMR", "without AMR")
+    assert report.plain_lines(("",), [a]) == ["The model keeps 60 % [57, 63] of it."]
+    (line,) = report.plain_lines(names, [a, b])
+    assert line == (
+        "The model with AMR keeps 60 % [57, 63] of it; without AMR, 40 % [37, 43]. "
+        "Difference +20.0 [+20.0, +20.0] points."
+    )
+    (line,) = report.plain_lines(names, [a, a])
+    assert line.endswith("Difference +0.0 [+0.0, +0.0] points: no clear difference.")
+
+
+def test_names_tell_runs_apart():
+    amr, plain = Config(model_dir="r/a"), Config(model_dir="r/b", amr_weight=0)
+    assert subject_names(amr, plain) == ("with AMR", "without AMR")
+    ogm = dataclasses.replace(amr, method="ogm")
+    assert subject_names(amr, ogm) == ("by naive", "by ogm")
+    assert subject_names(ogm, plain) == ("in a", "in b")
+    assert subject_names(amr, dataclasses.replace(amr, model_dir="s/a")) == ("in r/a", "in s/a")
+
+
+def test_models_on_other_clips_are_refused():
+    with pytest.raises(ValueError, match="their records differ"):
+        full_evaluation.check_same_clips([subject(), subject(clips=29)])
+
+
+def test_vggsounder_groups(boots):
+    model = subject()
+    marks = {
+        str(i): {
+            schema.LABEL_INDEX: (i % 3, (i + 1) % 3),
+            schema.LABEL_AUDIBLE: (i % 2, 1),
+            schema.LABEL_VISIBLE: (1, 0),
+            schema.BACKGROUND_MUSIC: (int(i < 5),),
+            schema.STATIC_IMAGE: (0,),
+        }
+        for i in range(20)
+    }
+    section = references.vggsounder(model, boots, marks)
+    assert "20 of 30 clips are annotated." in section.notes
+    correct = model.head(list(model.test.values.values())).numpy().argmax(1) == model.test.labels
+    music = section.numbers["background music (5 clips) / accuracy"]
+    assert music[0] == pytest.approx(correct[:5].mean())
+    both = section.numbers["audible and visible (10 clips) / accuracy"]
+    assert both[0] == pytest.approx(correct[1:20:2].mean())
+    assert np.isnan(section.numbers["static image (0 clips) / accuracy"][0])
+    assert "build them with --vggsounder" in references.vggsounder(model, boots, {}).notes[0]
+
+
+def test_annotations_are_read_from_records(tmp_path):
+    """A clip without marks is none that VGGSounder knows."""
+
+    def record(name, **lists):
+        context = {schema.MEDIA_ID: tf.train.Feature(bytes_list={"value": [name.encode()]})}
+        for key, values in lists.items():
+            key = getattr(schema, key)
+            context[key] = tf.train.Feature(int64_list={"value": values})
+        return tf.train.SequenceExample(context={"feature": context}).SerializeToString()
+
+    path = str(tmp_path / "test.tfrecord")
+    marks = {"LABEL_AUDIBLE": [0, 1], "LABEL_VISIBLE": [1, 1], "BACKGROUND_MUSIC": [1]}
+    with tf.io.TFRecordWriter(path) as writer:
+        writer.write(record("plain", LABEL_INDEX=[4]))
+        writer.write(record("known", LABEL_INDEX=[4, 2], STATIC_IMAGE=[0], **marks))
+    assert references.annotations([path]) == {
+        "known": {
+            schema.LABEL_INDEX: (4, 2),
+            schema.LABEL_AUDIBLE: (0, 1),
+            schema.LABEL_VISIBLE: (1, 1),
+            schema.BACKGROUND_MUSIC: (1,),
+            schema.STATIC_IMAGE: (0,),
+        }
+    }
+
+
+def test_votes_of_people(boots, tmp_path):
+    path = tmp_path / "summaryTable.csv"
+    rows = [f'"{i}","{i}","{"ABC"[i % 3]}","","{"AAC"[i % 3]}","","A:B",""' for i in range(24)]
+    columns = "FileName VoiceVote VoiceLevel FaceVote FaceLevel MultiModalVote MultiModalLevel"
+    header = ",".join(f'"{name}"' for name in ["", *columns.split()])
+    path.write_text("\n".join([header, *rows]) + "\n")
+    votes = references.read_votes(path)
+    model = dataclasses.replace(subject(), classes=("A", "B", "C"))
+    section = references.people(model, boots, votes)
+    assert section.notes == ["24 of 30 clips have votes."]
+    assert section.numbers["people, from voice / accuracy"][0] == 1
+    assert section.numbers["people, from face / accuracy"][0] == pytest.approx(2 / 3)
+    assert section.numbers["people, from both / accuracy"][0] == 0  # ties
+    assert any("voice alone (8 clips)" in key for key in section.numbers)
+    with pytest.raises(ValueError, match="none of the clips"):
+        references.people(model, boots, {})
+    path.write_text("a,b\n")
+    with pytest.raises(ValueError, match="no column FaceVote, FileName"):
+        references.read_votes(path)
+
+
+@pytest.fixture(scope="module")
+def run_with_odd_names(finished_run, records, tmp_path_factory):
+    """The finished run's directory, and its records with HTML in a class's name."""
+    copy = shutil.copytree(records, tmp_path_factory.mktemp("odd") / "records")
+    info = schema.DatasetInfo.load(copy)
+    info = dataclasses.replace(info, classes=("<script>x</script>", *info.classes[1:]))
+    (copy / schema.DESCRIPTION).write_text(info.to_json())
+    return finished_run[0], copy
+
+
+def test_command_writes_the_report(run_with_odd_names):
+    model_dir, records = run_with_odd_names
+    done = command("evaluate", f"--model_dir={model_dir}", f"--data_dir={records}", "--suite=full")
+    output = model_dir / "evaluation" / "test"
+    assert str(output / "report.html") in done.stdout
+    assert "full evaluation: 48 of 48" in done.stderr
+    page = (output / "report.html").read_text()
+    assert "<script>" not in page
+    assert "&lt;script&gt;x&lt;/script&gt;" in page
+    found = json.loads((output / "report.json").read_text())
+    assert list(found["sections"]) == SECTIONS
+    assert found["clips"] == 40
+    results = json.loads((model_dir / "results.json").read_text())
+    numbers = found["sections"]["missing"]["numbers"]
+    assert numbers["all / accuracy"]["value"] == pytest.approx(results["accuracy"])
+    assert numbers["all / mAP"]["value"] == pytest.approx(results["mAP"])
+    shares = found["sections"]["contributions"]["numbers"]
+    audio = shares["Grad⊙Input (probability) / audio"]["value"]
+    assert audio == pytest.approx(results["dominance"]["audio"], abs=1e-5)
+    kinds = {key.split(" / ")[1] for key in found["sections"]["corrupted"]["numbers"]}
+    assert {"white noise", "clipping", "dropouts", "babble", "blur", "frame drops"} <= kinds
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--against={run}"], "add --suite=full"),
+        (["--suite=full", "--against={run}"], "is the run itself"),
+        (["--suite=full", "--votes=nowhere.csv"], "nowhere.csv"),
+    ],
+)
+def test_errors_are_one_line(finished_run, arguments, message):
+    arguments = [a.format(run=finished_run[0]) for a in arguments]
+    done = command("evaluate", f"--model_dir={finished_run[0]}", *arguments, check=False)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,113 @@
+"""Who may write to a directory of records, and what is built there."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import PIL
+
+from tfrecords import schema
+from tfrecords.building import shards
+from tfrecords.building.options import BuildError
+
+IDENTITY = "build.json"
+FAILURES = "failures.csv"
+
+
+@contextlib.contextmanager
+def lock(directory: pathlib.Path, shared: bool) -> Iterator[None]:
+    """Keeps other builds out of a directory.
+
+    Args:
+        directory: The records'.
+        shared: Whether builds of other ranges of shards may write there too.
+
+    Raises:
+        BuildError: Another build is writing there.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BuildError(f"another build is writing to {directory}: wait for its end") from None
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def delete(output: pathlib.Path) -> None:
+    """Deletes a record set, its description first, and nothing else."""
+    for name in (schema.DESCRIPTION, FAILURES):
+        (output / name).unlink(missing_ok=True)
+    for split in schema.SPLITS:
+        for path in [*output.glob(f"{split}-*.tfrecord*"), *output.glob(f".{split}-*.part")]:
+            path.unlink()
+    (output / IDENTITY).unlink(missing_ok=True)
+
+
+def claim(output: pathlib.Path, identity: dict[str, Any]) -> None:
+    """Writes down what is built, or checks that it is what was begun.
+
+    Args:
+        output: The records' directory.
+        identity: All that decides the records.
+
+    Raises:
+        BuildError: Something else was begun there.
+    """
+    path = output / IDENTITY
+    if not path.exists():
+        if any(output.glob("*.tfrecord")):
+            raise BuildError(
+                f"{output} holds records and no {IDENTITY} that tells what they are: "
+                "choose another --output, or --overwrite them"
+            )
+        fields = {"identity": identity, "versions": _versions()}
+        shards.replace(path, json.dumps(fields, indent=1, sort_keys=True) + "\n")
+        return
+    there = _claimed(path)["identity"]
+    now = json.loads(json.dumps(identity))
+    differing = [
+        f"{name} ({there.get(name)} there, {now.get(name)} now)"
+        for name in sorted(there.keys() | now.keys())
+        if there.get(name) != now.get(name)
+    ]
+    if differing:
+        raise BuildError(
+            f"{output} was begun with other options: {'; '.join(differing)}. "
+            "Use those, another --output, or --overwrite"
+        )
+
+
+def _claimed(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return {name: dict(fields[name]) for name in ("identity", "versions")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BuildError(f"{path} is damaged: --overwrite the records") from error
+
+
+def _versions() -> dict[str, str]:
+    return {"av": av.__version__, "pillow": PIL.__version__}
+
+
+def check_versions(output: pathlib.Path) -> None:
+    """Refuses to mix in one set what different decoders give.
+
+    Raises:
+        BuildError: The set was begun with another decoder.
+    """
+    there = _claimed(output / IDENTITY)["versions"]
+    if there != _versions():
+        raise BuildError(
+            f"{output} was begun with {there}, and this is {_versions()}: the shards would "
+            "not be as of one build. Install those versions, or --overwrite"
+        )

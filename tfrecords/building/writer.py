@@ -1,0 +1,115 @@
+"""Writes shards: decodes their clips in worker processes and keeps count of failures."""
+
+import collections
+import contextlib
+import itertools
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tfrecords.building import media, process_pool, shards
+from tfrecords.building.options import REQUIRE, BuildError, BuildOptions
+from tfrecords.datasets.listing import Listed
+from tfrecords.progress import Progress
+
+_JUDGED = 100  # clips that must have been tried before a fraction of failures says anything
+
+
+class Writer:
+    """Writes shards of one set.
+
+    Args:
+        options: Of the build.
+        classes: Class names.
+        finished: Reports of the shards that are there.
+
+    Raises:
+        OSError: The source is not there.
+    """
+
+    def __init__(
+        self,
+        options: BuildOptions,
+        classes: tuple[str, ...],
+        finished: Iterable[shards.Report] = (),
+    ) -> None:
+        self._options = options
+        self._source = pathlib.Path(options.source)
+        self._source_id = self._source_now()
+        self._classes = classes
+        self._output = pathlib.Path(options.output)
+        self._tried = 0
+        self._reasons = collections.Counter()
+        for report in finished:
+            self._tried += report.clips + len(report.failures)
+            self._reasons.update(failure.reason for failure in report.failures)
+
+    def write(self, missing: list[shards.Shard], progress: bool) -> None:
+        """Writes shards, one after the other.
+
+        Args:
+            missing: What to write.
+            progress: Whether to show it.
+
+        Raises:
+            BuildError: The source went away, or too many clips fail.
+            OSError: The output cannot be written.
+        """
+        options = self._options
+        clips = [clip for shard in missing for clip in shard.clips]
+        tasks = map(self._task, clips)
+        results = process_pool.run(media.outcome, tasks, options.num_workers, options.timeout)
+        title = f"{options.dataset} to records"
+        with (
+            contextlib.closing(results),
+            Progress(title, self._tried + len(clips), progress, self._tried) as bar,
+        ):
+            outcomes = self._watched(results, clips, bar)
+            for shard in missing:
+                part = itertools.islice(outcomes, len(shard.clips))
+                shards.write(self._output, shard, part, self._classes)
+
+    def _task(self, clip: Listed) -> tuple:
+        audio = None if clip.audio is None else self._source / clip.audio
+        require = REQUIRE[self._options.require]
+        return self._source / clip.video, audio, self._options.settings, require
+
+    def _watched(self, results: Iterator[Any], clips: list[Listed], bar: Progress) -> Iterator[Any]:
+        """The results, counted; raises when going on makes no sense."""
+        for clip, result in zip(clips, results, strict=True):
+            self._tried += 1
+            if not isinstance(result, media.Clip):
+                self._reasons[result.reason] += 1
+                if result.reason in ("missing", "unreadable") and self._gone():
+                    raise BuildError(
+                        f"--source={self._source} went away while {clip.media_id} was to be read: "
+                        "make it available and run the same command again to go on"
+                    )
+                self._check_limit(f"{clip.media_id}: {result.detail}")
+            failed = self._reasons.total()
+            bar.advance(f"{failed:,} failed" if failed else "")
+            yield result
+
+    def _check_limit(self, example: str) -> None:
+        limit = self._options.max_failures
+        failed = self._reasons.total()
+        if isinstance(limit, int):
+            hopeless = failed > limit
+        else:
+            hopeless = self._tried >= _JUDGED and failed > limit * self._tried
+        if hopeless:
+            common = ", ".join(f"{reason} {n:,}" for reason, n in self._reasons.most_common(3))
+            raise BuildError(
+                f"{failed:,} of {self._tried:,} clips failed, more than "
+                f"--max_failures={limit} allows: {common} (the last: {example})"
+            )
+
+    def _source_now(self) -> tuple[int, int]:
+        status = self._source.stat()
+        return status.st_dev, status.st_ino
+
+    def _gone(self) -> bool:
+        try:
+            return self._source_now() != self._source_id
+        except OSError:
+            return True

@@ -1,0 +1,1 @@
+"""The data sets: each lists its clips with labels and splits."""

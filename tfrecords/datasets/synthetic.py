@@ -1,0 +1,217 @@
+"""A data set of media files made to measure: ten classes that can be heard and, less well, seen.
+
+Clips are rendered as MP4 files (H.264 and AAC) in VGGSound's layout with a list in VGGSound's
+format, and then built like any other set. Each clip is a function of (seed, split, number) alone.
+"""
+
+import base64
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import pathlib
+
+import av
+import numpy as np
+
+from tfrecords.building import process_pool
+from tfrecords.datasets import patterns, vggsound
+from tfrecords.datasets.listing import Listing, SourceError
+from tfrecords.progress import Progress
+
+FPS = 4.0  # of the stored frames
+VALIDATION_FRACTION = 0.12
+LABELS = "vggsound.csv"
+DESCRIPTION = "synthetic.json"
+
+_CLASSES = tuple(sorted(patterns.CLASSES))
+_SECONDS = (1.0, 2.0)
+_TIMEOUT = 120.0  # seconds to render a clip
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """What is rendered.
+
+    Attributes:
+        num_train: Clips listed as train; validation is cut from them when they are built.
+        num_test: Clips listed as test.
+        seed: Of everything random.
+        audio_strength: Of the class's pattern in the sound, 1 by default; 0 is noise alone.
+        video_strength: Likewise in the picture.
+    """
+
+    num_train: int = 6_000
+    num_test: int = 2_000
+    seed: int = 0
+    audio_strength: float = 1.0
+    video_strength: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A line of the list.
+
+    Attributes:
+        youtube_id: Eleven characters; some begin with a dash, as real ones do.
+        start: Seconds.
+        label: Class id.
+        split: `train` or `test`.
+        number: Of the clip in its split.
+    """
+
+    youtube_id: str
+    start: int
+    label: int
+    split: str
+    number: int
+
+    @property
+    def file(self) -> str:
+        """The clip's file name."""
+        return f"{self.youtube_id}_{self.start:06d}.mp4"
+
+
+def entries(recipe: Recipe) -> list[Entry]:
+    """The list of clips; the classes take turns."""
+    made = []
+    for split, count in (("train", recipe.num_train), ("test", recipe.num_test)):
+        for number in range(count):
+            digest = hashlib.blake2b(f"{recipe.seed}/{split}/{number}".encode()).digest()
+            youtube_id = base64.urlsafe_b64encode(digest[:9]).decode()[:11]
+            start = int.from_bytes(digest[9:11], "big") % 600
+            made.append(Entry(youtube_id, start, number % len(_CLASSES), split, number))
+    return made
+
+
+def clip(recipe: Recipe, entry: Entry) -> bytes:
+    """Renders one clip as an MP4 file."""
+    splits = ("train", "test")
+    rng = np.random.default_rng([recipe.seed, splits.index(entry.split), entry.number])
+    # A whole number of frames.
+    seconds = round(rng.uniform(*_SECONDS) * patterns.FPS) / patterns.FPS
+    waveform = patterns.sound(rng, entry.label, seconds, recipe.audio_strength)
+    frames = patterns.pictures(rng, entry.label, seconds, recipe.video_strength)
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        _encode(container, waveform, frames)
+    return out.getvalue()
+
+
+def _encode(
+    container: av.container.OutputContainer, waveform: np.ndarray, frames: np.ndarray
+) -> None:
+    options = {"preset": "ultrafast", "crf": "26", "threads": "1"}
+    video = container.add_stream("libx264", rate=patterns.FPS, options=options)
+    video.width = video.height = patterns.SIZE
+    video.pix_fmt = "yuv420p"
+    audio = container.add_stream(
+        "aac", rate=patterns.RATE, layout="mono", options={"aac_coder": "fast"}
+    )
+    for number, planes in enumerate(frames):
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        frame.pts = number
+        container.mux(video.encode(frame))
+    container.mux(video.encode())
+    frame = av.AudioFrame.from_ndarray(waveform[None], format="fltp", layout="mono")
+    frame.sample_rate = patterns.RATE
+    frame.pts = 0
+    container.mux(audio.encode(frame))
+    container.mux(audio.encode())
+
+
+def render(
+    directory: str | pathlib.Path,
+    recipe: Recipe | None = None,
+    num_workers: int | None = None,
+    progress: bool = True,
+) -> pathlib.Path:
+    """Renders the clips that are not there yet and their list.
+
+    Args:
+        directory: Where to; the clips go to `video` below it.
+        recipe: What to render.
+        num_workers: Processes, by default one a core.
+        progress: Whether to show it.
+
+    Returns:
+        The list's path.
+
+    Raises:
+        SourceError: The directory holds clips of another recipe or cannot be written, or a clip
+            cannot be rendered.
+    """
+    recipe = recipe or Recipe()
+    directory = pathlib.Path(directory)
+    try:
+        (directory / "video").mkdir(parents=True, exist_ok=True)
+        _claim(directory / DESCRIPTION, recipe)
+        listed = entries(recipe)
+        there = set(os.listdir(directory / "video"))
+        missing = [entry for entry in listed if entry.file not in there]
+        tasks = ((recipe, entry) for entry in missing)
+        results = process_pool.run(clip, tasks, num_workers or os.cpu_count() or 1, _TIMEOUT)
+        title = "rendering clips"
+        with contextlib.closing(results), Progress(title, len(missing), progress) as bar:
+            for entry, result in zip(missing, results, strict=True):
+                if isinstance(result, process_pool.Lost):
+                    raise SourceError(f"rendering {entry.file}: {result.reason}: {result.detail}")
+                _replace(directory / "video" / entry.file, result)
+                bar.advance()
+        text = io.StringIO()
+        rows = ((e.youtube_id, e.start, _CLASSES[e.label], e.split) for e in listed)
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        if not (directory / LABELS).exists():
+            _replace(directory / LABELS, text.getvalue().encode())
+    except OSError as error:
+        raise SourceError(f"clips cannot be rendered to {directory}: {error}") from error
+    return directory / LABELS
+
+
+def listing(source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
+    """Lists rendered clips.
+
+    Args:
+        source: Where they were rendered to.
+        validation_fraction: Share of the train clips that becomes validation.
+        seed: Of the choice of those.
+
+    Returns:
+        The listing.
+    """
+    return vggsound.listing(source, (), _CLASSES, validation_fraction, seed)
+
+
+def _claim(path: pathlib.Path, recipe: Recipe) -> None:
+    """Writes the recipe, or checks that it is the one that stands there."""
+    wanted = dataclasses.asdict(recipe) | {
+        "audio_snr_db": list(patterns.AUDIO_SNR_DB),
+        "video_snr_db": list(patterns.VIDEO_SNR_DB),
+    }
+    if not path.exists():
+        _replace(path, (json.dumps(wanted, indent=1) + "\n").encode())
+        return
+    try:
+        there = json.loads(path.read_text())
+        differing = [
+            f"{name} {there[name]} there, {value} now"
+            for name, value in wanted.items()
+            if there[name] != value
+        ]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SourceError(f"{path} is no description of rendered clips: {error!r}") from error
+    if differing:
+        raise SourceError(
+            f"{path.parent} holds clips of another recipe ({'; '.join(differing)}): "
+            "render to another directory or delete this one"
+        )
+
+
+def _replace(path: pathlib.Path, content: bytes) -> None:
+    """Writes a file so that under its name it is whole or not there at all."""
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_bytes(content)
+    temporary.replace(path)

@@ -1,0 +1,128 @@
+"""VGGSound: ten-second clips of 309 classes, collected from the web; and other sets in its layout.
+
+A list has lines `youtube_id,start_seconds,"label",train|test` or, as in the project's `test.csv`,
+`<youtube_id>_<start, six digits>.mp4,label`. Many of the videos are gone: a missing clip is normal.
+
+Reference: Chen et al., VGGSound: a large-scale audio-visual dataset, 2020.
+"""
+
+import collections
+import pathlib
+import re
+from collections.abc import Sequence
+
+from tfrecords.datasets.listing import (
+    Failure,
+    Listed,
+    Listing,
+    SourceError,
+    check_directory,
+    draw,
+    locate,
+    read_rows,
+)
+
+FPS = 1.0  # of the stored frames: the published recipes choose among ten of a clip
+VALIDATION_FRACTION = 0.1
+
+_ID = re.compile(r"[A-Za-z0-9_-]+")
+_FILE = re.compile(r"([A-Za-z0-9_-]+)_([0-9]{6,})\.mp4")
+_HINT = "give the list of clips with --labels=CSV (vggsound.csv of the VGGSound project)"
+
+
+def class_names() -> tuple[str, ...]:
+    """The 309 classes in the order of their ids, whatever part of the set is at hand."""
+    path = pathlib.Path(__file__).with_name("vggsound_classes.txt")
+    return tuple(path.read_text(encoding="utf-8").splitlines())
+
+
+def parse(cells: Sequence[str], split: str) -> tuple[str, str, str, str]:
+    """Reads a line of a list.
+
+    Args:
+        cells: The line's cells.
+        split: The split of lines that do not name one.
+
+    Returns:
+        The YouTube id, the clip's name, its label, and `train` or `test`.
+
+    Raises:
+        ValueError: It is no such line.
+    """
+    if len(cells) == 2:
+        match = _FILE.fullmatch(cells[0])
+        if not match:
+            raise ValueError(f"{cells[0]!r} is no <youtube_id>_<start, six digits>.mp4")
+        return match[1], f"{match[1]}_{match[2]}", cells[1], split
+    if len(cells) != 4:
+        raise ValueError(f"{len(cells)} cells instead of youtube_id,start_seconds,label,split")
+    youtube_id, start, label, split = cells
+    if not _ID.fullmatch(youtube_id):
+        raise ValueError(f"{youtube_id!r} is no YouTube id")
+    if not re.fullmatch(r"[0-9]+", start):
+        raise ValueError(f"start {start!r} is no whole number of seconds")
+    if split.lower() not in ("train", "test"):
+        raise ValueError(f"split {split!r} is neither train nor test")
+    return youtube_id, f"{youtube_id}_{int(start):06d}", label, split.lower()
+
+
+def listing(
+    source: pathlib.Path,
+    labels: Sequence[str | pathlib.Path] = (),
+    classes: Sequence[str] | None = None,
+    validation_fraction: float = VALIDATION_FRACTION,
+    seed: int = 0,
+) -> Listing:
+    """Lists the clips of VGGSound or of a set in its layout.
+
+    Args:
+        source: Directory of the clips, directly or in sub-directories.
+        labels: The lists; `vggsound.csv` in `source` if none is given.
+        classes: Class names in the order of their ids, VGGSound's by default.
+        validation_fraction: Share of the train videos (not clips) that becomes validation.
+        seed: Of the choice of those.
+
+    Returns:
+        The listing.
+
+    Raises:
+        SourceError: The source or a list cannot be read, or the lists hold no clip.
+    """
+    check_directory(source)
+    classes = tuple(classes or class_names())
+    ids = {name: index for index, name in enumerate(classes)}
+    entries: dict[str, tuple[int, str]] = {}
+    failures = []
+    for path in map(pathlib.Path, labels or [source / "vggsound.csv"]):
+        default = "train" if "train" in path.stem else "test"
+        for line, cells in read_rows(path, _HINT):
+            where = f"{path.name}, line {line}"
+            try:
+                video, name, label, split = parse(cells, default)
+            except ValueError as error:
+                if line == 1 and _is_header(cells):
+                    continue
+                failures.append(Failure(where, "", "bad line", str(error)))
+                continue
+            if split == "train" and draw(seed, f"validation/{video}") < validation_fraction:
+                split = "validation"
+            if name in entries:
+                failures.append(Failure(name, split, "duplicate", f"{where}: listed before"))
+            elif label not in ids:
+                failures.append(Failure(name, split, "unknown label", f"{where}: {label!r}"))
+            else:
+                entries[name] = (ids[label], split)
+    if not entries:
+        counts = collections.Counter(f"{f.reason}: {f.detail}" for f in failures)
+        seen = f"; for example {next(iter(counts))}" if counts else ""
+        raise SourceError(f"no usable clip is listed for {source}{seen}")
+    paths = locate(source, (f"{name}.mp4" for name in entries))
+    clips = [
+        Listed(name, (label,), split, paths.get(f"{name}.mp4", f"{name}.mp4"))
+        for name, (label, split) in entries.items()
+    ]
+    return Listing(classes, tuple(clips), tuple(failures))
+
+
+def _is_header(cells: Sequence[str]) -> bool:
+    return any("label" in cell.lower() or "class" in cell.lower() for cell in cells)

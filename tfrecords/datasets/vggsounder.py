@@ -1,0 +1,90 @@
+"""VGGSounder: all that people hear and see in VGGSound's test clips (extra `[vggsounder]`).
+
+About half of VGGSound's test clips hold more than their one label says, or it can't be seen. The
+package `vggsounder` (Python 3.11 and later) lists per clip its labels, each with a modality `A`
+(audible), `V` (visible) or `AV`, and whether there is background music, a static image, a voice
+over. The published label stays a clip's first one. Where VGGSounder does not confirm it, it is
+marked as neither audible nor visible: labels with a mark are the ground truth of VGGSounder.
+
+Reference: Zverev et al., VGGSounder: Audio-Visual Evaluations for Foundation Models, 2025.
+"""
+
+import dataclasses
+import importlib.metadata
+from typing import Any
+
+from tfrecords.datasets.listing import Annotation, Listed, Listing, SourceError
+
+
+def version() -> str:
+    """The package's version, which decides the labels.
+
+    Raises:
+        SourceError: It is not installed.
+    """
+    try:
+        return importlib.metadata.version("vggsounder")
+    except importlib.metadata.PackageNotFoundError:
+        raise SourceError(
+            "--vggsounder needs the package of that name and Python 3.11 or later: "
+            "pip install 'amr-tf[vggsounder]', or build without"
+        ) from None
+
+
+def annotate(listing: Listing) -> Listing:
+    """Gives the test clips of VGGSound their further labels.
+
+    Args:
+        listing: VGGSound's.
+
+    Returns:
+        The same clips, those that VGGSounder knows with all labels and an annotation.
+
+    Raises:
+        SourceError: The package is not installed, or has labels that VGGSound has not.
+    """
+    named = f"vggsounder {version()}"
+    import vggsounder
+
+    # Without the argument it would leave out clips with background music.
+    found = vggsounder.VGGSounder(background_music=None)
+    ids = {name: index for index, name in enumerate(listing.classes)}
+    tests = [clip for clip in listing.clips if clip.split == "test"]
+    try:
+        annotated = {
+            clip.media_id: _annotated(clip, found[clip.media_id], ids)
+            for clip in tests
+            if clip.media_id in found
+        }
+    except KeyError as error:
+        raise SourceError(f"{named} has the label {error}, which VGGSound has not") from error
+    unconfirmed = sum(
+        not (clip.annotation.audible[0] or clip.annotation.visible[0])
+        for clip in annotated.values()
+    )
+    note = (
+        f"{named} annotates {len(annotated):,} of {len(tests):,} test clips, and does not confirm "
+        f"the published label of {unconfirmed:,}"
+    )
+    return dataclasses.replace(
+        listing,
+        clips=tuple(annotated.get(clip.media_id, clip) for clip in listing.clips),
+        notes="; ".join(filter(None, (listing.notes, note))),
+    )
+
+
+def _annotated(clip: Listed, data: Any, ids: dict[str, int]) -> Listed:
+    """A clip with its labels: the published one, then the others by their ids."""
+    modalities = {
+        ids[label]: modality for label, modality in zip(data.labels, data.modalities, strict=True)
+    }
+    labels = clip.labels + tuple(sorted(modalities.keys() - set(clip.labels)))
+    marks = [modalities.get(label, "") for label in labels]
+    annotation = Annotation(
+        audible=tuple("A" in mark for mark in marks),
+        visible=tuple("V" in mark for mark in marks),
+        background_music=data.meta_labels["background_music"],
+        static_image=data.meta_labels["static_image"],
+        voice_over=data.meta_labels["voice_over"],
+    )
+    return dataclasses.replace(clip, labels=labels, annotation=annotation)

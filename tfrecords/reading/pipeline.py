@@ -1,0 +1,296 @@
+"""Records -> `tf.data`: batches in an order that is a function of (seed, step) alone.
+
+An epoch's order is a permutation made from (seed, epoch), and a clip's random cut comes from
+(seed, position in the stream): a stream that starts at step s gives what an uninterrupted one
+gives from step s on.
+"""
+
+import functools
+import math
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from amr_tf import features
+from amr_tf.features import AudioConfig, VideoConfig
+from tfrecords.reading import clips, spec_augment
+from tfrecords.reading.clips import Augment
+from tfrecords.reading.memory import available_memory
+from tfrecords.reading.records import RecordSet, media_ids
+
+PARALLEL_SHARDS = 16
+# bytes of serialised records among which an epoch of a large set is shuffled
+SHUFFLE_BYTES = 1 << 30
+
+Change = Callable[[tf.Tensor, clips.Clip], clips.Clip]
+
+# datasets made in functions so marked trace what they map as it is written: AutoGraph would take
+# seconds of every start to rewrite it all, and nothing of it branches on a tensor
+_as_written = tf.autograph.experimental.do_not_convert
+
+
+class Pipeline:
+    """The splits of a record set as datasets.
+
+    Args:
+        directory: Of the records.
+        audio: The audio input; None to leave audio out, unread.
+        video: The video input; None to leave video out, unread and not decoded.
+        batch_size: Global batch: clips a step.
+        seed: Of order and augmentation.
+        cache: `auto`, `yes` or `no`: keep decoded clips in memory; `auto` where they take less
+            than a quarter of what is free.
+        augment: Of training clips.
+        worker: (index, count). With more than one, each reads its own shards and yields batches
+            of the global size: a strategy over several workers gives each step its part of one.
+        skip_corrupt: Whether corrupt records are skipped and counted, see `RecordSet`.
+
+    Attributes:
+        records: The directory's `RecordSet`.
+        info: Its `DatasetInfo`.
+        modalities: The names of the inputs.
+
+    Raises:
+        FileNotFoundError: The directory holds no record set, or a shard is gone.
+        ValueError: The records don't fit the inputs, or an argument is impossible.
+        ImportError: The records' audio is FLAC, or SpecAugment is asked for, and tensorflow-io
+            does not work here.
+    """
+
+    def __init__(
+        self,
+        directory: str | pathlib.Path,
+        audio: AudioConfig | None,
+        video: VideoConfig | None,
+        batch_size: int,
+        seed: int = 0,
+        cache: str = "auto",
+        augment: Augment | None = None,
+        worker: tuple[int, int] = (0, 1),
+        skip_corrupt: bool = False,
+    ) -> None:
+        self.records = RecordSet(directory, skip_corrupt)
+        self.info = self.records.info
+        self.audio, self.video = audio, video
+        inputs = {"audio": audio, "video": video}
+        self.modalities = tuple(name for name, config in inputs.items() if config is not None)
+        self.batch_size, self.seed, self.cache, self.worker = batch_size, seed, cache, worker
+        self.augment = augment or Augment()
+        self._check()
+        required = self.info.options.get("require", "audio,video").split(",")
+        self._with_presence = not set(self.modalities) <= set(required)
+        masked = self.augment.spec_augment_time or self.augment.spec_augment_freq
+        self._masks = spec_augment.masks(self.augment, seed) if audio and masked else None
+        self._stored: tf.data.Dataset | None = None
+        self._to_change: dict[str, tf.data.Dataset] = {}
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Global batches in an epoch; the clips beyond the last full one wait for another."""
+        count = self.records.split("train").clips
+        if count < self.batch_size:
+            raise ValueError(
+                f"a global batch of {self.batch_size} exceeds the {count} training clips of "
+                f"{self.records.directory}: choose a smaller batch"
+            )
+        return count // self.batch_size
+
+    @functools.cached_property
+    def cached(self) -> bool:
+        """Whether decoded training clips are kept in memory; the order depends on it."""
+        audio, video = self.info.audio, self.info.video
+        size = 2 * audio.max_samples * ("audio" in self.modalities)
+        frame = 3 * video.max_height * video.max_width
+        size += video.max_frames * frame * ("video" in self.modalities)
+        return self._fits(self.records.split("train").clips * size // self.worker[1])
+
+    @_as_written
+    def train(self, start_step: int = 0) -> tf.data.Dataset:
+        """The endless stream of training batches.
+
+        Args:
+            start_step: Global step of the first batch.
+
+        Returns:
+            ({modality: float32 `[B, ...]`}, label int64 `[B]`), and `presence` `[B, M]` among the
+            inputs where records may lack a modality.
+        """
+        if self.cached and self._stored is None:
+            # made once, outside of the epochs, so that all of them share what it holds
+            stored = tf.data.TFRecordDataset(self._own_shards())
+            stored = stored.map(self._decoded_clip, num_parallel_calls=tf.data.AUTOTUNE)
+            self._stored = stored.cache()
+        position = start_step * self.batch_size // self.worker[1]
+        stream = self._from(position, self._stored).enumerate(position)
+        stream = stream.map(self._training_clip, num_parallel_calls=tf.data.AUTOTUNE)
+        stream = self._batches(stream, drop_remainder=True)
+        if self._masks:  # their random numbers have a state: one batch after the other
+            stream = stream.map(lambda x, y: (x | {"audio": self._masks(x["audio"])}, y))
+        return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
+
+    @_as_written
+    def clips_of_step(self, step: int) -> list[str]:
+        """The names of the clips in a step's batch, on a worker those of its part; in their order.
+
+        Args:
+            step: Global, from 0.
+        """
+        size = self.batch_size // self.worker[1]
+        # as in `train`, with records in the place of what is stored of them
+        stored = tf.data.TFRecordDataset(self._own_shards()) if self.cached else None
+        return media_ids(self._from(step * size, stored).take(size))
+
+    @_as_written
+    def evaluate(self, split: str, change: Change | None = None) -> tf.data.Dataset:
+        """A split once, in the order of its records, its last batch as short as it comes.
+
+        Every worker reads the whole split: Keras shares the batches out and gathers what becomes of
+        them.
+
+        Args:
+            split: `train`, `validation` or `test`.
+            change: What is done to each clip before features are made of it: (its position in the
+                split, its cut clip: int16 samples, uint8 pixels) -> a cut clip, as graph
+                operations. Splits that are changed are kept in memory, cut, for the next change,
+                if `cache` allows.
+
+        Returns:
+            As `train`.
+        """
+        count = self.records.split(split).clips
+        if change is None:
+            dataset = self.cut(split)
+        else:
+            if split not in self._to_change:
+                self._to_change[split] = self.cut(split)
+            dataset = self._to_change[split].enumerate()
+            dataset = dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = self._batches(dataset, drop_remainder=False)
+        batches = tf.data.experimental.assert_cardinality(-(-count // self.batch_size))
+        return dataset.apply(batches).with_options(_options()).prefetch(tf.data.AUTOTUNE)
+
+    @_as_written
+    def cut(self, split: str) -> tf.data.Dataset:
+        """The cut clips of a split, as `evaluate` reads them; in memory if they fit."""
+        count = self.records.split(split).clips
+        dataset = tf.data.TFRecordDataset(self.records.shards(split))
+        dataset = dataset.map(self._evaluation_clip, num_parallel_calls=tf.data.AUTOTUNE)
+        size = 2 * self.audio.samples if self.audio else 0
+        size += math.prod(self.video.shape) if self.video else 0
+        return dataset.cache() if self._fits(count * size) else dataset
+
+    def media_ids(self, split: str) -> list[str]:
+        """The clips' names, in the order in which `evaluate` yields them."""
+        return self.records.media_ids(split)
+
+    def _from(self, position: int, stored: tf.data.Dataset | None) -> tf.data.Dataset:
+        """The endless stream of stored clips, or of records where nothing is stored."""
+        size = self.steps_per_epoch * self.batch_size // self.worker[1]
+        epochs = tf.data.Dataset.range(position // size, tf.int64.max)
+        stream = epochs.flat_map(lambda epoch: self._epoch(epoch, size, stored))
+        return stream.skip(position % size)
+
+    def _epoch(
+        self, epoch: tf.Tensor, size: int, stored: tf.data.Dataset | None
+    ) -> tf.data.Dataset:
+        """The first `size` of an epoch's permutation."""
+        # tf.random.set_seed must not change the order: `shuffle` mixes the graph's seed in
+        tf.compat.v1.get_default_graph().seed = 1
+        key = tf.stack([tf.constant(self.seed, tf.int64), epoch])
+        order = tf.random.stateless_uniform([], key, 0, tf.int64.max, tf.int64)
+        if stored is not None:
+            dataset = stored
+            buffer = tf.int64.max
+        else:
+            shards = tf.random.experimental.stateless_shuffle(self._own_shards(), key)
+            dataset = tf.data.Dataset.from_tensor_slices(shards).interleave(
+                tf.data.TFRecordDataset,
+                cycle_length=PARALLEL_SHARDS,
+                num_parallel_calls=tf.data.AUTOTUNE,
+            )
+            buffer = SHUFFLE_BYTES // self.records.record_bytes("train")
+        buffer = min(buffer, self.records.split("train").clips)
+        dataset = dataset.shuffle(buffer, order, reshuffle_each_iteration=False)
+        if self.worker[1] > 1:  # workers' shards differ in size, and all must take equal steps
+            dataset = dataset.repeat()
+        return dataset.take(size).apply(tf.data.experimental.assert_cardinality(size))
+
+    def _decoded_clip(self, record: tf.Tensor) -> clips.Clip:
+        return clips.decode(self._parse(record))
+
+    def _training_clip(self, position: tf.Tensor, stored: Any) -> clips.Clip:
+        clip = stored if isinstance(stored, dict) else self._parse(stored)
+        index, count = self.worker
+        key = tf.stack([tf.constant(self.seed, tf.int64), position * count + index])
+        return clips.cut_for_training(clip, self.audio, self.video, self.augment, key)
+
+    def _evaluation_clip(self, record: tf.Tensor) -> clips.Clip:
+        return clips.cut_for_evaluation(self._parse(record), self.audio, self.video)
+
+    def _parse(self, record: tf.Tensor) -> clips.Clip:
+        classes = len(self.info.classes)
+        return clips.parse(record, self.modalities, self.info.audio.codec, classes)
+
+    def _batches(self, dataset: tf.data.Dataset, drop_remainder: bool) -> tf.data.Dataset:
+        batches = dataset.batch(self.batch_size, drop_remainder=drop_remainder)
+        return batches.map(self._inputs, num_parallel_calls=tf.data.AUTOTUNE)
+
+    def _inputs(self, batch: clips.Clip) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Cut clips -> the model's inputs and labels."""
+        inputs = {}
+        for modality in self.modalities:
+            x = batch[modality]
+            if modality == "audio":
+                x = features.log_spectrogram(tf.cast(x, tf.float32) / 32_768, self.audio)
+            elif x.dtype == tf.uint8:  # not cut for training
+                x = features.normalize_frames(x, self.video)
+            if self._with_presence:
+                there = batch["presence"][modality]
+                x *= tf.reshape(there, [-1] + [1] * (x.shape.rank - 1))
+            inputs[modality] = x
+        if self._with_presence:
+            there = [batch["presence"][modality] for modality in self.modalities]
+            inputs["presence"] = tf.stack(there, axis=1)
+        return inputs, batch["label"]
+
+    def _own_shards(self) -> list[str]:
+        return self.records.shards("train", self.worker)
+
+    def _fits(self, size: int) -> bool:
+        """Whether `size` bytes of decoded clips are to be kept in memory."""
+        if self.cache != "auto":
+            return self.cache == "yes"
+        return 0 < size < available_memory() // 4
+
+    def _check(self) -> None:
+        """Raises ValueError where the records or the arguments do not fit."""
+        if not self.modalities:
+            raise ValueError("audio and video are both left out: nothing to read")
+        if self.cache not in ("auto", "yes", "no"):
+            raise ValueError(f"cache must be auto, yes or no, not {self.cache!r}")
+        index, count = self.worker
+        if not 0 <= index < count:
+            raise ValueError(
+                f"worker must be (index, count) with index < count, not {index, count}"
+            )
+        if self.batch_size < 1 or self.batch_size % count:
+            raise ValueError(f"batch_size {self.batch_size} must be a multiple of {count} workers")
+        rate = self.info.audio.sample_rate
+        if self.audio is not None and self.audio.sample_rate != rate:
+            wanted = self.audio.sample_rate
+            raise ValueError(
+                f"{self.records.directory} holds sound at {rate} Hz, {wanted} Hz are wanted: build "
+                f"it with --audio_rate={wanted}, or train with --audio_rate={rate}"
+            )
+        if self.audio is not None:
+            clips.waveform_decoder(self.info.audio.codec)  # says so now if it cannot be had
+
+
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    options.deterministic = True
+    # workers read their own shards, see `worker`
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    return options

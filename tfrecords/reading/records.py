@@ -1,0 +1,177 @@
+"""A directory of finished records: what it holds, checked, and its serialised records."""
+
+import contextlib
+import dataclasses
+import pathlib
+import warnings
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from tfrecords import schema
+from tfrecords.reading import clips, salvage
+from tfrecords.reading.salvage import AGAIN
+
+# Of these, something is in every error that a broken record causes in the pipeline.
+SIGNS = (
+    "corrupted record", "truncated record", "arse", "JPEG", "jpeg", "DecodeRaw", "AudioDecodeFlac",
+    "claims too many", "Substr", "none of the classes",
+)  # fmt: skip
+
+
+class CorruptRecord(ValueError):
+    """A record that cannot be read; the message names it and says what to do."""
+
+
+class RecordSet:
+    """A directory of records.
+
+    Args:
+        directory: Where `dataset.json` and the shards are.
+        skip_corrupt: Whether corrupt records are left out, with a warning that counts them, as if
+            the set had been built without them. Every shard is read once to find them, and those
+            that are not as they were built are copied to a temporary directory without them.
+
+    Attributes:
+        directory: As given.
+        info: The description of the set, without what is skipped.
+        skipped: Indices of the skipped records, by shard.
+
+    Raises:
+        FileNotFoundError: The directory holds no finished record set, or a shard is missing.
+        ValueError: The description cannot be read, or corrupt records are to be skipped and a
+            shard has no others.
+    """
+
+    def __init__(self, directory: str | pathlib.Path, skip_corrupt: bool = False) -> None:
+        self.directory = pathlib.Path(directory)
+        self.info = schema.DatasetInfo.load(directory)
+        self.skipped: dict[str, tuple[int, ...]] = {}
+        self._paths = {
+            name: self.directory / name
+            for split in self.info.splits.values()
+            for name in split.shards
+        }
+        for path in self._paths.values():
+            if not path.is_file():
+                raise FileNotFoundError(f"shard {path} is missing: {AGAIN}")
+        if skip_corrupt:
+            self._skip_corrupt()
+
+    @property
+    def num_skipped(self) -> int:
+        """How many records are skipped, in all splits."""
+        return sum(map(len, self.skipped.values()))
+
+    def split(self, name: str) -> schema.Split:
+        """The description of a split.
+
+        Raises:
+            ValueError: There is no such split, or nothing in it.
+        """
+        split = self.info.splits.get(name)
+        if split is None:
+            raise ValueError(
+                f"{self.directory} has no split {name!r}; it has {', '.join(self.info.splits)}"
+            )
+        if not split.clips:
+            raise ValueError(
+                f"the split {name!r} of {self.directory} has no clips; {split.failed} failed: "
+                "see failures.csv there, and build it again"
+            )
+        return split
+
+    def shards(self, split: str, worker: tuple[int, int] = (0, 1)) -> list[str]:
+        """Paths of a split's shards, or of one worker's part of them.
+
+        Args:
+            split: Name of the split.
+            worker: (index, count).
+
+        Raises:
+            ValueError: There are fewer shards than workers.
+        """
+        index, count = worker
+        names = self.split(split).shards
+        if len(names) < count:
+            raise ValueError(
+                f"the split {split!r} of {self.directory} has {len(names)} shards, too few for "
+                f"{count} workers: build it with more shards"
+            )
+        return [str(self._paths[name]) for name in names[index::count]]
+
+    def record_bytes(self, split: str) -> int:
+        """Mean size of a record, bytes; 1 or more."""
+        size = sum(pathlib.Path(path).stat().st_size for path in self.shards(split))
+        return max(1, size // self.split(split).clips)
+
+    def media_ids(self, split: str) -> list[str]:
+        """The clips' names, in the order of the records."""
+        return media_ids(tf.data.TFRecordDataset(self.shards(split)))
+
+    def first_corrupt(self) -> str | None:
+        """Reads every record whole; says which is the first that cannot be, and what to do."""
+        codec = self.info.audio.codec
+        classes = len(self.info.classes)
+        modalities = salvage.readable(codec)  # nobody here was reading what is not
+        for name, path in self._paths.items():
+            decoded = tf.data.TFRecordDataset(str(path)).map(
+                lambda record: clips.decode(clips.parse(record, modalities, codec, classes))
+            )
+            index = 0
+            try:
+                for index, _ in enumerate(decoded, 1):  # noqa: B007
+                    pass
+            except tf.errors.OpError as error:
+                shard, reason = self.directory / name, error.message.splitlines()[0]
+                return f"{shard}, record {index}, is corrupt ({reason}): delete it and {AGAIN}"
+        return None
+
+    @contextlib.contextmanager
+    def naming_corrupt_records(self) -> Iterator[None]:
+        """Names the shard and the record when what runs inside fails on a broken one.
+
+        Raises:
+            CorruptRecord: A record cannot be read; says which, and what to do.
+        """
+        try:
+            yield
+        except (tf.errors.DataLossError, tf.errors.InvalidArgumentError) as error:
+            found = any(sign in str(error) for sign in SIGNS) and self.first_corrupt()
+            if not found:
+                raise
+            raise CorruptRecord(found) from error
+        except tf.errors.FailedPreconditionError as error:
+            if "expected to contain" not in str(error):
+                raise
+            raise CorruptRecord(
+                f"{self.directory} does not hold as many records as its {schema.DESCRIPTION} says: "
+                "`python -m tfrecords.inspect DIR --verify` tells the shard; delete it and " + AGAIN
+            ) from error
+
+    def _skip_corrupt(self) -> None:
+        """Reads salvaged copies in the place of damaged shards, and says what is left out."""
+        total = sum(split.clips for split in self.info.splits.values())
+        salvaged = salvage.salvage(self.directory, self.info)
+        splits = {}
+        for split_name, split in self.info.splits.items():
+            for name in salvaged.keys() & set(split.shards):
+                split = salvaged[name].shrink(split)
+            splits[split_name] = split
+        self.info = dataclasses.replace(self.info, splits=splits)
+        for name, shard in salvaged.items():
+            self._paths[name] = shard.path
+            if shard.skipped:
+                self.skipped[name] = shard.skipped
+        if self.skipped:
+            warnings.warn(salvage.summary(self.skipped, total), stacklevel=3)
+
+
+@tf.autograph.experimental.do_not_convert
+def media_ids(records: tf.data.Dataset) -> list[str]:
+    """The names of the clips in a dataset of serialised records."""
+    spec = {schema.MEDIA_ID: tf.io.FixedLenFeature([], tf.string)}
+    names = records.map(
+        lambda record: tf.io.parse_single_sequence_example(record, spec)[0][schema.MEDIA_ID]
+    )
+    return [name.decode() for name in names.as_numpy_iterator()]

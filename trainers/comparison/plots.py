@@ -1,0 +1,162 @@
+"""A comparison's figures beside its table: dominance over training, accuracy against dominance.
+
+Both tell runs without and with AMR apart by line and marker, so that they read in black and white.
+"""
+
+import csv
+import math
+import pathlib
+from collections.abc import Callable, Sequence
+
+import matplotlib
+import numpy as np
+
+from trainers.comparison import plan
+from trainers.comparison.tables import METRICS, Line
+from trainers.config.run_config import MODALITIES, Config
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+COLUMNS = 4  # panels side by side
+MARKERS = "os^vDPX*<>hdp8"  # of the methods
+# without AMR, with AMR: colour, line, whether markers are filled
+STYLES = {"without AMR": ("#b05a2a", "--", False), "with AMR": ("#2a5a9a", "-", True)}
+_SHARE = f"val_dominance_{MODALITIES[0]}"
+
+
+def write(
+    output: pathlib.Path,
+    lines: Sequence[Line],
+    config: Config,
+    directory: Callable[[plan.Run], pathlib.Path],
+) -> None:
+    """Writes dominance.png and accuracy-dominance.png, as far as the runs have a dominance.
+
+    Args:
+        output: Directory of the comparison.
+        lines: Rows of its table, with the results of the finished runs.
+        config: What the runs share.
+        directory: Run -> its model directory, with `history.csv`.
+    """
+    histories = {line.row.label: curves(line, directory) for line in lines}
+    histories = {label: found for label, found in histories.items() if any(found.values())}
+    wanted = 100 * config.ratio[0] / sum(config.ratio)
+    if histories:
+        plot_training(output / "dominance.png", histories, wanted)
+    if any(points(line)[name] for line in lines for name in STYLES):
+        plot_accuracy(output / "accuracy-dominance.png", lines, wanted)
+
+
+def curves(line: Line, directory: Callable[[plan.Run], pathlib.Path]) -> dict[str, list]:
+    """`without AMR`, `with AMR` -> of each finished run the audio share by epoch, percent."""
+    runs = zip(STYLES, (line.row.plain, line.row.amr), (line.plain, line.amr), strict=True)
+    found = {}
+    for name, planned, results in runs:
+        seeds = {r["seed"] for r in results}
+        paths = [directory(run) / "history.csv" for run in planned if run.seed in seeds]
+        found[name] = [c for path in paths if (c := _history(path))]
+    return found
+
+
+def points(line: Line) -> dict[str, tuple[float, float] | None]:
+    """`without AMR`, `with AMR` -> mean audio share and accuracy of the seeds, percent."""
+    found = {}
+    for name, results in zip(STYLES, (line.plain, line.amr), strict=True):
+        pairs = [(METRICS["audio share"](r), METRICS["accuracy"](r)) for r in results]
+        pairs = [pair for pair in pairs if pair[0] is not None]
+        found[name] = tuple(np.mean(pairs, axis=0)) if pairs else None
+    return found
+
+
+def _history(path: pathlib.Path) -> list[float]:
+    """Empty for a run that has no dominance, or that trains nothing."""
+    if not path.exists():
+        return []
+    with path.open(newline="") as file:
+        return [100 * float(row[_SHARE]) for row in csv.DictReader(file) if row.get(_SHARE)]
+
+
+def plot_training(
+    path: pathlib.Path, histories: dict[str, dict[str, list[list[float]]]], wanted: float
+) -> None:
+    """A panel a method, a line a run.
+
+    Args:
+        path: PNG file to write.
+        histories: Label of a row -> `curves`.
+        wanted: Audio share of the ratio, percent.
+    """
+    columns = min(COLUMNS, len(histories))
+    rows = math.ceil(len(histories) / columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(3.1 * columns, 0.9 + 2.3 * rows), sharex=True, sharey=True,
+        squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for axis in axes.flat[len(histories) :]:
+        axis.set_axis_off()
+    for axis in axes.flat[: len(histories)][-columns:]:  # the last of each column
+        axis.tick_params(labelbottom=True)
+    for axis, (label, found) in zip(axes.flat, histories.items(), strict=False):
+        for name, (color, dashes, filled) in STYLES.items():
+            for curve in found[name]:
+                axis.plot(
+                    range(1, len(curve) + 1), curve, dashes, color=color, lw=1.2, marker="o", ms=3,
+                    mfc=color if filled else "white", markevery=max(1, len(curve) // 16),
+                )  # fmt: skip
+        axis.axhline(wanted, color="gray", ls=":", lw=1)
+        axis.set_title(label, fontsize=10)
+        axis.grid(alpha=0.25)
+        axis.spines[["top", "right"]].set_visible(False)
+    axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
+    axes[0, 0].set_ylim(0, 100)
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("audio share on validation, %", fontsize=10)
+    handles = [
+        plt.Line2D([], [], color=c, ls=dashes, marker="o", ms=4, mfc=c if filled else "white")
+        for c, dashes, filled in STYLES.values()
+    ]
+    handles.append(plt.Line2D([], [], color="gray", ls=":"))
+    names = [*STYLES, "wanted"]
+    figure.legend(handles, names, frameon=False, ncols=3, loc="outside upper center")
+    _save(figure, path)
+
+
+def plot_accuracy(path: pathlib.Path, lines: Sequence[Line], wanted: float) -> None:
+    """A marker a method, open without and filled with AMR, joined by a line.
+
+    Args:
+        path: PNG file to write.
+        lines: Rows of the table.
+        wanted: Audio share of the ratio, percent.
+    """
+    figure, axis = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
+    shown = [(line.row.label, points(line)) for line in lines]
+    shown = [(label, found) for label, found in shown if any(found.values())]
+    for place, (label, found) in enumerate(shown):
+        marker = MARKERS[place % len(MARKERS)]
+        if all(found.values()):
+            axis.plot(*zip(*found.values(), strict=True), color="gray", lw=0.8, zorder=1)
+        for name, (color, _, filled) in STYLES.items():
+            if found[name]:
+                axis.plot(
+                    *found[name], marker, color=color, ms=8, mec="black" if filled else color,
+                    mew=0.6 if filled else 1.4, mfc=color if filled else "white",
+                )  # fmt: skip
+        axis.plot([], [], marker, color="black", mfc="white", ms=8, label=label)
+    for name, (color, _, filled) in STYLES.items():
+        axis.plot([], [], "s", color=color, mfc=color if filled else "white", ms=10, label=name)
+    axis.axvline(wanted, color="gray", ls=":", lw=1, label="wanted")
+    axis.set(
+        xlabel="audio share of the attribution, %", ylabel="accuracy, %",
+        title="Test split, means over seeds",
+    )  # fmt: skip
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    figure.legend(frameon=False, loc="outside right upper")
+    _save(figure, path)
+
+
+def _save(figure: plt.Figure, path: pathlib.Path) -> None:
+    figure.savefig(path, dpi=130)
+    plt.close(figure)

@@ -1,0 +1,1 @@
+"""What a run is: flags, recipes and the checked configuration made of them."""

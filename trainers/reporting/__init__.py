@@ -1,0 +1,1 @@
+"""What the commands leave for people: tables, pages, figures, model cards."""

@@ -1,0 +1,257 @@
+"""MODEL_CARD.md: what a trained model is, learnt from, does, and is no good for."""
+
+import json
+import pathlib
+import re
+import shlex
+from collections.abc import Sequence
+from typing import Any
+
+from amr_tf.analysis.metrics import format_dominance
+from tfrecords import schema
+from trainers.config.run_config import Config
+
+FILE = "MODEL_CARD.md"
+
+# data set -> what it is, its licence, what follows for use
+_DATA = {
+    "synthetic": (
+        "Clips rendered by this project (`tfrecords/synthetic.py`): ten classes of tones and "
+        "moving shapes, in noise.",
+        "That of the project, Apache-2.0.",
+        "The clips are synthetic: the model knows nothing of real sound and pictures, and its "
+        "numbers say nothing of other data.",
+    ),
+    "cremad": (
+        "CREMA-D (Cao et al. 2014): 91 actors speak 12 sentences in 6 emotions.",
+        "Open Database License 1.0.",
+        "The emotions are acted, in a studio, in English. The model tells what an actor was asked "
+        "to show, not what a person feels: don't judge people by it.",
+    ),
+    "vggsound": (
+        "VGGSound (Chen et al. 2020): ten-second clips of 309 classes of sound from YouTube.",
+        "CC BY 4.0 for the list and its labels; the clips are their authors'.",
+        "About half of the test clips have a sound without its source in the picture, or further "
+        "classes that count as wrong here.",
+    ),
+}
+_SHARES = """\
+A share says how much of the log-odds of the top class (target `probability`), or of its logit
+(target `logit`), passes through a modality, to first order: Grad⊙Input at the encoders' outputs,
+in the L2 norm, a clip's shares adding up to 1. The dominance is their mean over the clips that have
+all modalities. It does not say how informative a modality is, how accurate the model would be
+without it, or which part of the sound or picture decided. It depends on the target: one vector
+added to all classes' rows of a linear head changes no prediction, and changes the shares by
+`logit`."""
+
+
+def write(config: Config, results: dict[str, Any]) -> pathlib.Path:
+    """Writes `MODEL_CARD.md` into the run's directory.
+
+    Args:
+        config: The run.
+        results: What `results.json` holds.
+
+    Returns:
+        The file.
+    """
+    model_dir = pathlib.Path(config.model_dir)
+    about = json.loads((model_dir / "config.json").read_text())
+    classes = (model_dir / "classes.txt").read_text().splitlines()
+    try:
+        info = schema.DatasetInfo.load(config.data_dir)
+    except (OSError, ValueError):  # gone since
+        info = None
+    path = model_dir / FILE
+    path.write_text(card(config, results, about, classes, info), "utf-8")
+    return path
+
+
+def card(
+    config: Config,
+    results: dict[str, Any],
+    about: dict[str, Any],
+    classes: Sequence[str],
+    info: schema.DatasetInfo | None,
+) -> str:
+    """The card as Markdown.
+
+    Args:
+        config: The run.
+        results: What `results.json` holds.
+        about: What `config.json` holds: `versions`, `command`.
+        classes: Names by id.
+        info: The records' description, if they are still there.
+    """
+    several = len(config.modalities) > 1
+    weight = f"AMR weight {config.effective_amr_weight:g}"
+    title = f"{config.dataset}, {config.method}" + (f", {weight}" if several else "")
+    parts = [
+        f"# Model card: {title}",
+        f"A classifier of {' and '.join(config.modalities)} into {len(classes)} classes, trained "
+        "by `trainers.fit`.",
+        "## Model",
+        *_model(config, results, about),
+        "## Data",
+        *_data(config, classes, info),
+        "## Results",
+        *_results(config, results),
+        *(["## Shares", _SHARES] if several else []),
+        "## Intended use and limits",
+        *_limits(config),
+        "## Use",
+        *_use(config),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text as Markdown that shows it as it is, on one line."""
+    line = " ".join(text.split())
+    line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    # "://" and "@" would make links
+    return re.sub(r"([\\`*_\[\]|~#$@!]|:(?=//))", r"\\\1", line)
+
+
+def _model(config: Config, results: dict[str, Any], about: dict[str, Any]) -> list[str]:
+    encoders = ", ".join(f"{m} `{getattr(config, f'{m}_encoder')}`" for m in config.modalities)
+    lines = [f"Encoders: {encoders}."]
+    if len(config.modalities) > 1:
+        lines.append(f"Fusion head: `{config.fusion}`.")
+    options = f" ({_code(config.method_options)})" if config.method_options else ""
+    lines.append(f"Method: `{config.method}`{options}.")
+    if config.effective_amr_weight:
+        lines.append(
+            f"Attribution regularisation (AMR, arXiv 2404.02359): weight {config.amr_weight:g}, "
+            f"ratio {_code(config.amr_ratio)}, target `{config.amr_target}`."
+        )
+    else:
+        lines.append("Attribution regularisation (AMR): none.")
+    if config.audio:
+        audio = config.audio
+        lines.append(
+            f"Hears: {audio.seconds:g} s of mono sound at {audio.sample_rate:,} Hz, as a log "
+            f"spectrogram of {audio.shape[0]} times and {audio.shape[1]} frequencies."
+        )
+    if config.video:
+        size = config.video.size
+        lines.append(f"Sees: {config.video.frames} frames of {size} x {size} pixels.")
+    if results["epochs"]:
+        lines.append(
+            f"Training: {results['epochs']} epochs, `{config.optimizer}`, learning rate "
+            f"{config.learning_rate:g} ({config.schedule}), batch {config.batch_size}, recipe "
+            f"`{config.recipe}`, preset `{config.preset}`, seed {config.seed}."
+        )
+        lines.append(f"Selected: epoch {results['selected_epoch']}, by its accuracy on validation.")
+    else:
+        lines.append("Training: none of its own; its encoders are those of unimodal runs.")
+    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
+    lines.append(f"Versions: {_code(versions)}.")
+    return [_list(lines), "Command:", _fenced(_command(about["command"]))]
+
+
+def _command(argv: Sequence[str]) -> str:
+    """What was typed: `sys.argv` begins with the module's file."""
+    program = pathlib.Path(argv[0])
+    typed = [argv[0]]
+    if program.parent.name == "trainers":
+        typed = ["python", "-m", f"trainers.{program.stem}"]
+    return shlex.join([*typed, *argv[1:]])
+
+
+def _data(config: Config, classes: Sequence[str], info: schema.DatasetInfo | None) -> list[str]:
+    what, licence, _ = _DATA[config.dataset]
+    parts = [what, f"Licence: {licence}"]
+    if info is None:
+        parts.append("The records were gone when this card was written.")
+    else:
+        rows = [
+            (name, f"{s.clips:,}", f"{s.without_audio:,}", f"{s.without_video:,}", f"{s.failed:,}")
+            for name, s in ((name, info.splits[name]) for name in schema.SPLITS)
+        ]
+        header = ("split", "clips", "without sound", "without picture", "could not be read")
+        parts.append(_table(header, rows))
+        if info.notes:
+            parts.append(f"Note: {escaped(info.notes)}.")
+    names = "; ".join(escaped(name) for name in classes)
+    parts.append(f"The {len(classes)} classes, by id from 0: {names}.")
+    return parts
+
+
+def _results(config: Config, results: dict[str, Any]) -> list[str]:
+    rows = [
+        ("accuracy", f"{100 * results['accuracy']:.2f} %"),
+        (f"mAP, over {results['mAP_classes']} classes", f"{100 * results['mAP']:.2f} %"),
+        ("cross-entropy", f"{results['loss']:.4f}"),
+    ]
+    for target, shares in (results["dominance_by_target"] or {}).items():
+        names = "/".join(config.modalities)
+        rows.append((f"dominance, {names}, by {target}", format_dominance(shares)))
+    split = results["split"]
+    parts = [
+        f"On the {split} split, {results['samples']:,} clips, evaluated once, at the end, for the "
+        "selected checkpoint. One run with one seed: another differs, on small sets by points.",
+        _table((f"{split} split", "value"), rows),
+    ]
+    if results.get("corrupt_skipped"):
+        parts.append(f"{results['corrupt_skipped']:,} corrupt records were skipped.")
+    return parts
+
+
+def _limits(config: Config) -> list[str]:
+    lines = [
+        "For research on how multimodal models use their modalities.",
+        _DATA[config.dataset][2],
+        "Not evaluated on any other data, nor for fairness among groups of people, nor against "
+        "inputs made to mislead it.",
+        "It always answers with one of its classes, also for what is none of them; its "
+        "probabilities are not calibrated.",
+    ]
+    if len(config.modalities) > 1:
+        lines.append("A clip that lacks a modality gets an answer from the other.")
+    return [_list(lines)]
+
+
+def _use(config: Config) -> list[str]:
+    return [
+        _fenced("python -m trainers.predict --export_dir=EXPORT CLIP.mp4 ..."),
+        "or, in any process with TensorFlow and without this project,",
+        _fenced(
+            'served = tf.saved_model.load("EXPORT/1").signatures["serving_media"]\n'
+            + {
+                ("audio", "video"): "served(audio=tf.constant([wav]), "
+                "frames=tf.constant([[jpeg, jpeg]]))",
+                ("audio",): "served(audio=tf.constant([wav]))",
+                ("video",): "served(frames=tf.constant([[jpeg, jpeg]]))",
+            }[config.modalities],
+            "python",
+        ),
+        "where a clip is a WAV file's and JPEG files' bytes. "
+        "`assets/model.json` has the constants of the features.",
+    ]
+
+
+def _list(lines: Sequence[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _code(text: str) -> str:
+    """Code within a line."""
+    fence = _fence(text, 1)
+    return f"{fence}{' '.join(text.split())}{fence}"
+
+
+def _fenced(text: str, language: str = "") -> str:
+    """A block of code."""
+    fence = _fence(text, 3)
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _fence(text: str, least: int) -> str:
+    """More backticks than the text has in a row."""
+    return "`" * max([least, *(1 + len(run) for run in re.findall("`+", text))])

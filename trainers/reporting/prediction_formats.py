@@ -1,0 +1,110 @@
+"""Predictions as text: a table for people; JSON and CSV for programs, row by row."""
+
+import csv
+import dataclasses
+import json
+from collections.abc import Iterable, Sequence
+from typing import TextIO
+
+import rich.box
+import rich.console
+import rich.table
+import rich.text
+
+from amr_tf.analysis.metrics import format_dominance
+from trainers.running import command
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What a model says of a clip.
+
+    Attributes:
+        clip: The file.
+        class_id: Of the likeliest label.
+        top: The likeliest labels with their probabilities.
+        shares: Modality -> its share of the decision; empty for a model of one modality.
+        missing: Modalities that the file lacks.
+    """
+
+    clip: str
+    class_id: int
+    top: list[tuple[str, float]]
+    shares: dict[str, float]
+    missing: list[str]
+
+
+def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int) -> None:
+    """Prints a table, once all rows are there.
+
+    Args:
+        rows: To print.
+        out: To print to.
+        modalities: Of the model.
+        top: Labels a row.
+    """
+    rows = list(rows)
+    if not rows:
+        return
+    several, missing = len(modalities) > 1, any(row.missing for row in rows)
+    made = rich.table.Table(box=rich.box.ROUNDED)
+    made.add_column("clip", overflow="fold")
+    made.add_column("label", overflow="fold")
+    made.add_column("probability", justify="right")
+    if several:
+        made.add_column("/".join(modalities), justify="right")
+    if missing:
+        made.add_column("missing")
+    for row in rows:
+        cells = [
+            command.line(row.clip),
+            "\n".join(command.line(label) for label, _ in row.top),
+            "\n".join(f"{100 * probability:.1f} %" for _, probability in row.top),
+        ]
+        cells += [format_dominance(row.shares)] if several else []
+        cells += [", ".join(row.missing)] if missing else []
+        # as text: what is in brackets would be taken for a style
+        made.add_row(*map(rich.text.Text, cells))
+    width = None if out.isatty() else 10_000
+    rich.console.Console(file=out, highlight=False, width=width).print(made)
+
+
+def json_array(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int) -> None:
+    """Prints an array of objects, one a line; for the arguments see `table`."""
+    before = "[\n"
+    for row in rows:
+        (label, probability), *_ = row.top
+        content = {
+            "clip": row.clip,
+            "class_id": row.class_id,
+            "label": label,
+            "probability": _rounded(probability),
+            "top": [{"label": name, "probability": _rounded(p)} for name, p in row.top],
+            "shares": {m: _rounded(share) for m, share in row.shares.items()} or None,
+            "missing": row.missing,
+        }
+        print(before + json.dumps(content), end="", file=out, flush=True)
+        before = ",\n"
+    print("[]" if before == "[\n" else "\n]", file=out)
+
+
+def csv_lines(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int) -> None:
+    """Prints a line of names, then a line a clip; for the arguments see `table`."""
+    # names of files that are no text in this system's encoding come out as they went in
+    out.reconfigure(errors="surrogateescape")
+    lines = csv.writer(out, lineterminator="\n")
+    others = [f"{name}_{k}" for k in range(2, top + 1) for name in ("label", "probability")]
+    shares = [f"share_{m}" for m in modalities] if len(modalities) > 1 else []
+    lines.writerow(["clip", "class_id", "label", "probability", *others, *shares, "missing"])
+    for row in rows:
+        labels = [cell for label, p in row.top for cell in (label, _rounded(p))]
+        shares = [_rounded(share) for share in row.shares.values()]
+        lines.writerow([row.clip, row.class_id, *labels, *shares, ";".join(row.missing)])
+        out.flush()
+
+
+FORMATS = {"table": table, "json": json_array, "csv": csv_lines}
+
+
+def _rounded(value: float) -> float:
+    return round(value, 6)

@@ -1,0 +1,113 @@
+"""What a run leaves for people: tables on the terminal, `results.json`, a CSV and a plot."""
+
+import csv
+import json
+import math
+import pathlib
+from typing import Any
+
+import matplotlib
+import numpy as np
+import rich.box
+import rich.console
+import rich.table
+
+from amr_tf.analysis import metrics
+from amr_tf.analysis.evaluation import Predictions
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+
+def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ...]) -> None:
+    """Prints accuracy, mAP and dominance as a table."""
+    table = rich.table.Table(title=title, box=rich.box.ROUNDED, title_justify="left")
+    for column in ("split", "clips", "accuracy", "mAP"):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    cells = [
+        results["split"],
+        f"{results['samples']:,}",
+        f"{100 * results['accuracy']:.2f}",
+        f"{100 * results['mAP']:.2f}",
+    ]
+    names = "/".join(modalities)
+    if len(modalities) > 1:
+        for target, values in results["dominance_by_target"].items():
+            suffix = "" if target == "probability" else f" ({target})"
+            table.add_column(names + suffix, justify="right")
+            cells.append(metrics.format_dominance(values))
+    else:
+        table.add_column("dominance", justify="right")
+        cells.append(metrics.format_dominance(None))
+    table.add_row(*cells)
+    rich.console.Console(highlight=False).print(table)
+
+
+def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+    """Writes JSON under a temporary name first: a file that is there is whole.
+
+    What is not finite becomes null: JSON knows no NaN.
+    """
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
+    part.replace(path)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
+
+
+def per_class_csv(path: pathlib.Path, predictions: Predictions, classes: tuple[str, ...]) -> None:
+    """A row a class: clips, accuracy (recall), average precision, dominance of each target."""
+    precision = metrics.average_precisions(predictions.labels, predictions.probabilities)
+    correct = predictions.logits.argmax(axis=1) == predictions.labels
+    shares = {
+        f"{m}_share" if target == "probability" else f"{m}_share_{target}": values[:, i]
+        for target, values in predictions.shares.items()
+        for i, m in enumerate(predictions.modalities)
+    }
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["class", "clips", "accuracy", "average_precision", *shares])
+        for c, name in enumerate(classes):
+            here = predictions.labels == c
+            mean_shares = [_mean(values[here & predictions.complete]) for values in shares.values()]
+            rows.writerow(
+                [name, here.sum(), _mean(correct[here]), _number(precision[c]), *mean_shares]
+            )
+
+
+def share_plot(path: pathlib.Path, predictions: Predictions, title: str) -> None:
+    """Histogram of the clips' shares of the first modality, one panel a target."""
+    first, *others = predictions.modalities
+    figure, panels = plt.subplots(
+        1, len(predictions.shares), figsize=(5 * len(predictions.shares), 3.4), squeeze=False
+    )
+    for panel, (target, shares) in zip(panels[0], predictions.shares.items(), strict=True):
+        values = 100 * shares[predictions.complete, 0]
+        panel.hist(values, bins=np.arange(0, 101, 4), color="#3b6ea8")
+        panel.axvline(values.mean(), color="#c8402f", label=f"mean {values.mean():.1f} %")
+        panel.axvline(100 / len(predictions.modalities), color="gray", ls=":", label="equal shares")
+        panel.set(
+            xlim=(0, 100),
+            xlabel=f"{first}'s share of the attribution, % (rest: {', '.join(others)})",
+            ylabel="clips",
+            title=f"target: {target}",
+        )
+        panel.legend(frameon=False)
+    figure.suptitle(title)
+    figure.tight_layout()
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def _mean(values: np.ndarray) -> str:
+    return _number(values.mean()) if len(values) else ""
+
+
+def _number(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.4f}"

@@ -1,0 +1,1 @@
+"""One training run: devices, data, model, epochs, checkpoints, export."""

@@ -1,0 +1,198 @@
+"""A `Config` -> data, strategy, model and optimizers."""
+
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+import amr_tf
+from amr_tf import _compat, _schedules
+from amr_tf.encoders import build_encoder
+from amr_tf.heads import HEADS
+from amr_tf.methods.ume import ensemble_head
+from tfrecords.reading.pipeline import Augment, Pipeline
+from tfrecords.schema import DESCRIPTION, DatasetInfo
+from trainers.config.run_config import Config
+from trainers.running import multi_worker
+
+# Clips that the presets render; validation is cut from train.
+SYNTHETIC = {"full": (6_000, 2_000), "quick": (3_000, 1_000)}
+
+
+def setup(config: Config) -> None:
+    """Sets up the devices, before TensorFlow touches any, and seeds everything."""
+    if config.cpu_replicas > 1:
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        logical = [tf.config.LogicalDeviceConfiguration()] * config.cpu_replicas
+        tf.config.set_logical_device_configuration(cpu, logical)
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+    keras.utils.set_random_seed(config.seed)
+    keras.mixed_precision.set_global_policy(config.precision)
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+
+
+def strategy(config: Config) -> tf.distribute.Strategy:
+    """Over the machines of TF_CONFIG, over this machine's devices, or for the one there is.
+
+    Raises:
+        ValueError: The devices are too many for a batch, or for a precision or compiler.
+    """
+    if config.strategy == "multi_worker":
+        made = multi_worker.strategy()
+        devices = [made.extended.worker_devices[0]] * made.num_replicas_in_sync
+    else:
+        devices = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+        devices = [device.name for device in devices]
+        one = config.strategy == "one_device" or (config.strategy == "auto" and len(devices) == 1)
+        devices = devices[:1] if one else devices
+        made = tf.distribute.OneDeviceStrategy if one else tf.distribute.MirroredStrategy
+        made = made(devices[0] if one else devices)
+    _check_devices(config, len(devices))
+    return made
+
+
+def _check_devices(config: Config, devices: int) -> None:
+    if devices * config.accumulate > config.batch_size:
+        parts = f" in {config.accumulate} parts each" if config.accumulate > 1 else ""
+        raise ValueError(
+            f"--batch_size={config.batch_size} is less than the {devices} devices{parts}"
+        )
+    if devices == 1:
+        return
+    if config.jit_compile:
+        raise ValueError("--jit_compile: XLA compiles steps of one device alone, not of several")
+    if config.precision == "mixed_float16" and _compat.KERAS_3:
+        raise ValueError(
+            "--precision=mixed_float16 on several devices: Keras 3 looks for overflows on the "
+            "first of them alone; take mixed_bfloat16, or Python 3.11 or 3.10 with Keras 2"
+        )
+
+
+def make_synthetic(config: Config) -> None:
+    """Renders and builds the synthetic data where they are not there yet."""
+    records = pathlib.Path(config.data_dir)
+    if config.dataset != "synthetic" or (records / DESCRIPTION).exists():
+        return
+    from tfrecords import build
+    from tfrecords.datasets import synthetic
+
+    train, test = SYNTHETIC[config.preset]
+    print(f"Making the synthetic clips and their records in {records}, once.", flush=True)
+    build.build(
+        build.BuildOptions(
+            dataset="synthetic",
+            source=str(records / "clips"),
+            output=str(records),
+            audio_rate=config.audio_rate,
+            recipe=synthetic.Recipe(train, test),
+        )
+    )
+
+
+def pipeline(config: Config, worker: tuple[int, int] = (0, 1)) -> Pipeline:
+    """The data of a run, or one worker's part of it: (index, count)."""
+    return Pipeline(
+        config.data_dir,
+        audio=config.audio,
+        video=config.video,
+        batch_size=config.batch_size,
+        seed=config.seed,
+        cache=config.cache,
+        augment=Augment(
+            crop_scale=(config.crop_scale, 1.0),
+            flip=config.flip,
+            spec_augment_time=config.spec_augment_time,
+            spec_augment_freq=config.spec_augment_freq,
+        ),
+        skip_corrupt=config.skip_corrupt,
+        worker=worker,
+    )
+
+
+def model(
+    config: Config,
+    info: DatasetInfo,
+    steps_per_epoch: int,
+    teachers: Mapping[str, amr_tf.MultimodalClassifier] | None = None,
+) -> amr_tf.MultimodalClassifier:
+    """The compiled model; call it in the strategy's scope.
+
+    Args:
+        config: The run.
+        info: Of the records.
+        steps_per_epoch: Batches in an epoch.
+        teachers: Modality -> trained unimodal model, for the methods that want them.
+    """
+    counts = info.splits["train"].class_counts
+    method = config.make_method(class_counts=counts, teachers=teachers)
+    if not method.trains:
+        encoders = {m: teachers[m].encoders[m] for m in config.modalities}
+        head = ensemble_head({m: teachers[m].head for m in config.modalities})
+    else:
+        encoders = {m: encoder(config, m) for m in config.modalities}
+        shapes = [tuple(encoder.output_shape[1:]) for encoder in encoders.values()]
+        build_head = HEADS[config.fusion]
+        head = build_head(shapes, len(info.classes), hidden=config.hidden, seed=config.seed)
+    classifier = amr_tf.MultimodalClassifier(encoders, head, method)
+    rate = learning_rate(config, steps_per_epoch)
+    options: dict[str, Any] = {}
+    if config.effective_amr_weight:
+        amr_rate = _schedules.following(rate, config.amr_learning_rate)
+        # neither momentum nor weight decay: R has no curvature to smooth
+        options["amr_ratio"] = config.ratio
+        options["amr_optimizer"] = optimizer(config.amr_optimizer, amr_rate)
+    classifier.compile(
+        optimizer(config.optimizer, rate, config.momentum, config.weight_decay, config.clip_norm),
+        accumulate=config.accumulate,
+        skip_nonfinite=config.nan == "skip",
+        jit_compile=config.jit_compile,
+        amr_weight=config.effective_amr_weight,
+        amr_target=config.amr_target,
+        **options,
+    )
+    return classifier
+
+
+def encoder(config: Config, modality: str) -> keras.Model:
+    """One modality's encoder."""
+    return build_encoder(
+        getattr(config, f"{modality}_encoder"),
+        modality,
+        getattr(config, modality).shape,
+        width=config.encoder_width or None,
+        depth=config.video_depth or None if modality == "video" else None,
+        seed=config.seed,
+        weights=getattr(config, f"{modality}_weights") or None,
+        frozen=modality in config.frozen_encoders,
+    )
+
+
+def learning_rate(config: Config, steps_per_epoch: int) -> Any:
+    """The task optimizer's rate: a number or a Keras schedule."""
+    steps = steps_per_epoch * config.epochs
+    if config.schedule == "cosine":
+        return keras.optimizers.schedules.CosineDecay(config.learning_rate, steps)
+    if config.schedule == "step":
+        rates = [config.learning_rate, 0.1 * config.learning_rate]
+        # Keras keeps a rate up to and including its boundary
+        boundary = max(1, round(0.7 * steps)) - 1
+        return keras.optimizers.schedules.PiecewiseConstantDecay([boundary], rates)
+    return config.learning_rate
+
+
+def optimizer(
+    name: str, rate: Any, momentum: float = 0.0, weight_decay: float = 0.0, clip_norm: float = 0.0
+) -> Any:
+    """One of `OPTIMIZERS`; the train step hands it the gradient summed over all devices."""
+    options = {"weight_decay": weight_decay or None, "global_clipnorm": clip_norm or None}
+    if name == "lamb":
+        return _compat.lamb(rate, **options)
+    if name == "adam":
+        return keras.optimizers.Adam(rate, global_clipnorm=clip_norm or None)
+    if name == "adamw":
+        return keras.optimizers.AdamW(rate, **{**options, "weight_decay": weight_decay})
+    return keras.optimizers.SGD(rate, momentum=momentum, **options)

@@ -1,0 +1,105 @@
+"""What the commands have in common: flags, and one clear line for what a user can mend."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+import tensorflow as tf
+from absl import app, flags, logging
+
+from amr_tf.analysis.evaluation import Unmeasurable
+from tfrecords.building.options import BuildError
+from tfrecords.reading.pipeline import Pipeline
+from tfrecords.reading.records import CorruptRecord
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Turns what is wrong with flags, files and packages into one line and exit code 1.
+
+    Put it around the set-up of a command only: a fault while training keeps its traceback.
+    """
+    try:
+        yield
+    except (BuildError, ImportError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
+
+
+@contextlib.contextmanager
+def data_errors(data: Pipeline) -> Iterator[None]:
+    """Turns a record that cannot be read, or nothing to measure, into one line and exit code 1."""
+    try:
+        with data.records.naming_corrupt_records():
+            yield
+    except (CorruptRecord, Unmeasurable) as error:
+        sys.exit(f"error: {error}")
+
+
+@contextlib.contextmanager
+def alone(directory: pathlib.Path) -> Iterator[None]:
+    """Waits until no other process works in a directory, which is made, and keeps others out."""
+    directory.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another process works in {directory}: waiting for its end", flush=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def run(define: Callable[[], None], main: Callable[..., None], arguments: bool = False) -> None:
+    """Defines the flags, parses them and runs the command.
+
+    Args:
+        define: Defines the flags.
+        main: The command.
+        arguments: Whether it takes a list of what was given beside the flags.
+    """
+
+    def checked(given: Sequence[str]) -> None:
+        # TensorFlow's notes on each saved file and renamed input, twice over
+        logging.set_verbosity(logging.ERROR)
+        tf.get_logger().setLevel("ERROR")
+        if len(given) > 1 and not arguments:
+            sys.exit(f"error: what is {given[1]!r}? All options begin with --")
+        try:
+            main(list(given[1:])) if arguments else main()
+        except KeyboardInterrupt:
+            sys.exit("interrupted")
+
+    warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    before = set(flags.FLAGS)
+    define()
+    for name in set(flags.FLAGS) - before:
+        # absl's --help shows the flags of the main module alone
+        flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
+    app.run(checked)
+
+
+def line(text: str) -> str:
+    """The text as one line that a terminal can show: what it can't is escaped, as in file names."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def required_directory(name: str, value: str) -> pathlib.Path:
+    """The directory that a flag names.
+
+    Raises:
+        ValueError: The flag is missing.
+        FileNotFoundError: There is no such directory.
+    """
+    if not value:
+        raise ValueError(f"--{name} is missing: the directory of a finished `trainers.fit`")
+    if not pathlib.Path(value).is_dir():
+        raise FileNotFoundError(f"--{name}={value}: no such directory")
+    return pathlib.Path(value)

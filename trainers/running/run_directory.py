@@ -1,0 +1,112 @@
+"""What a run's directory holds beside its models: whose it is, and how the epochs went."""
+
+import contextlib
+import dataclasses
+import importlib.metadata
+import json
+import math
+import pathlib
+import platform
+import shutil
+import sys
+
+import amr_tf
+from tfrecords.reading.pipeline import Pipeline
+from trainers.config.run_config import Config, read_flags
+from trainers.reporting import run_results
+
+# Flags that may differ between an interrupted run and the command that goes on with it.
+_FREE = (
+    "overwrite", "log_every", "data_dir", "model_dir", "export",
+    "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints",
+)  # fmt: skip
+
+
+def claim(config: Config) -> pathlib.Path:
+    """Makes the model directory this run's own.
+
+    Raises:
+        ValueError: It holds another run.
+    """
+    model_dir = pathlib.Path(config.model_dir)
+    path = model_dir / "config.json"
+    if config.overwrite:
+        for name in (
+            "config.json", "history.csv", "model.keras", "results.json", "MODEL_CARD.md",
+        ):  # fmt: skip
+            (model_dir / name).unlink(missing_ok=True)
+        for name in ("train", "validation", "checkpoints"):
+            shutil.rmtree(model_dir / name, ignore_errors=True)
+    if path.exists():
+        # a flag that this run was begun without had its default
+        defaults = {field.name: field.default for field in dataclasses.fields(Config)}
+        there = {**defaults, **read_flags(path)}
+        now = config.to_json()
+        differing = [
+            f"{name} ({there[name]} there, {now[name]} now)"
+            for name in now
+            if name not in _FREE and there[name] != now[name]
+        ]
+        if differing:
+            raise ValueError(
+                f"{model_dir} holds a run with other flags: {'; '.join(differing)}. "
+                "Choose another --model_dir, or --overwrite it"
+            )
+        return model_dir
+    model_dir.mkdir(parents=True, exist_ok=True)
+    packages = ("tensorflow", "keras", "numpy", "av")
+    versions = {name: importlib.metadata.version(name) for name in packages}
+    versions.update(python=platform.python_version(), amr_tf=amr_tf.__version__)
+    content = {"flags": config.to_json(), "versions": versions, "command": sys.argv}
+    run_results.write_json(path, content)
+    return model_dir
+
+
+def keep_order(model_dir: pathlib.Path, data: Pipeline) -> None:
+    """Notes whether clips are kept in memory: with --cache=auto the order depends on it.
+
+    A run that goes on does as it began, whatever memory is free by then.
+    """
+    path = model_dir / "config.json"
+    content = json.loads(path.read_text())
+    if "cached" in content:
+        data.cache = "yes" if content["cached"] else "no"
+    else:
+        run_results.write_json(path, {**content, "cached": data.cached})
+
+
+def trim(history: pathlib.Path, epochs: int) -> None:
+    """Leaves the rows of the first `epochs` epochs: a run goes on behind them.
+
+    Rows that a failure of the machine has damaged are left out, and counted.
+    """
+    if not history.exists():
+        return
+    head, rows, damaged = _rows(history)
+    if damaged:
+        print(f"{history}: {damaged} rows cannot be read and are left out", file=sys.stderr)
+    kept = [line for line, epoch, _ in rows if epoch < epochs]
+    if kept:
+        history.write_text("".join([head, *kept]))
+    else:
+        history.unlink()
+
+
+def best_accuracy(history: pathlib.Path) -> float | None:
+    """The best validation accuracy of the epochs before, None where there is none."""
+    if not history.exists():
+        return None
+    accuracies = [accuracy for *_, accuracy in _rows(history)[1]]
+    return max((a for a in accuracies if not math.isnan(a)), default=None)
+
+
+def _rows(history: pathlib.Path) -> tuple[str, list[tuple[str, int, float]], int]:
+    """The head; each whole row with its epoch and validation accuracy; how many are not whole."""
+    head, *lines = history.read_text(errors="replace").splitlines(keepends=True) or [""]
+    rows = []
+    for line in lines:
+        with contextlib.suppress(KeyError, ValueError):
+            row = dict(zip(head.rstrip().split(","), line.split(","), strict=True))
+            if line.endswith("\n"):
+                rows.append((line, int(row["epoch"]), float(row["val_accuracy"])))
+    return head, rows, len(lines) - len(rows)

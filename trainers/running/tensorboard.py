@@ -1,0 +1,118 @@
+"""What TensorBoard shows of a run, under `train/` and `validation/` of its directory."""
+
+import pathlib
+from typing import Any
+
+import keras
+import matplotlib
+import numpy as np
+import tensorflow as tf
+
+from amr_tf import _compat
+from trainers.config.run_config import Config
+from trainers.running.callbacks import Validation
+
+
+class TensorBoard(keras.callbacks.Callback):
+    """Scalars by step and by epoch, share histograms, examples, flags.
+
+    Scalars by step are means over the steps since the last point: the train step keeps running
+    sums on the device, and the host reads them at every point only.
+
+    Args:
+        config: Of the run.
+        validation: The callback that holds the last predictions.
+        examples: A few clips of the validation split to show, `{"audio": ..., "video": ...}`.
+    """
+
+    def __init__(
+        self, config: Config, validation: Validation, examples: dict[str, np.ndarray]
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.validation = validation
+        self.examples = examples
+
+    def _writer(self, name: str) -> tf.summary.SummaryWriter:
+        return tf.summary.create_file_writer(str(pathlib.Path(self.config.model_dir) / name))
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        self._train = self._writer("train")
+        self._validation = self._writer("validation")
+        rows = [f"| {name} | `{value}` |" for name, value in self.config.to_json().items()]
+        with self._train.as_default(step=0):
+            tf.summary.text("flags", "\n".join(["| flag | value |", "| --- | --- |", *rows]))
+        with self._validation.as_default(step=0):
+            if "video" in self.examples:
+                tf.summary.image(
+                    "examples/frames",
+                    frame_strips(self.examples["video"], self.config.video),
+                    max_outputs=4,
+                )
+            if "audio" in self.examples:
+                tf.summary.image(
+                    "examples/spectrograms",
+                    spectrogram_images(self.examples["audio"]),
+                    max_outputs=4,
+                )
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        self._sums = {}
+        self._batches = 0
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        self._batches += 1
+        if self._batches % self.config.log_every:
+            return
+        step = self.model.steps_done
+        with self._train.as_default(step=step):
+            for metric in self.model.metrics:
+                # since the epoch's begin -> since the last point
+                value, weight = float(metric.result()), self._batches
+                before, then = self._sums.get(metric.name, (0.0, 0))
+                total = value * weight
+                tf.summary.scalar(f"step/{metric.name}", (total - before) / (weight - then))
+                self._sums[metric.name] = (total, weight)
+            self._learning_rates(step)
+
+    def _learning_rates(self, step: int) -> None:
+        optimizers = {"task": self.model.optimizer, "amr": self.model.amr_optimizer}
+        for name, optimizer in optimizers.items():
+            if optimizer is not None:
+                rate = _compat.learning_rate_of(optimizer)
+                value = rate(step - 1) if callable(rate) else rate  # of the step just done
+                tf.summary.scalar(f"learning_rate/{name}", float(value))
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        for writer, validation in ((self._train, False), (self._validation, True)):
+            with writer.as_default(step=epoch + 1):
+                for name, value in logs.items():
+                    if name.startswith("val_") == validation:
+                        tf.summary.scalar(f"epoch/{name.removeprefix('val_')}", float(value))
+        predictions = self.validation.predictions
+        with self._validation.as_default(step=epoch + 1):
+            for target, shares in predictions.shares.items():
+                for m, modality in enumerate(predictions.modalities):
+                    tf.summary.histogram(f"shares_{target}/{modality}", shares[:, m])
+        self._train.flush()
+        self._validation.flush()
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        self._train.close()
+        self._validation.close()
+
+
+def frame_strips(video: np.ndarray, config: Any) -> np.ndarray:
+    """Normalised frames `[B, T, H, W, 3]` -> pixels in [0, 1], a clip's frames side by side."""
+    pixels = np.clip(video * np.array(config.std) + np.array(config.mean), 0, 1)
+    batch, frames, height, width, _ = pixels.shape
+    return pixels.transpose(0, 2, 1, 3, 4).reshape(batch, height, frames * width, 3)
+
+
+def spectrogram_images(audio: np.ndarray) -> np.ndarray:
+    """Log spectrograms `[B, T, F, 1]` -> colours `[B, F, T, 3]`, low frequencies below."""
+    levels = audio[..., 0].transpose(0, 2, 1)[:, ::-1]
+    # 80 dB of range: below is the floor of silence, which would take all the contrast
+    top = levels.max(axis=(1, 2), keepdims=True)
+    span = 80 / (20 * np.log10(np.e))
+    return matplotlib.colormaps["magma"](np.clip((levels - top) / span + 1, 0, 1))[..., :3]

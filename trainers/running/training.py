@@ -1,0 +1,100 @@
+"""The epochs of a run."""
+
+import contextlib
+import dataclasses
+import functools
+import pathlib
+import tempfile
+import time
+from typing import Any
+
+import keras
+
+import amr_tf
+from amr_tf.methods import BlendingData, GradientBlending
+from tfrecords.reading.pipeline import Pipeline
+from trainers.config.run_config import Config
+from trainers.running import callbacks, multi_worker, run_directory
+from trainers.running.checkpoints import Checkpoints
+from trainers.running.nonfinite import NonFinite
+from trainers.running.tensorboard import TensorBoard
+
+
+def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) -> dict[str, Any]:
+    """Runs the steps that are left; returns the seconds that they and one step took."""
+    model_dir = pathlib.Path(config.model_dir)
+    epoch, within = divmod(model.steps_done, data.steps_per_epoch)
+    strategy = model.distribute_strategy
+    chief = multi_worker.is_chief(strategy)
+    if chief:
+        run_directory.trim(model_dir / "history.csv", epoch)
+    multi_worker.barrier(strategy)
+    best = run_directory.best_accuracy(model_dir / "history.csv")
+    if isinstance(model.method, GradientBlending):
+        model.method.data = blending_data(data)
+    with contextlib.ExitStack() as stack:
+        if not chief:
+            # reading metrics and some weights takes all workers: they write as the chief does, and
+            # what they write is thrown away
+            nowhere = stack.enter_context(tempfile.TemporaryDirectory())
+            config = dataclasses.replace(config, model_dir=nowhere)
+        step_time = callbacks.StepTime()
+        watched = _callbacks(config, data, model, best, chief)
+        stack.enter_context(watched[-1].ending_on_sigterm())
+        start = time.monotonic()
+        while epoch < config.epochs:
+            # the rest of the epoch that was interrupted, then the others
+            last = epoch + 1 if within else config.epochs
+            model.fit(
+                data.train(model.steps_done),
+                initial_epoch=epoch,
+                epochs=last,
+                steps_per_epoch=data.steps_per_epoch - within,
+                shuffle=False,  # it is, by seed and epoch
+                verbose=0,
+                callbacks=[step_time, *watched],
+            )
+            epoch, within = last, 0
+    return {"seconds": round(time.monotonic() - start, 1), "step_seconds": step_time.median}
+
+
+def _callbacks(
+    config: Config, data: Pipeline, model: Any, best: float | None, chief: bool
+) -> list[keras.callbacks.Callback]:
+    """In their order; the last is the `Checkpoints`."""
+    model_dir = pathlib.Path(config.model_dir)
+    directory = model_dir / "checkpoints"
+    directory.mkdir(exist_ok=True)
+    watch = NonFinite(data.clips_of_step, model_dir, config.log_every, config.nan == "skip")
+    validation = callbacks.Validation(data.evaluate("validation"))
+    examples = next(iter(data.evaluate("validation")))[0]
+    examples = {name: value[:4].numpy() for name, value in examples.items()}
+    return [
+        watch,
+        validation,
+        *([callbacks.EpochLines(config.epochs, model.modalities)] if chief else []),
+        keras.callbacks.CSVLogger(str(model_dir / "history.csv"), append=True),
+        TensorBoard(config, validation, examples),
+        Checkpoints(
+            directory,
+            best,
+            config.checkpoint_minutes,
+            config.checkpoint_steps,
+            config.keep_checkpoints,
+            sound=watch.look,
+            agree=functools.partial(multi_worker.anyone, model.distribute_strategy),
+            ask_every=1 if data.worker[1] == 1 else config.log_every,
+        ),
+    ]
+
+
+def blending_data(data: Pipeline) -> BlendingData:
+    """What Gradient-Blending weighs its heads on: as many training clips as validation has."""
+    held_out = data.evaluate("validation")
+    return BlendingData(
+        train=data.train,
+        steps_per_epoch=data.steps_per_epoch,
+        seen=data.evaluate("train").take(held_out.cardinality()),
+        held_out=held_out,
+        callbacks=[callbacks.Bar("one head alone")],
+    )
