@@ -22,7 +22,7 @@ from amr_tf.analysis.metrics import format_dominance
 from trainers.comparison import hparams, plan, plots, tables
 from trainers.config import flags as trainer_flags
 from trainers.config.run_config import MODALITIES, Config
-from trainers.reporting import run_results
+from trainers.reporting import evaluation_results
 from trainers.running import assembly, command, teachers
 
 # What a comparison decides for each run.
@@ -121,7 +121,7 @@ class Comparison:
                     f"{self.output} holds a comparison with other flags: {'; '.join(differing)}. "
                     "Choose another --output_dir"
                 )
-        run_results.write_json(path, now)
+        evaluation_results.write_json(path, now)
 
     def directory(self, run: plan.Run) -> pathlib.Path:
         """A run's model directory."""

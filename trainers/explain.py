@@ -19,9 +19,9 @@ from amr_tf.model import PRESENCE
 from amr_tf.serving import encoded_media
 from tfrecords.building.container import MediaError
 from trainers.config.run_config import Config
-from trainers.evaluate import load_model
 from trainers.reporting import pages
 from trainers.running import command, media_files
+from trainers.running.finished_run import load_model
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

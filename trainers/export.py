@@ -12,9 +12,9 @@ from absl import flags
 
 from amr_tf.serving import exporting
 from trainers import fit
-from trainers.evaluate import load_config
 from trainers.reporting import model_card
 from trainers.running import command
+from trainers.running.finished_run import load_config
 
 
 def define() -> None:

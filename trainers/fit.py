@@ -25,8 +25,7 @@ from amr_tf.serving import exporting
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config import flags as trainer_flags
 from trainers.config.run_config import Config
-from trainers.evaluate import load_model
-from trainers.reporting import model_card, run_results
+from trainers.reporting import evaluation_results, model_card
 from trainers.running import (
     assembly,
     checkpoints,
@@ -37,6 +36,7 @@ from trainers.running import (
     teachers,
     training,
 )
+from trainers.running.finished_run import load_model
 from trainers.running.nonfinite import NonFiniteLoss
 
 
@@ -110,7 +110,7 @@ def _run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
         model_card.write(config, results)
         if config.export:
             export(config, model_dir / "export")
-        run_results.write_json(finished, results)
+        evaluation_results.write_json(finished, results)
     return results
 
 
@@ -209,7 +209,7 @@ def export(config: Config, directory: pathlib.Path) -> pathlib.Path:
 def show(config: Config, results: dict[str, Any]) -> None:
     """Prints the results, where things are, and what to try next."""
     weight = f"AMR {config.amr_weight:g}" if config.effective_amr_weight else "without AMR"
-    run_results.results_table(
+    evaluation_results.results_table(
         f"{config.dataset}, {config.method}, {weight}", results, config.modalities
     )
     model_dir = pathlib.Path(config.model_dir)

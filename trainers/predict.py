@@ -23,9 +23,9 @@ from tfrecords.building import media
 from tfrecords.building.container import MediaError
 from tfrecords.progress import Progress
 from trainers.config.run_config import Config
-from trainers.evaluate import load_model
 from trainers.reporting.prediction_formats import FORMATS, Row
 from trainers.running import command, media_files
+from trainers.running.finished_run import load_model
 
 BATCH = 16
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from amr_tf.analysis.over_seeds import Estimate, estimate
+from amr_tf.analysis.seed_intervals import Estimate, estimate
 from studies.balance import plan
 from studies.balance.plan import SEEDS, Run
 

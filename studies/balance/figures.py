@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import matplotlib
 import numpy as np
 
-from amr_tf.analysis.over_seeds import Estimate
+from amr_tf.analysis.seed_intervals import Estimate
 from studies.balance import plan
 from studies.balance.estimates import CONDITIONS, ROWS, SEVERITIES, Results, effects
 from studies.balance.plan import Run

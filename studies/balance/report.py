@@ -13,7 +13,7 @@ import re
 
 import numpy as np
 
-from amr_tf.analysis.over_seeds import Estimate
+from amr_tf.analysis.seed_intervals import Estimate
 from studies.balance import figures, plan, tables
 from studies.balance.estimates import POOLED, Results, effects
 from studies.balance.plan import Run

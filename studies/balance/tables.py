@@ -5,7 +5,7 @@ import dataclasses
 import io
 from collections.abc import Sequence
 
-from amr_tf.analysis.over_seeds import Estimate
+from amr_tf.analysis.seed_intervals import Estimate
 from studies.balance import plan
 from studies.balance.estimates import CONDITIONS, POOLED, ROWS, Results, effects
 from studies.balance.plan import Run

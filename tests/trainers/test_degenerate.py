@@ -14,9 +14,9 @@ import tensorflow as tf
 from amr_tf.analysis import sections
 from amr_tf.analysis.bootstrap import Bootstrap
 from tests.trainers.conftest import command
-from tests.trainers.reporting.test_full_evaluation import SECTIONS, subject
+from tests.trainers.reporting.test_evaluation_report import SECTIONS, subject
 from tfrecords import schema
-from trainers.reporting import full_evaluation, report
+from trainers.reporting import evaluation_report, report_files
 
 
 def first(model, clips=None, training_clips=None):
@@ -67,8 +67,8 @@ def written(tmp_path, *models):
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a user would see NumPy's
         warnings.filterwarnings("ignore", "Conversion of an array", DeprecationWarning)
-        sections = [full_evaluation.measure(model, boots) for model in models]
-        text = report.write(tmp_path, "test", models, sections).read_text()
+        sections = [evaluation_report.measure(model, boots) for model in models]
+        text = report_files.write(tmp_path, "test", models, sections).read_text()
     found = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
     return re.sub('base64,[^"]*', "", text), found["sections"]
 
@@ -81,7 +81,7 @@ def test_what_is_undefined_is_a_dash_and_a_note(case, tmp_path):
     assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE)
     for section in found.values():
         undefined = any(entry["value"] is None for entry in section["numbers"].values())
-        assert undefined == (report.UNDEFINED in section["notes"])
+        assert undefined == (report_files.UNDEFINED in section["notes"])
         assert not any("–" in line for line in section["lines"])
 
 
@@ -101,12 +101,12 @@ def test_a_model_of_one_modality_against_one_of_two(modalities, tmp_path):
 
 def test_which_numbers_are_undefined():
     boots = Bootstrap(30, 50)
-    one = {s.key: s for s in full_evaluation.measure(CASES["one class"](subject()), boots)}
+    one = {s.key: s for s in evaluation_report.measure(CASES["one class"](subject()), boots)}
     assert all(np.isnan(draws).all() for draws in one["conflict"].numbers.values())
     assert one["conflict"].notes == ["All clips are of one class: there are no conflicts."]
     assert np.isnan(one["contributions"].numbers["behaviour / audio"]).all()
     assert np.isfinite(one["missing"].numbers["all / accuracy"]).all()
-    wrong = {s.key: s for s in full_evaluation.measure(always_wrong(subject()), boots)}
+    wrong = {s.key: s for s in evaluation_report.measure(always_wrong(subject()), boots)}
     assert (wrong["missing"].numbers["all / accuracy"] == 0).all()
     assert np.isnan(wrong["missing"].numbers["zero encoding / kept without audio"]).all()
     assert np.isnan(wrong["corrupted"].numbers["video / mean area"]).all()

@@ -12,8 +12,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from amr_tf.analysis.evaluation import Evaluator
 from tests.trainers.conftest import command
 from trainers.config.run_config import Config
-from trainers.evaluate import load_config
 from trainers.running import assembly
+from trainers.running.finished_run import load_config
 
 NOISE = ("WARNING", "Warning", "I0000", "E0000", "tensorflow/", "oneDNN", "Traceback")
 

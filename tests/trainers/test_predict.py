@@ -18,8 +18,8 @@ from tests.trainers.conftest import ROOT, command
 from tfrecords.building import media
 from trainers import predict
 from trainers.config.run_config import Config
-from trainers.evaluate import load_model
 from trainers.running import media_files
+from trainers.running.finished_run import load_model
 
 
 @pytest.fixture(scope="module")

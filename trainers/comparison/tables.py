@@ -9,7 +9,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from amr_tf.analysis.over_seeds import Estimate, estimate, within
+from amr_tf.analysis.seed_intervals import Estimate, estimate, within
 from trainers.comparison import plan
 from trainers.config.run_config import MODALITIES, Config
 

@@ -13,7 +13,7 @@ import sys
 import amr_tf
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config, read_flags
-from trainers.reporting import run_results
+from trainers.reporting import evaluation_results
 
 # Flags that may differ between an interrupted run and the command that goes on with it.
 _FREE = (
@@ -58,7 +58,7 @@ def claim(config: Config) -> pathlib.Path:
     versions = {name: importlib.metadata.version(name) for name in packages}
     versions.update(python=platform.python_version(), amr_tf=amr_tf.__version__)
     content = {"flags": config.to_json(), "versions": versions, "command": sys.argv}
-    run_results.write_json(path, content)
+    evaluation_results.write_json(path, content)
     return model_dir
 
 
@@ -72,7 +72,7 @@ def keep_order(model_dir: pathlib.Path, data: Pipeline) -> None:
     if "cached" in content:
         data.cache = "yes" if content["cached"] else "no"
     else:
-        run_results.write_json(path, {**content, "cached": data.cached})
+        evaluation_results.write_json(path, {**content, "cached": data.cached})
 
 
 def trim(history: pathlib.Path, epochs: int) -> None:

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 import amr_tf
 from trainers.config.run_config import Config
-from trainers.evaluate import load_model
 from trainers.running import command
+from trainers.running.finished_run import load_model
 
 METHODS = ("umt", "ume")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amr_tf.analysis.over_seeds import Estimate, estimate, within
+from amr_tf.analysis.seed_intervals import Estimate, estimate, within
 from trainers.comparison import hparams, plan, tables
 from trainers.config.run_config import Config
 

@@ -19,8 +19,8 @@ from amr_tf.analysis.evaluation import Evaluator
 from tests.amr_tf.models import largest_difference
 from tests.trainers.conftest import ROOT
 from trainers.config.run_config import Config
-from trainers.evaluate import load_config
 from trainers.running import assembly, checkpoints, multi_worker
+from trainers.running.finished_run import load_config
 
 EPOCHS, STEPS, BATCH = 3, 6, 16
 only_keras_2 = pytest.mark.skipif(_compat.KERAS_3, reason="Keras 3's fit can't, and says so")

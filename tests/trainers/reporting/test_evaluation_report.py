@@ -17,7 +17,7 @@ from amr_tf.analysis.subject import Subject, subject_names
 from tests.trainers.conftest import command
 from tfrecords import schema
 from trainers.config.run_config import Config
-from trainers.reporting import figures, full_evaluation, references, report
+from trainers.reporting import evaluation_report, references, report_figures, report_files
 
 CLASSES = ("<script>alert(1)</script>", "a & b", 'c "quoted"')
 SECTIONS = [
@@ -61,7 +61,7 @@ def boots():
 
 def test_numbers_of_a_model(boots):
     model = subject()
-    sections = {section.key: section for section in full_evaluation.measure(model, boots)}
+    sections = {section.key: section for section in evaluation_report.measure(model, boots)}
     assert list(sections) == SECTIONS
     for section in sections.values():
         for draws in section.numbers.values():
@@ -91,7 +91,9 @@ def test_numbers_of_a_model(boots):
 
 def test_area_under_the_curve_by_hand(boots):
     model = subject()
-    numbers = next(s for s in full_evaluation.measure(model, boots) if s.key == "corrupted").numbers
+    numbers = next(
+        s for s in evaluation_report.measure(model, boots) if s.key == "corrupted"
+    ).numbers
     keys = [f"video / blur / severity {s}" for s in range(1, 6)]
     curve = [numbers["clean / accuracy"][0], *(numbers[key][0] for key in keys)]
     area = (curve[0] / 2 + sum(curve[1:5]) + curve[5] / 2) / 5 / curve[0]
@@ -100,24 +102,24 @@ def test_area_under_the_curve_by_hand(boots):
 
 def test_distribution_of_shares_by_hand(boots):
     model = subject()
-    section = next(s for s in full_evaluation.measure(model, boots) if s.key == "distribution")
+    section = next(s for s in evaluation_report.measure(model, boots) if s.key == "distribution")
     shares = amr_tf.modality_attributions(model.head, model.encodings).numpy()[:, 0]
     np.testing.assert_allclose(section.extras["shares"], shares, rtol=1e-5)
     parts = [draws[0] for draws in section.numbers.values()]
     assert parts == pytest.approx(
         [(shares >= 0.9).mean(), (shares <= 0.1).mean(), (abs(shares - 0.5) < 0.4).mean()]
     )
-    of_class = figures._class_quantiles(section)[:, 1]
+    of_class = report_figures._class_quantiles(section)[:, 1]
     assert of_class == pytest.approx(np.percentile(shares[1::3], [5, 25, 50, 75, 95]), rel=1e-5)
 
 
-@pytest.mark.parametrize("classes", [3, figures.MOST_BOXES + 5])
+@pytest.mark.parametrize("classes", [3, report_figures.MOST_BOXES + 5])
 def test_distribution_is_drawn_for_few_and_many_classes(classes, tmp_path):
     """One class has no clips."""
     labels = np.arange(4 * classes) % (classes - 1)
     extras = {"shares": labels / classes, "labels": labels, "classes": ("a",) * classes}
     section = sections.Section("distribution", "", "", {}, extras=extras)
-    assert figures.draw(tmp_path / "a.png", "distribution", {"one": section, "two": section})
+    assert report_figures.draw(tmp_path / "a.png", "distribution", {"one": section, "two": section})
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -131,9 +133,9 @@ def test_distribution_is_drawn_for_few_and_many_classes(classes, tmp_path):
 )
 def test_other_models(modalities, fusion, keys, boots, tmp_path):
     model = subject(modalities=modalities, fusion=fusion)
-    sections = full_evaluation.measure(model, boots)
+    sections = evaluation_report.measure(model, boots)
     assert [section.key for section in sections] == keys
-    report.write(tmp_path, "test", [model], [sections])
+    report_files.write(tmp_path, "test", [model], [sections])
     notes = " ".join(note for section in sections for note in section.notes)
     assert ("No DeepLIFT" in notes) == (fusion == "attention")
 
@@ -141,8 +143,8 @@ def test_other_models(modalities, fusion, keys, boots, tmp_path):
 def test_report_of_two_models(boots, tmp_path):
     """All text is escaped, differences are paired, NaN does not get into the JSON."""
     models = [subject("with AMR", 1), subject("<i>other</i>", 2)]
-    sections = [full_evaluation.measure(model, boots) for model in models]
-    page = report.write(tmp_path, "test", models, sections).read_text()
+    sections = [evaluation_report.measure(model, boots) for model in models]
+    page = report_files.write(tmp_path, "test", models, sections).read_text()
     for text in ("<script>", "<i>", "runs/<"):
         assert text not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -160,16 +162,16 @@ def test_report_of_two_models(boots, tmp_path):
 
 def test_plain_lines_say_what_is_clear():
     draws = 0.6 + np.array([0, *np.linspace(-0.03, 0.03, 101)])
-    a = report.Section("k", "", "", {"x": draws}, sentences={"x": "keeps {} of it"})
+    a = report_files.Section("k", "", "", {"x": draws}, sentences={"x": "keeps {} of it"})
     b = dataclasses.replace(a, numbers={"x": draws - 0.2})
     names = ("with AMR", "without AMR")
-    assert report.plain_lines(("",), [a]) == ["The model keeps 60 % [57, 63] of it."]
-    (line,) = report.plain_lines(names, [a, b])
+    assert report_files.plain_lines(("",), [a]) == ["The model keeps 60 % [57, 63] of it."]
+    (line,) = report_files.plain_lines(names, [a, b])
     assert line == (
         "The model with AMR keeps 60 % [57, 63] of it; without AMR, 40 % [37, 43]. "
         "Difference +20.0 [+20.0, +20.0] points."
     )
-    (line,) = report.plain_lines(names, [a, a])
+    (line,) = report_files.plain_lines(names, [a, a])
     assert line.endswith("Difference +0.0 [+0.0, +0.0] points: no clear difference.")
 
 
@@ -184,7 +186,7 @@ def test_names_tell_runs_apart():
 
 def test_models_on_other_clips_are_refused():
     with pytest.raises(ValueError, match="their records differ"):
-        full_evaluation.check_same_clips([subject(), subject(clips=29)])
+        evaluation_report.check_same_clips([subject(), subject(clips=29)])
 
 
 def test_vggsounder_groups(boots):

@@ -1,4 +1,4 @@
-"""What a run leaves for people: tables on the terminal, `results.json`, a CSV and a plot."""
+"""The results of an evaluation as a table on the terminal, `results.json`, a CSV and a plot."""
 
 import csv
 import json
@@ -14,9 +14,43 @@ import rich.table
 
 from amr_tf.analysis import metrics
 from amr_tf.analysis.evaluation import Predictions
+from tfrecords.reading.pipeline import Pipeline
+from trainers.config.run_config import Config
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+
+
+def write(
+    output: pathlib.Path, config: Config, data: Pipeline, split: str, predictions: Predictions
+) -> None:
+    """Prints the results of a run on a split, writes their files and says where these are.
+
+    Args:
+        output: Path, the directory of the files, which is made.
+        config: Config, the run's.
+        data: Pipeline, the records that were read.
+        split: String, the split that was evaluated.
+        predictions: Predictions, the model's on that split.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    results = {
+        "split": split,
+        **predictions.summary(),
+        "method": config.method,
+        "seed": config.seed,
+        "amr_weight": config.effective_amr_weight,
+    }
+    if config.skip_corrupt:
+        results["corrupt_skipped"] = data.records.num_skipped
+    write_json(output / "results.json", results)
+    per_class_csv(output / "per_class.csv", predictions, data.info.classes)
+    title = f"{config.dataset}, {config.method}, AMR weight {config.effective_amr_weight:g}"
+    results_table(title, results, predictions.modalities)
+    print(f"results      {output / 'results.json'}\nper class    {output / 'per_class.csv'}")
+    if predictions.shares and predictions.complete.any():
+        share_plot(output / "shares.png", predictions, f"{title}, {split}")
+        print(f"shares       {output / 'shares.png'}")
 
 
 def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ...]) -> None:

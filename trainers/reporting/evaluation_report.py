@@ -16,9 +16,9 @@ from amr_tf.analysis.sections import Section
 from amr_tf.analysis.subject import Subject, gather, passes, subject_names
 from tfrecords.progress import Progress
 from tfrecords.reading.pipeline import Pipeline
-from trainers.evaluate import check_classes, load_config, load_model
-from trainers.reporting import references, report
+from trainers.reporting import references, report_files
 from trainers.running import assembly, command
+from trainers.running.finished_run import check_classes, load_config, load_model
 
 
 def run(
@@ -72,7 +72,7 @@ def run(
             progress.advance("intervals")
     output = model_dir / "evaluation" / split
     output.mkdir(parents=True, exist_ok=True)
-    return report.write(output, split, subjects, sections)
+    return report_files.write(output, split, subjects, sections)
 
 
 def check_same_clips(subjects: Sequence[Subject]) -> None:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from amr_tf.analysis.bootstrap import interval
 from amr_tf.analysis.sections import Section
 from amr_tf.analysis.subject import Subject
-from trainers.reporting import figures, pages, run_results
+from trainers.reporting import evaluation_results, pages, report_figures
 
 _NONE = "–"
 UNDEFINED = "–: undefined for these clips: there is nothing to divide by, or to take a mean of."
@@ -43,7 +43,7 @@ def write(
         for section in sections[0]:
             pair = [mine[section.key] for mine in by_key if section.key in mine]
             path = output / f"{section.key}.png"
-            drawn = figures.draw(path, section.key, dict(zip(names, pair, strict=False)))
+            drawn = report_figures.draw(path, section.key, dict(zip(names, pair, strict=False)))
             lines = plain_lines(names, pair)
             tables = [*number_tables(names, pair), *class_tables(names, pair)]
             notes = [_named(n, note) for n, s in zip(names, pair, strict=False) for note in s.notes]
@@ -70,7 +70,7 @@ def write(
                 tf.summary.image(section.key, tf.io.decode_png(path.read_bytes())[tf.newaxis])
     writer.close()
     title, about = _heading(split, subjects)
-    run_results.write_json(
+    evaluation_results.write_json(
         output / "report.json",
         {
             "model_dir": subjects[0].config.model_dir,
