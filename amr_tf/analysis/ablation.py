@@ -1,41 +1,73 @@
-"""Missing and conflicting modalities, at the encodings of any head.
+"""Missing modalities: accuracy without some of them, and what each one adds (Shapley values).
 
-Missing: a modality's encoding is replaced by one that says nothing of the clip. Conflicting: it is
-exchanged for that of a clip of another class, and the prediction tells which one the model follows.
+A modality is missing where its encoding is replaced by one that says nothing of the clip.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+from scipy import special
 
 from amr_tf._shapley import shapley, subsets
-from amr_tf.analysis.evaluation import in_batches
+from amr_tf.analysis.bootstrap import Bootstrap
+from amr_tf.analysis.encodings import logits_of
+from amr_tf.analysis.measurement import PERCENT, Measurement
+from amr_tf.analysis.subject import Subject
+
+ZERO, MEAN, EMPTY = "zero encoding", "mean encoding", "empty input"
 
 
-def head_logits(head: Callable, encodings: Sequence[np.ndarray]) -> np.ndarray:
-    """Logits in inference mode, M arrays `[N, ...]` -> `[N, C]` float64."""
-    return in_batches(lambda *e: head(list(e), training=False), *encodings).astype(np.float64)
+def without(kind: str) -> str:
+    """The condition of a measurement without one modality.
+
+    Args:
+        kind: String, what takes the place of the missing encoding, a key of `replacements`.
+
+    Returns:
+        The condition.
+    """
+    return f"without, {kind}"
+
+
+def replacements(subject: Subject) -> dict[str, list[np.ndarray]]:
+    """What can take a missing encoding's place.
+
+    Args:
+        subject: Subject, the model on a split.
+
+    Returns:
+        A dictionary, name -> M arrays `[1, ...]`: zero, the training mean and, where the subject
+        has them, the encodings of empty inputs.
+    """
+    train = subject.train.values.values()
+    found = {
+        ZERO: [np.zeros_like(e[:1]) for e in subject.encodings],
+        MEAN: [e.mean(axis=0, keepdims=True) for e in train],
+    }
+    if subject.empty:
+        found[EMPTY] = [subject.empty[name] for name in subject.modalities]
+    return found
 
 
 def subset_logits(
-    head: Callable, encodings: Sequence[np.ndarray], replacements: Sequence[np.ndarray]
+    head: Callable, encodings: Sequence[np.ndarray], replaced_by: Sequence[np.ndarray]
 ) -> dict[frozenset, np.ndarray]:
     """Logits with each subset of the modalities, the others replaced.
 
     Args:
-        head: List of M encodings -> logits `[B, C]`.
-        encodings: M arrays `[N, ...]`.
-        replacements: M arrays that broadcast to them: zeros, the training mean, an encoded silence.
+        head: Function, list of M encodings -> logits `[B, C]`.
+        encodings: Sequence of M arrays `[N, ...]`.
+        replaced_by: Sequence of M arrays that broadcast to them, see `replacements`.
 
     Returns:
-        Subset of 0..M-1 -> `[N, C]`; all 2^M.
+        A dictionary, each of the 2^M subsets of 0..M-1 -> array `[N, C]`.
     """
     away = [
         np.broadcast_to(r, e.shape).astype(e.dtype)
-        for e, r in zip(encodings, replacements, strict=True)
+        for e, r in zip(encodings, replaced_by, strict=True)
     ]
     return {
-        subset: head_logits(
+        subset: logits_of(
             head, [encodings[m] if m in subset else away[m] for m in range(len(encodings))]
         )
         for subset in subsets(len(encodings))
@@ -43,7 +75,15 @@ def subset_logits(
 
 
 def shapley_values(value: Mapping[frozenset, np.ndarray], players: int) -> np.ndarray:
-    """Shapley values of all players from the value `[...]` of each subset: `[M, ...]`."""
+    """Shapley values of all players.
+
+    Args:
+        value: Mapping, subset of the players -> array `[...]`.
+        players: Integer, M, the number of players, which are 0..M-1.
+
+    Returns:
+        Array `[M, ...]`.
+    """
     return np.stack([shapley(value, m, players) for m in range(players)])
 
 
@@ -51,60 +91,88 @@ def positive_shares(values: np.ndarray) -> np.ndarray:
     """What adds to a sum, as shares: `max(v^m, 0) / sum_j max(v^j, 0)`; 1/M where nothing does.
 
     Args:
-        values: `[M, ...]`; NaN stays NaN.
+        values: Array `[M, ...]`; NaN stays NaN.
 
     Returns:
-        `[M, ...]`.
+        Array `[M, ...]`.
     """
     values = np.maximum(values, 0)
     total = values.sum(axis=0)
     return np.where(total == 0, 1 / len(values), values / np.where(total == 0, 1, total))
 
 
-def partners(labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """For each clip a random clip of another class, any of them with equal probability.
+def missing_modalities(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ...]:
+    """Accuracy and mAP with each subset of the modalities, and Shapley values of accuracy.
 
     Args:
-        labels: Class ids `[N]`.
-        seed: Of the draw.
+        subject: Subject, a model of several modalities on a split.
+        boots: Bootstrap, the resamples of its clips.
 
     Returns:
-        Indices `[N]`.
-
-    Raises:
-        ValueError: All clips are of one class.
+        The measurements: first those with all modalities, then for each replacement those with
+        fewer (metrics `accuracy`, `mAP`), the accuracy kept without each modality (`accuracy
+        kept`), and each one's `Shapley value`.
     """
-    labels = np.asarray(labels)
-    order = np.argsort(labels, kind="stable")
-    first, last = (np.searchsorted(labels[order], labels, side=s) for s in ("left", "right"))
-    own = last - first
-    if (own == len(labels)).any():
-        raise ValueError("no conflict is possible: all clips are of one class")
-    drawn = np.random.default_rng(seed).integers(0, len(labels) - own)
-    return order[np.where(drawn < first, drawn, drawn + own)]  # skips the own class's block
+    everyone = frozenset(range(len(subject.modalities)))
+    found: list[Measurement] = []
+    for kind, replaced_by in replacements(subject).items():
+        logits = subset_logits(subject.head, subject.encodings, replaced_by)
+        correct = {s: z.argmax(axis=1) == subject.test.labels for s, z in logits.items()}
+        accuracy = {s: boots.mean(c) for s, c in correct.items()}
+        if not found:
+            found += _of_subset(subject, boots, "all", logits, accuracy, everyone)
+        for subset in sorted(accuracy.keys() - {everyone}, key=lambda s: (-len(s), *sorted(s))):
+            condition = f"{'alone' if subset else 'nothing'}, {kind}"
+            found += _of_subset(subject, boots, condition, logits, accuracy, subset)
+        found += _kept(subject, kind, accuracy)
+        values = shapley_values(accuracy, len(everyone))
+        for name, phi in zip(subject.modalities, values, strict=True):
+            found.append(Measurement(name, kind, "Shapley value", PERCENT, phi))
+    return tuple(found)
 
 
-def exchange_predictions(
-    head: Callable, encodings: Sequence[np.ndarray], modality: int, partner: np.ndarray
-) -> np.ndarray:
-    """Predicted classes `[N]` with one modality exchanged for the partner's."""
-    mixed = [e[partner] if m == modality else e for m, e in enumerate(encodings)]
-    return head_logits(head, mixed).argmax(axis=1)
+def _of_subset(
+    subject: Subject,
+    boots: Bootstrap,
+    condition: str,
+    logits: Mapping[frozenset, np.ndarray],
+    accuracy: Mapping[frozenset, np.ndarray],
+    subset: frozenset,
+) -> list[Measurement]:
+    names = "+".join(subject.modalities[m] for m in sorted(subset))
+    there = "" if len(subset) == len(subject.modalities) else names
+    found = [Measurement(there, condition, "accuracy", PERCENT, accuracy[subset])]
+    if subset:  # of no modality all clips have the same scores, which rank nothing
+        scores = special.softmax(logits[subset], axis=1)
+        mean_ap = boots.mean_average_precision(subject.test.labels, scores)
+        found.append(Measurement(there, condition, "mAP", PERCENT, mean_ap))
+    return found
 
 
-def behavioural_dominance(followed: np.ndarray, decided: np.ndarray) -> np.ndarray:
-    """How much of a conflict each modality wins, as shares.
+def _kept(
+    subject: Subject, kind: str, accuracy: Mapping[frozenset, np.ndarray]
+) -> list[Measurement]:
+    everyone = frozenset(range(len(subject.modalities)))
+    return [
+        Measurement(
+            name,
+            without(kind),
+            "accuracy kept",
+            PERCENT,
+            ratio(accuracy[everyone - {m}], accuracy[everyone]),
+        )
+        for m, name in enumerate(subject.modalities)
+    ]
 
-        D^m = s^m / sum_j s^j,  s^m = P(follows m | m is exchanged, follows m or the others)
 
-    With two modalities the model that always follows one gives it 1, and indifference 1/2.
+def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """The quotient `part / whole`; NaN, not infinity, where the whole is zero.
 
     Args:
-        followed: How often the model took the class of the exchanged modality, `[M, ...]`.
-        decided: How often it took that or the others' class, `[M, ...]`.
+        part: Array `[...]`.
+        whole: Array `[...]` of the same shape, not negative.
 
     Returns:
-        `[M, ...]`; 1/M where no conflict was won; NaN where none was decided for a modality.
+        Array `[...]`.
     """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return positive_shares(np.where(decided > 0, followed / decided, np.nan))
+    return np.divide(part, whole, out=np.full(np.shape(whole), np.nan), where=whole > 0)

@@ -4,6 +4,7 @@ Both attribute `g(e) - g(e0)`, e0 the baseline, to the features of the encodings
 complete: the contributions sum to that difference. Pool them with `attribution_shares`.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,13 +26,13 @@ def class_score(logits: tf.Tensor, classes: tf.Tensor, target: str = "probabilit
     """The score g of given classes: `target_score` with k fixed along a path.
 
     Args:
-        logits: `[B, C]`.
-        classes: k, class ids `[B]`.
-        target: `probability` for the log-odds of class k, `logit` for z_k, `centred` for
+        logits: Tensor `[B, C]`.
+        classes: Tensor `[B]`, the class ids k.
+        target: String, `probability` for the log-odds of class k, `logit` for z_k, `centred` for
             `z_k - mean_c z_c`.
 
     Returns:
-        `[B]`.
+        Tensor `[B]`.
 
     Raises:
         ValueError: Another target.
@@ -60,11 +61,11 @@ def integrated_gradients(
     exact where g is smooth, with a small error for each kink of a ReLU that the path crosses.
 
     Args:
-        head: List of M encodings -> logits `[B, C]`; must not mix samples.
-        encodings: M tensors `[B, ...]`.
-        baselines: M tensors that broadcast to them; zeros by default.
-        target: See `class_score`.
-        steps: Points of the quadrature.
+        head: Function, list of M encodings -> logits `[B, C]`; it must not mix samples.
+        encodings: Sequence of M tensors `[B, ...]`.
+        baselines: Sequence of M tensors that broadcast to them; zeros by default.
+        target: String, see `class_score`.
+        steps: Integer, the points of the quadrature.
 
     Returns:
         M contributions of the encodings' shapes, and what is missing for completeness,
@@ -99,7 +100,7 @@ class DeepLift:
     shift common to all classes.
 
     Args:
-        head: Functional model of dense layers, with activations that act on each feature alone,
+        head: Model, functional, of dense layers, with activations that act on each feature alone,
             and of concatenations, sums, dropout.
 
     Raises:
@@ -119,12 +120,12 @@ class DeepLift:
         """Contributions to the predicted class's score.
 
         Args:
-            encodings: M tensors `[B, ...]`.
-            baselines: M tensors that broadcast to them; zeros by default.
-            target: `centred` or `logit`, see `class_score`.
+            encodings: Sequence of M tensors `[B, ...]`.
+            baselines: Sequence of M tensors that broadcast to them; zeros by default.
+            target: String, `centred` or `logit`, see `class_score`.
 
         Returns:
-            As `integrated_gradients`.
+            M contributions and what is missing for completeness, like `integrated_gradients`.
 
         Raises:
             ValueError: The target has no multipliers by the rescale rule.
@@ -147,19 +148,19 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Spearman's rank correlation over the first axis.
 
     Args:
-        a: `[C, ...]`.
-        b: Likewise.
+        a: Array `[C, ...]`.
+        b: Array `[C, ...]`.
 
     Returns:
-        `[...]`; NaN where a side is constant, as with fewer than two rows, or has a NaN.
+        Array `[...]`; NaN where a side is constant, as with fewer than two rows, or has a NaN.
     """
     if len(a) < 2:
         return np.full(np.shape(a)[1:], np.nan)
-    ranks = [stats.rankdata(x, axis=0, nan_policy="propagate") for x in (a, b)]
-    ranks = [r - r.mean(axis=0) for r in ranks]
-    norms = [np.sqrt((r**2).sum(axis=0)) for r in ranks]
-    with np.errstate(invalid="ignore"):
-        return (ranks[0] * ranks[1]).sum(axis=0) / (norms[0] * norms[1])
+    # spearmanr would correlate every column with every other one; this pairs them
+    ranks = (stats.rankdata(x, axis=0, nan_policy="propagate") for x in (a, b))
+    with warnings.catch_warnings(), np.errstate(invalid="ignore"):
+        warnings.simplefilter("ignore", stats.ConstantInputWarning)
+        return np.asarray(stats.pearsonr(*ranks, axis=0).statistic)
 
 
 def _with_baselines(encodings: Any, baselines: Any) -> tuple[list[tf.Tensor], list[tf.Tensor]]:

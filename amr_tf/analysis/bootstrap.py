@@ -19,9 +19,9 @@ class Interval:
     """A number and its percentile interval.
 
     Attributes:
-        value: Of the sample itself.
-        low: Lower end; NaN where no resample has a value.
-        high: Upper end.
+        value: Float, the number of the sample itself.
+        low: Float, the lower end; NaN where no resample has a value.
+        high: Float, the upper end.
     """
 
     value: float
@@ -33,8 +33,11 @@ def interval(draws: np.ndarray, level: float = 0.95) -> Interval:
     """The percentile interval of draws `[1 + R]`; resamples without a value (NaN) don't count.
 
     Args:
-        draws: The sample's value, then the resamples'.
-        level: Of confidence.
+        draws: Array `[1 + R]`, the sample's value, then the resamples'.
+        level: Float, the confidence of the interval.
+
+    Returns:
+        The interval.
     """
     resampled = draws[1:][np.isfinite(draws[1:])]
     if not resampled.size:
@@ -48,12 +51,13 @@ class Bootstrap:
     """The resamples of n clips.
 
     Args:
-        n: Clips.
-        resamples: R.
-        seed: Of the resamples: equal arguments give equal resamples.
+        n: Integer, the number of clips.
+        resamples: Integer, R.
+        seed: Integer, the seed of the resamples: equal arguments give equal resamples.
 
     Attributes:
-        weights: How often each clip is in each draw, `[n, 1 + R]` float32; the first column is 1.
+        weights: Array `[n, 1 + R]` of float32, how often each clip is in each draw; the first
+            column is 1.
 
     Raises:
         ValueError: No clips, or no resamples.
@@ -69,11 +73,11 @@ class Bootstrap:
         """Draws of the mean over clips.
 
         Args:
-            values: `[n]` or `[n, ...]`.
-            where: `[n]` bool, true for the clips that count; all by default.
+            values: Array `[n, ...]`.
+            where: Array `[n]` of booleans, true for the clips that count; all by default.
 
         Returns:
-            `[..., 1 + R]`; NaN in a draw without any clip that counts.
+            Array `[..., 1 + R]`; NaN in a draw without any clip that counts.
         """
         values, weights = np.asarray(values), self.weights
         if where is not None:
@@ -85,7 +89,16 @@ class Bootstrap:
             return sums / weights.sum(axis=0)
 
     def class_means(self, values: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
-        """Draws of the mean over each class's clips, `[n]` -> `[C, 1 + R]`."""
+        """Draws of the mean over each class's clips.
+
+        Args:
+            values: Array `[n, ...]`.
+            labels: Array `[n]`, the class ids; clips of other ids do not count.
+            classes: Integer, C.
+
+        Returns:
+            Array `[C, ..., 1 + R]`; NaN in a draw without any clip of the class.
+        """
         return np.stack([self.mean(values, labels == c) for c in range(classes)])
 
     def mean_average_precision(self, labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -94,14 +107,15 @@ class Bootstrap:
             AP_c = sum_{i of c} w_i P_i / sum_{i of c} w_i,
             P_i  = sum_{j of c, s_j >= s_i} w_j / sum_{j, s_j >= s_i} w_j
 
-        scikit-learn's, ties included, for sample weights w.
+        scikit-learn's, ties included, for sample weights w. A call of it for each class and draw
+        would be some hundred thousand calls for a large data set.
 
         Args:
-            labels: Class ids `[n]`.
-            scores: `[n, C]`.
+            labels: Array `[n]`, the class ids.
+            scores: Array `[n, C]`.
 
         Returns:
-            `[1 + R]`.
+            Array `[1 + R]`.
         """
         present = np.unique(labels)
         total = np.zeros(self.weights.shape[1])
@@ -127,5 +141,14 @@ class Bootstrap:
 
 @functools.lru_cache(maxsize=1)
 def shared(n: int, resamples: int = 1000, seed: int = 0) -> Bootstrap:
-    """The same `Bootstrap` for equal arguments: two models then share it."""
+    """The same `Bootstrap` for equal arguments: two models then share its resamples.
+
+    Args:
+        n: Integer, the number of clips.
+        resamples: Integer, R.
+        seed: Integer, the seed of the resamples.
+
+    Returns:
+        The bootstrap.
+    """
     return Bootstrap(n, resamples, seed)

@@ -6,6 +6,11 @@ Source: Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section
 import dataclasses
 
 import numpy as np
+from scipy import special
+
+from amr_tf.analysis.bootstrap import Bootstrap
+from amr_tf.analysis.measurement import PERCENT, Measurement
+from amr_tf.analysis.subject import Subject
 
 BINS = 15
 
@@ -15,11 +20,11 @@ class Reliability:
     """Clips grouped by the confidence of their prediction, in B bins of equal width.
 
     Attributes:
-        index: Each clip's bin `[n]`.
-        gap: Each clip's correctness (0 or 1) minus its confidence `[n]`.
-        counts: Clips in each bin `[B]`.
-        confidence: Their mean confidence `[B]`; NaN in an empty bin.
-        accuracy: Their accuracy `[B]`; NaN in an empty bin.
+        index: Array `[N]`, the bin of each clip.
+        gap: Array `[N]`, each clip's correctness (0 or 1) minus its confidence.
+        counts: Array `[B]`, the clips in each bin.
+        confidence: Array `[B]`, their mean confidence; NaN in an empty bin.
+        accuracy: Array `[B]`, their accuracy; NaN in an empty bin.
     """
 
     index: np.ndarray
@@ -30,17 +35,17 @@ class Reliability:
 
     @property
     def bins(self) -> int:
-        """B."""
+        """The number of bins, B."""
         return len(self.counts)
 
     def error(self, weights: np.ndarray | None = None) -> np.ndarray:
         """Expected calibration error: `ECE = sum_b n_b / n |accuracy_b - confidence_b|`.
 
         Args:
-            weights: How often each clip counts, `[n, ...]`; once by default.
+            weights: Array `[N, ...]`, how often each clip counts; once by default.
 
         Returns:
-            `[...]`; in [0, 1].
+            Array `[...]` of numbers in [0, 1].
         """
         if weights is None:
             weights = np.ones(len(self.gap))
@@ -53,9 +58,9 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS)
     """Groups clips by confidence, the largest probability.
 
     Args:
-        labels: Class ids `[n]`.
-        probabilities: `[n, C]`, rows sum to 1.
-        bins: B; bin b holds confidences in (b/B, (b+1)/B].
+        labels: Array `[N]`, the class ids.
+        probabilities: Array `[N, C]`, whose rows sum to 1.
+        bins: Integer, B; bin b holds confidences in (b/B, (b+1)/B].
 
     Returns:
         The bins.
@@ -72,3 +77,45 @@ def reliability(labels: np.ndarray, probabilities: np.ndarray, bins: int = BINS)
             confidence=np.bincount(index, confidence, bins) / counts,
             accuracy=np.bincount(index, correct, bins) / counts,
         )
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """The calibration of a model on a split.
+
+    Attributes:
+        bins: Reliability, the clips by confidence.
+        error: Measurement, the expected calibration error.
+        confidence: Measurement, the mean confidence.
+        accuracy: Measurement, the accuracy.
+    """
+
+    bins: Reliability
+    error: Measurement
+    confidence: Measurement
+    accuracy: Measurement
+
+
+def calibration(subject: Subject, boots: Bootstrap) -> Calibration:
+    """Measures whether a model's confidence is its accuracy.
+
+    Args:
+        subject: Subject, a model on a split.
+        boots: Bootstrap, the resamples of its clips.
+
+    Returns:
+        The measurements and the bins.
+    """
+    probabilities, labels = special.softmax(subject.logits, axis=1), subject.test.labels
+    bins = reliability(labels, probabilities)
+    correct = probabilities.argmax(axis=1) == labels
+
+    def measurement(metric: str, draws: np.ndarray) -> Measurement:
+        return Measurement("", "", metric, PERCENT, draws)
+
+    return Calibration(
+        bins=bins,
+        error=measurement("expected calibration error", bins.error(boots.weights)),
+        confidence=measurement("mean confidence", boots.mean(probabilities.max(axis=1))),
+        accuracy=measurement("accuracy", boots.mean(correct)),
+    )

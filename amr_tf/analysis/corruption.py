@@ -9,16 +9,12 @@ The kinds follow Hendrycks and Dietterich (2019) for pictures; levels are this p
 """
 
 import dataclasses
-import io
 import zlib
 from collections.abc import Callable
 
 import numpy as np
-import PIL.Image
-import PIL.ImageFilter
 import tensorflow as tf
-
-from tfrecords.reading.clips import Clip
+from scipy import ndimage
 
 SEVERITIES = (1, 2, 3, 4, 5)
 GREY = 128
@@ -26,6 +22,7 @@ VOICES = 3  # of other clips in the babble
 _GAPS = 40  # parts of a waveform that drop out as a whole
 
 Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+GraphChange = Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,11 +30,12 @@ class Corruption:
     """One way in which a modality goes wrong.
 
     Attributes:
-        name: For people.
-        modality: `audio` or `video`.
-        levels: What the five severities are, the mildest first.
-        unit: Of the levels.
-        change: (int16 `[n]` or uint8 `[T, H, W, 3]`, level, generator) -> likewise.
+        name: String, for people.
+        modality: String, `audio` or `video`.
+        levels: Tuple of five floats, what the severities are, the mildest first.
+        unit: String, the unit of the levels.
+        change: Function, (int16 `[n]` or uint8 `[T, H, W, 3]`, level, generator) -> an array of
+            the same shape and type.
     """
 
     name: str
@@ -52,26 +50,35 @@ class Corruption:
         """Corrupts one clip.
 
         Args:
-            clip: int16 `[n]` or uint8 `[T, H, W, 3]`.
-            severity: 0 to 5.
-            seed: Of all clips' draws.
-            index: Of the clip.
+            clip: Array, int16 `[n]` or uint8 `[T, H, W, 3]`.
+            severity: Integer, 0 to 5.
+            seed: Integer, the seed of all clips' draws.
+            index: Integer, the number of the clip, of which the draws are a function.
 
         Returns:
-            A clip of the same shape and type.
+            An array of the same shape and type.
         """
         if severity == 0 or not clip.size:
             return clip
         rng = np.random.default_rng([seed, zlib.crc32(self.name.encode()), index])
         return self.change(clip, self.levels[severity - 1], rng)
 
-    def in_graph(self, severity: int, seed: int = 0) -> Callable[[tf.Tensor, Clip], Clip]:
-        """For `Pipeline.evaluate(split, change=...)`; a modality that is absent stays absent."""
+    def in_graph(self, severity: int, seed: int = 0) -> GraphChange:
+        """The corruption as a function that `tf.data` can map over enumerated clips.
+
+        Args:
+            severity: Integer, 0 to 5.
+            seed: Integer, the seed of all clips' draws.
+
+        Returns:
+            A function, (number of the clip, dictionary of its raw tensors by modality) -> such a
+            dictionary. A modality that is absent stays absent.
+        """
 
         def corrupted(clip: np.ndarray, index: np.ndarray) -> np.ndarray:
             return self(clip, severity, seed, int(index))
 
-        def change(index: tf.Tensor, clip: Clip) -> Clip:
+        def change(index: tf.Tensor, clip: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             before = clip[self.modality]
             after = tf.numpy_function(corrupted, [before, index], before.dtype)
             return clip | {self.modality: tf.ensure_shape(after, before.shape)}
@@ -83,8 +90,11 @@ def audio_corruptions(others: np.ndarray | None = None) -> tuple[Corruption, ...
     """What goes wrong with sound.
 
     Args:
-        others: Waveforms of clips that are not to be corrupted, `[K, n]` int16, K of 3 or more, to
-            be mixed in as babble; without them there is none.
+        others: Array `[K, n]` of int16, waveforms of clips that are not to be corrupted, K of 3 or
+            more, to be mixed in as babble; without them there is none.
+
+    Returns:
+        The corruptions.
     """
     found = (
         Corruption("white noise", "audio", (20, 10, 5, 0, -5), "dB SNR", _white_noise),
@@ -137,7 +147,11 @@ def _int16(waveform: np.ndarray) -> np.ndarray:
 
 
 def video_corruptions() -> tuple[Corruption, ...]:
-    """What goes wrong with pictures."""
+    """What goes wrong with pictures.
+
+    Returns:
+        The corruptions.
+    """
     return (
         Corruption(
             "blur",
@@ -165,18 +179,20 @@ def video_corruptions() -> tuple[Corruption, ...]:
 
 def _blur(frames: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
     """Gaussian blur; the level is its standard deviation."""
-    blurred = PIL.ImageFilter.GaussianBlur(level * frames.shape[1])
-    return np.stack([np.asarray(PIL.Image.fromarray(f).filter(blurred)) for f in frames])
+    deviation = level * frames.shape[1]
+    blurred = ndimage.gaussian_filter(
+        frames.astype(np.float32), (0, deviation, deviation, 0), mode="nearest"
+    )
+    return np.rint(blurred).astype(np.uint8)
 
 
 def _jpeg(frames: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:
-    return np.stack([_through_jpeg(frame, int(level)) for frame in frames])
+    with tf.device("CPU"):
+        return np.stack([_through_jpeg(frame, int(level)) for frame in frames])
 
 
 def _through_jpeg(frame: np.ndarray, quality: int) -> np.ndarray:
-    stream = io.BytesIO()
-    PIL.Image.fromarray(frame).save(stream, "jpeg", quality=quality)
-    return np.asarray(PIL.Image.open(stream))
+    return tf.io.decode_jpeg(tf.io.encode_jpeg(frame, quality=quality), channels=3).numpy()
 
 
 def _occlude(frames: np.ndarray, level: float, rng: np.random.Generator) -> np.ndarray:

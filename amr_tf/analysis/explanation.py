@@ -13,12 +13,14 @@ from amr_tf.model import PRESENCE, MultimodalClassifier
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """Of a batch.
+    """What decides the predictions of a batch.
 
     Attributes:
-        probabilities: `[B, C]`.
-        shares: Attribution target -> `[B, M]`, at the encodings; empty for one modality.
-        attributions: Modality -> Grad⊙Input at the input, of the input's shape `[B, ...]`.
+        probabilities: Array `[B, C]`.
+        shares: Dictionary, attribution target -> array `[B, M]`, the modalities' shares at the
+            encodings; empty for one modality.
+        attributions: Dictionary, modality -> array of the input's shape `[B, ...]`, Grad⊙Input at
+            the input.
     """
 
     probabilities: np.ndarray
@@ -35,9 +37,10 @@ def explain(
     one step further back. Where the model lacks bias terms its sum over all inputs is g itself.
 
     Args:
-        model: The classifier.
-        inputs: As for a call of it.
-        targets: Attribution targets of the shares; the first is that of the attributions.
+        model: MultimodalClassifier, the model to explain.
+        inputs: Structure of the model's inputs, e.g. a dictionary of tensors `[B, ...]`.
+        targets: Tuple of strings, the attribution targets of the shares; the first is also that
+            of the attributions.
 
     Returns:
         The explanation.

@@ -7,30 +7,27 @@ from sklearn.metrics import average_precision_score
 
 
 def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Fraction of samples whose highest score is their class's.
+    """The fraction of samples whose highest score is their class's.
 
     Args:
-        labels: Class ids `[N]`.
-        scores: Logits or probabilities `[N, C]`.
+        labels: Array `[N]`, the class ids.
+        scores: Array `[N, C]`, logits or probabilities.
+
+    Returns:
+        A float in [0, 1].
     """
     return float(np.mean(scores.argmax(axis=1) == labels))
 
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Probabilities `[N, C]` of logits `[N, C]`."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
-
-
 def average_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """Average precision of each class against the rest (scikit-learn's, no interpolation).
+    """The average precision of each class against the rest (scikit-learn's, no interpolation).
 
     Args:
-        labels: Class ids `[N]`.
-        scores: `[N, C]`; samples are ranked by each column.
+        labels: Array `[N]`, the class ids.
+        scores: Array `[N, C]`; samples are ranked by each column.
 
     Returns:
-        `[C]`; NaN for a class without a positive sample.
+        Array `[C]`; NaN for a class without a positive sample.
     """
     positive = np.arange(scores.shape[1]) == np.asarray(labels)[:, None]
     return np.array(
@@ -42,7 +39,11 @@ def average_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
 
 
 def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> tuple[float, int]:
-    """Macro average of average precision over the classes with at least one positive.
+    """The macro average of average precision over the classes with at least one positive.
+
+    Args:
+        labels: Array `[N]`, the class ids.
+        scores: Array `[N, C]`.
 
     Returns:
         The mean, and the number of classes it is over.
@@ -53,14 +54,14 @@ def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> tuple[floa
 
 
 def dominance(shares: np.ndarray, complete: np.ndarray | None = None) -> np.ndarray:
-    """Mean share of each modality over the samples that have all of them.
+    """The mean share of each modality over the samples that have all of them.
 
     Args:
-        shares: `[N, M]`.
-        complete: `[N]`, true where a sample has all modalities; all by default.
+        shares: Array `[N, M]`.
+        complete: Array `[N]`, true where a sample has all modalities; all by default.
 
     Returns:
-        `[M]`; NaN where no sample is complete.
+        Array `[M]`; NaN where no sample is complete.
     """
     if complete is not None:
         shares = shares[np.asarray(complete, bool)]
@@ -70,7 +71,13 @@ def dominance(shares: np.ndarray, complete: np.ndarray | None = None) -> np.ndar
 def format_dominance(values: Mapping[str, float] | None) -> str:
     """Percent per modality in their order, `74/26`; `-` for a model of one modality.
 
-    Rounded by largest remainders: the numbers add up to 100.
+    Numbers are rounded by largest remainders: they add up to 100.
+
+    Args:
+        values: Mapping, modality -> share; None where there are no shares.
+
+    Returns:
+        The text; `?` where a share is not known.
     """
     if not values or len(values) < 2:
         return "-"

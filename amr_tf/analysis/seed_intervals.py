@@ -1,4 +1,4 @@
-"""Means and paired differences over seeds, with what can be said about them."""
+"""Means and paired differences over seeds, with their t-intervals and what these allow to say."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ class Estimate:
     """A mean over seeds.
 
     Attributes:
-        points: One number per seed.
-        mean: Of the points.
-        low: Lower end of the 95 % t-interval; NaN for a single point.
-        high: Upper end.
+        points: Tuple of floats, one number per seed.
+        mean: Float, the mean of the points.
+        low: Float, the lower end of the t-interval; NaN for a single point.
+        high: Float, the upper end; NaN for a single point.
     """
 
     points: tuple[float, ...]
@@ -30,11 +30,14 @@ class Estimate:
 
 
 def estimate(points: Sequence[float], level: float = 0.95) -> Estimate:
-    """Mean and t-interval, `mean ± t_{n-1} s / sqrt(n)`.
+    """The mean and its t-interval, `mean ± t_{n-1} s / sqrt(n)`.
 
     Args:
-        points: One number per seed, at least one.
-        level: Of confidence.
+        points: Sequence of floats, one number per seed, at least one.
+        level: Float, the confidence of the interval.
+
+    Returns:
+        The estimate.
 
     Raises:
         ValueError: There are no points.
@@ -42,24 +45,28 @@ def estimate(points: Sequence[float], level: float = 0.95) -> Estimate:
     values = np.asarray(points, np.float64)
     if not values.size:
         raise ValueError("no points to estimate a mean from")
-    mean = float(values.mean())
-    if len(values) == 1:
-        return Estimate(tuple(values), mean, float("nan"), float("nan"))
-    error = values.std(ddof=1) / np.sqrt(len(values))
-    half = float(stats.t.ppf((1 + level) / 2, len(values) - 1) * error)
-    return Estimate(tuple(values.tolist()), mean, mean - half, mean + half)
+    mean, low, high = float(values.mean()), float("nan"), float("nan")
+    if len(values) > 1:
+        error = stats.sem(values)
+        # equal points have an interval of no width, of which SciPy makes NaN
+        ends = stats.t.interval(level, len(values) - 1, mean, error) if error else (mean, mean)
+        low, high = map(float, ends)
+    return Estimate(tuple(values.tolist()), mean, low, high)
 
 
 def within(difference: Estimate, margin: float) -> str:
     """Whether a difference is smaller than a margin.
 
-    `yes` where the whole interval lies inside of ±margin, `no` where it lies outside, else
-    `undecided`; so is a single point. (With a 95 % interval this is stricter than the usual two
-    one-sided tests at 5 %, which take the 90 % interval.)
+    With a 95 % interval this is stricter than the usual two one-sided tests at 5 %, which take the
+    90 % interval.
 
     Args:
-        difference: With its interval.
-        margin: Positive.
+        difference: Estimate, with its interval.
+        margin: Float, positive.
+
+    Returns:
+        `yes` where the whole interval lies inside of ±margin, `no` where it lies outside, else
+        `undecided`; so is a single point.
     """
     if np.isnan(difference.low):
         return "undecided"

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from amr_tf.analysis.seed_intervals import Estimate, estimate
-from studies.balance import plan
+from studies.balance import plan, train
 from studies.balance.plan import SEEDS, Run
 
 SEVERITIES = (1, 3, 5)
@@ -38,8 +38,6 @@ class Results:
     @classmethod
     def load(cls, work: pathlib.Path) -> "Results":
         """Of the runs that are finished."""
-        from studies.balance import train
-
         found = {}
         for run in plan.everything():
             numbers = train.result(work, run)

@@ -7,13 +7,12 @@ import pathlib
 
 import numpy as np
 import tensorflow as tf
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from scipy import special
 
 import amr_tf
-from amr_tf.analysis import ablation, calibration, metrics
-from amr_tf.analysis.evaluation import in_batches
+from amr_tf.analysis import ablation, calibration, conflicts, metrics, probes
+from amr_tf.analysis.encodings import in_batches, logits_of
+from amr_tf.attribution import attribution_shares
 from studies.balance import data
 
 Arrays = dict[str, np.ndarray]
@@ -22,11 +21,21 @@ Arrays = dict[str, np.ndarray]
 def measure(
     work: pathlib.Path, level: str, model: amr_tf.MultimodalClassifier, split: str = "test"
 ) -> dict[str, float]:
-    """All numbers of a trained model; accuracies are fractions."""
+    """Measures a trained model.
+
+    Args:
+        work: Path, the directory of the study's data.
+        level: String, of `data.LEVELS`.
+        model: MultimodalClassifier, the trained model.
+        split: String, the split to measure it on.
+
+    Returns:
+        A dictionary, name -> number; accuracies are fractions.
+    """
     inputs, labels = data.split(work, level, split)
     test = encode(model, inputs)
-    logits = ablation.head_logits(model.head, list(test.values()))
-    probabilities = metrics.softmax(logits)
+    logits = logits_of(model.head, list(test.values()))
+    probabilities = special.softmax(logits, axis=1)
     found = {
         "accuracy": metrics.accuracy(labels, logits),
         "mAP": metrics.mean_average_precision(labels, probabilities)[0],
@@ -37,16 +46,19 @@ def measure(
     train_inputs, train_labels = data.split(work, level, "train")
     train = encode(model, train_inputs)
     found |= _shares(model.head, test, logits) | _behaviour(model.head, test, labels)
+    means = [train[name].mean(axis=0, keepdims=True) for name in test]
+    subsets = ablation.subset_logits(model.head, list(test.values()), means)
     for m, (name, e) in enumerate(test.items()):
         found[f"norm_{name}"] = float(np.linalg.norm(e, axis=1).mean())
-        away = test | {name: np.broadcast_to(train[name].mean(axis=0), e.shape)}
-        found[f"without_{name}"] = _accuracy(model.head, away, labels)
-        probe = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200))
-        found[f"probe_{name}"] = float(probe.fit(train[name], train_labels).score(e, labels))
+        others = frozenset(range(len(test))) - {m}
+        found[f"without_{name}"] = metrics.accuracy(labels, subsets[others])
+        probed = probes.probe_predictions(train[name], train_labels, e, 0.1, iterations=200)
+        found[f"probe_{name}"] = float(np.mean(probed == labels))
         for severity in data.SEVERITIES if split == "test" else ():
             changed = data.load(work, level, data.corrupted_name(name, severity))
             changed = test | encode(model, {name: changed})
-            found[f"{name}_corrupted{severity}"] = _accuracy(model.head, changed, labels)
+            changed_logits = logits_of(model.head, list(changed.values()))
+            found[f"{name}_corrupted{severity}"] = metrics.accuracy(labels, changed_logits)
         found[f"common_{name}"] = common_part(_kernels(model.head, test)[m])
     return found
 
@@ -78,17 +90,21 @@ def common_part(kernel: np.ndarray) -> float:
     return float(1 - np.square(centred(kernel)).sum() / np.square(kernel).sum())
 
 
-def linear_shares(kernels: list[np.ndarray], encodings: list[np.ndarray], top: np.ndarray):
-    """Shares `[N, M]` by the logit target of a linear head, `alpha^m = W_k^m ⊙ e^m`.
+def linear_shares(
+    kernels: list[np.ndarray], encodings: list[np.ndarray], top: np.ndarray
+) -> np.ndarray:
+    """The shares of a linear head by the target `logit`, `alpha^m = W_k^m ⊙ e^m`.
 
     Args:
-        kernels: M arrays `[D_m, C]`.
-        encodings: M arrays `[N, D_m]`.
-        top: Predicted classes `[N]`.
+        kernels: List of M arrays `[D_m, C]`.
+        encodings: List of M arrays `[N, D_m]`.
+        top: Array `[N]`, the predicted classes.
+
+    Returns:
+        Array `[N, M]`.
     """
     pairs = zip(kernels, encodings, strict=True)
-    norms = np.stack([np.linalg.norm(w[:, top].T * e, axis=1) for w, e in pairs], axis=1)
-    return norms / norms.sum(axis=1, keepdims=True)
+    return attribution_shares([tf.constant(w[:, top].T * e) for w, e in pairs]).numpy()
 
 
 def _shares(head, test: Arrays, logits: np.ndarray) -> dict[str, float]:
@@ -108,19 +124,10 @@ def _shares(head, test: Arrays, logits: np.ndarray) -> dict[str, float]:
 
 def _behaviour(head, test: Arrays, labels: np.ndarray) -> dict[str, float]:
     """How often the audio wins where one modality is exchanged for another class's."""
-    partner = ablation.partners(labels)
-    followed, decided = [], []
-    for m in range(len(test)):
-        predicted = ablation.exchange_predictions(head, list(test.values()), m, partner)
-        own, others = predicted == labels[partner], predicted == labels
-        followed.append(own.mean())
-        decided.append((own | others).mean())
-    shares = ablation.behavioural_dominance(np.array(followed), np.array(decided))
-    return {"behaviour": float(shares[0])}
-
-
-def _accuracy(head, encodings: Arrays, labels: np.ndarray) -> float:
-    return metrics.accuracy(labels, ablation.head_logits(head, list(encodings.values())))
+    partner = conflicts.partners(labels)
+    outcomes = conflicts.exchange_outcomes(head, list(test.values()), labels, partner)
+    followed, decided = outcomes.follows.mean(axis=1), outcomes.decided.mean(axis=1)
+    return {"behaviour": float(conflicts.behavioural_dominance(followed, decided)[0])}
 
 
 def _kernels(head, test: Arrays) -> list[np.ndarray]:

@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf.analysis import sections
 from amr_tf.analysis.bootstrap import Bootstrap
 from tests.trainers.conftest import command
-from tests.trainers.reporting.test_evaluation_report import SECTIONS, subject
+from tests.trainers.reporting.test_evaluation_report import SECTIONS, evaluated, subject
 from tfrecords import schema
-from trainers.reporting import evaluation_report, report_files
+from trainers.reporting import report_files
+from trainers.reporting.report_sections import (
+    corrupted_section,
+    probe_section,
+    report_sections,
+)
 
 
 def first(model, clips=None, training_clips=None):
@@ -25,7 +29,7 @@ def first(model, clips=None, training_clips=None):
     kept = there[0] < (clips or len(there[0]))
     return dataclasses.replace(
         model,
-        media_ids=model.media_ids[: kept.sum()],
+        clip_names=model.clip_names[: kept.sum()],
         test=model.test.where(kept),
         train=model.train.where(there[1] < (training_clips or len(there[1]))),
         corrupted={c: predicted[:, kept] for c, predicted in model.corrupted.items()},
@@ -64,11 +68,12 @@ CASES = {
 def written(tmp_path, *models):
     """The report of one or two models: its text without figures, and its JSON."""
     boots = Bootstrap(len(models[0].test.labels), 50)
+    names = ("one", "other") if len(models) > 1 else ("",)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a user would see NumPy's
         warnings.filterwarnings("ignore", "Conversion of an array", DeprecationWarning)
-        sections = [evaluation_report.measure(model, boots) for model in models]
-        text = report_files.write(tmp_path, "test", models, sections).read_text()
+        runs = [evaluated(m, boots, name) for m, name in zip(models, names, strict=True)]
+        text = report_files.write(tmp_path, "test", runs).read_text()
     found = json.loads((tmp_path / "report.json").read_text(), parse_constant=pytest.fail)
     return re.sub('base64,[^"]*', "", text), found["sections"]
 
@@ -87,38 +92,39 @@ def test_what_is_undefined_is_a_dash_and_a_note(case, tmp_path):
 
 @pytest.mark.parametrize("case", ["one class", "one clip", "never right"])
 def test_two_models_are_compared_as_far_as_they_can_be(case, tmp_path):
-    model = CASES[case](subject("one"))
-    text, _ = written(tmp_path, model, dataclasses.replace(model, name="other"))
+    model = CASES[case](subject())
+    text, _ = written(tmp_path, model, model)
     assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE)
 
 
 @pytest.mark.parametrize("modalities", [("audio", "video"), ("video",)])
 def test_a_model_of_one_modality_against_one_of_two(modalities, tmp_path):
     others = {("video",): ("audio", "video"), ("audio", "video"): ("video",)}
-    models = subject("one", modalities=modalities), subject("two", modalities=others[modalities])
+    models = subject(modalities=modalities), subject(modalities=others[modalities])
     written(tmp_path, *models)
 
 
 def test_which_numbers_are_undefined():
     boots = Bootstrap(30, 50)
-    one = {s.key: s for s in evaluation_report.measure(CASES["one class"](subject()), boots)}
-    assert all(np.isnan(draws).all() for draws in one["conflict"].numbers.values())
-    assert one["conflict"].notes == ["All clips are of one class: there are no conflicts."]
-    assert np.isnan(one["contributions"].numbers["behaviour / audio"]).all()
-    assert np.isfinite(one["missing"].numbers["all / accuracy"]).all()
-    wrong = {s.key: s for s in evaluation_report.measure(always_wrong(subject()), boots)}
-    assert (wrong["missing"].numbers["all / accuracy"] == 0).all()
-    assert np.isnan(wrong["missing"].numbers["zero encoding / kept without audio"]).all()
-    assert np.isnan(wrong["corrupted"].numbers["video / mean area"]).all()
-    probes = sections.probes(CASES["one class in train"](subject()), boots)
-    assert probes.notes == ["The clips of train are of one class: there is nothing to fit."]
-    assert all(np.isnan(draws).all() for draws in probes.numbers.values())
+    one = {s.key: s for s in report_sections(CASES["one class"](subject()), boots)}
+    assert all(np.isnan(found.draws).all() for found in one["conflict"].measurements)
+    assert one["conflict"].notes == ("All clips are of one class: there are no conflicts.",)
+    assert np.isnan(one["contributions"].numbers["audio / behaviour"].draws).all()
+    assert np.isfinite(one["missing"].numbers["all / accuracy"].draws).all()
+    wrong = {s.key: s for s in report_sections(always_wrong(subject()), boots)}
+    assert (wrong["missing"].numbers["all / accuracy"].draws == 0).all()
+    kept = wrong["missing"].numbers["audio / without, zero encoding / accuracy kept"]
+    assert np.isnan(kept.draws).all()
+    assert np.isnan(wrong["corrupted"].numbers["video / mean area"].draws).all()
+    probes = probe_section(CASES["one class in train"](subject()), boots)
+    assert probes.notes == ("The clips of train are of one class: there is nothing to fit.",)
+    assert all(np.isnan(found.draws).all() for found in probes.measurements)
 
 
 def test_babble_that_cannot_be_mixed_is_noted():
-    notes = sections.corrupted(subject(), Bootstrap(30, 50)).notes
+    notes = corrupted_section(subject(), Bootstrap(30, 50)).model_notes
     assert "No babble: it is mixed of other clips, and there are too few." in notes
-    notes = sections.corrupted(subject(modalities=("video",)), Bootstrap(30, 50)).notes
+    notes = corrupted_section(subject(modalities=("video",)), Bootstrap(30, 50)).model_notes
     assert not any("babble" in note for note in notes)
 
 
@@ -178,9 +184,8 @@ def test_command_on_one_clip_and_one_class(finished_run, records, tmp_path):
     assert "warning" not in done.stderr.lower()
     found = json.loads((run / "evaluation/test/report.json").read_text())
     assert found["clips"] == 1
-    assert (
-        found["sections"]["conflict"]["numbers"]["behavioural dominance / audio"]["value"] is None
-    )
+    conflicts = found["sections"]["conflict"]["numbers"]
+    assert conflicts["audio / behavioural dominance"]["value"] is None
     assert found["sections"]["missing"]["numbers"]["all / accuracy"]["value"] in (0, 1)
 
 

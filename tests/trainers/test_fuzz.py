@@ -12,6 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.fuzzing import changed_json, csv_files, fuzz
+from tfrecords.datasets import cremad_votes
 from trainers.comparison import plan
 from trainers.config.run_config import (
     METHOD_NAMES,
@@ -20,7 +21,6 @@ from trainers.config.run_config import (
     parse_options,
     parse_ratio,
 )
-from trainers.reporting import references
 from trainers.running.run_directory import best_accuracy, trim
 
 NUMBERS = ("1", "0", "-1", "1e308", "1e400", "nan", "inf", "1_0", "٣", " 2 ", "9" * 400, "")
@@ -133,29 +133,32 @@ def test_descriptions_of_runs(text):
     assert config.resolved().model_dir
 
 
-COLUMNS = ("FileName", *references.VOTES.values(), "1001_IEO_NEU_XX", "A", "N", "A:D", "")
+COLUMNS = ("FileName", *cremad_votes.COLUMNS.values(), "1001_IEO_NEU_XX", "A", "N", "A:D", "")
 
 
 @fuzz()
 @given(csv_files(COLUMNS))
 @example(
-    ",".join(['"FileName"', *references.VOTES.values()]).encode() + b"\n1001_IEO_NEU_XX,A\n,\n"
+    ",".join(['"FileName"', *cremad_votes.COLUMNS.values()]).encode() + b"\n1001_IEO_NEU_XX,A\n,\n"
 )
-@example(",".join(['"FileName"', *references.VOTES.values()]).encode() + b"\na\0b,A,A,A\n")
-@example(",".join([*references.VOTES.values(), "FileName"]).encode() + b"\nA\n")
+@example(",".join(['"FileName"', *cremad_votes.COLUMNS.values()]).encode() + b"\na\0b,A,A,A\n")
+@example(",".join([*cremad_votes.COLUMNS.values(), "FileName"]).encode() + b"\nA\n")
 def test_votes(content):
     with tempfile.TemporaryDirectory() as directory:
         path = pathlib.Path(directory, "summaryTable.csv")
         path.write_bytes(content)
         try:
-            votes = references.read_votes(path)
+            votes = cremad_votes.read(path)
         except ValueError:
             return
     assert all(
-        isinstance(name, str) and set(of) == set(references.VOTES) for name, of in votes.items()
+        isinstance(name, str) and set(of) == set(cremad_votes.COLUMNS) for name, of in votes.items()
     )
-    found = references.recognised(votes, [*votes, "unknown"], ["NEU"] * (len(votes) + 1))
-    assert not any(found[how][-1] for how in ("known", *references.VOTES))
+    intended = ["NEU"] * (len(votes) + 1)
+    known, found = cremad_votes.recognised(votes, [*votes, "unknown"], intended)
+    assert not known[-1]
+    assert not any(recognised[-1] for recognised in found.values())
+    assert found.keys() == cremad_votes.COLUMNS.keys()
 
 
 @fuzz()

@@ -1,4 +1,4 @@
-"""The full evaluation of one model, or of two clip by clip; see `trainers.evaluate`.
+"""The full evaluation of one run, or of two clip by clip; see `trainers.evaluate`.
 
 Writes `report.html` (self-contained), `report.json`, a PNG a figure, and TensorBoard's scalars and
 images into MODEL_DIR/evaluation/<split>/.
@@ -9,16 +9,41 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from amr_tf.analysis import bootstrap, sections
-from amr_tf.analysis.bootstrap import Bootstrap
-from amr_tf.analysis.contributions import contributions
-from amr_tf.analysis.sections import Section
-from amr_tf.analysis.subject import Subject, gather, passes, subject_names
+import keras
+
+from amr_tf.analysis import bootstrap
+from amr_tf.analysis.subject import Subject
 from tfrecords.progress import Progress
 from tfrecords.reading.pipeline import Pipeline
-from trainers.reporting import references, report_files
+from trainers.config.run_config import Config
+from trainers.reporting import report_files
+from trainers.reporting.annotation_sections import (
+    Votes,
+    annotation_sections,
+    read_marks,
+    read_votes,
+)
+from trainers.reporting.report_sections import report_sections
+from trainers.reporting.run_subject import EvaluatedRun, passes, run_names, subject_of_run
 from trainers.running import assembly, command
 from trainers.running.finished_run import check_classes, load_config, load_model
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedRun:
+    """A run that is about to be evaluated.
+
+    Attributes:
+        name: String, what tells it from the other one; empty for a single run.
+        config: Config, the run's.
+        data: Pipeline, the run's records.
+        model: Model, the run's.
+    """
+
+    name: str
+    config: Config
+    data: Pipeline
+    model: keras.Model
 
 
 def run(
@@ -31,82 +56,82 @@ def run(
     """Evaluates and writes the report.
 
     Args:
-        model_dir: Of a finished run.
-        against: Of another run, to compare with; None for none.
-        split: To evaluate on.
-        votes: CREMA-D's `summaryTable.csv`, for records of CREMA-D.
-        **options: `data_dir`, `batch_size` and `skip_corrupt` of `trainers.evaluate.load_config`.
+        model_dir: Path, the directory of a finished run.
+        against: Path, the directory of another run to compare with; None for none.
+        split: String, the split to evaluate on.
+        votes: Path, a file of people's votes on the clips; None for none.
+        **options: `data_dir`, `batch_size` and `skip_corrupt` of `finished_run.load_config`.
 
     Returns:
         The path of `report.html`.
     """
-    directories = [model_dir, *filter(None, [against])]
     with command.user_errors():
         if against and against.resolve() == model_dir.resolve():
             raise ValueError(f"--against={against} is the run itself")
-        configs = [load_config(d, **options) for d in directories]
-        if against:  # on the same clips
-            configs[1] = dataclasses.replace(configs[1], data_dir=configs[0].data_dir)
-        assembly.setup(configs[0])
-        strategy = assembly.strategy(configs[0])
-        pipelines = [assembly.pipeline(config) for config in configs]
-        with strategy.scope():
-            models = [load_model(d) for d in directories]
-        for data, model in zip(pipelines, models, strict=True):
-            check_classes(model, data)
-            for name in (split, "train"):  # on train probes are fitted
-                data.records.split(name)
-        voted = references.read_votes(votes) if votes else None
-    names = subject_names(*configs) if against else ("",)
-    subjects, sections = [], []
-    steps = sum(map(passes, configs)) + len(configs)
+        loaded = _load([model_dir, *filter(None, [against])], split, options)
+        voted = read_votes(votes) if votes else None
+    evaluated: list[EvaluatedRun] = []
+    steps = sum(passes(run.config) for run in loaded) + len(loaded)
     with Progress("full evaluation", steps) as progress:
-        for name, config, data, model in zip(names, configs, pipelines, models, strict=True):
-            with command.data_errors(data):
-                subjects.append(gather(name, config, data, model, split, progress.advance))
-            boots = bootstrap.shared(len(subjects[0].test.labels))
-            with command.user_errors():
-                check_same_clips(subjects)
-                reference = annotated(subjects[-1], boots, data, split, voted)
-            sections.append([*measure(subjects[-1], boots), *reference])
-            progress.advance("intervals")
+        for run in loaded:
+            evaluated.append(_evaluated(run, split, voted, evaluated, progress))
     output = model_dir / "evaluation" / split
     output.mkdir(parents=True, exist_ok=True)
-    return report_files.write(output, split, subjects, sections)
+    return report_files.write(output, split, evaluated)
+
+
+def _load(
+    directories: Sequence[pathlib.Path], split: str, options: dict[str, Any]
+) -> list[LoadedRun]:
+    """The runs of the directories, all of them with the first one's records."""
+    configs = [load_config(directory, **options) for directory in directories]
+    # on the same clips
+    configs = [dataclasses.replace(config, data_dir=configs[0].data_dir) for config in configs]
+    assembly.setup(configs[0])
+    strategy = assembly.strategy(configs[0])
+    pipelines = [assembly.pipeline(config) for config in configs]
+    with strategy.scope():
+        models = [load_model(directory) for directory in directories]
+    for data, model in zip(pipelines, models, strict=True):
+        check_classes(model, data)
+        for name in (split, "train"):  # on train probes are fitted
+            data.records.split(name)
+    names = run_names(*configs) if len(configs) > 1 else ("",)
+    return [LoadedRun(*parts) for parts in zip(names, configs, pipelines, models, strict=True)]
+
+
+def _evaluated(
+    run: LoadedRun,
+    split: str,
+    votes: Votes | None,
+    before: Sequence[EvaluatedRun],
+    progress: Progress,
+) -> EvaluatedRun:
+    """The run's sections, from the same resamples of the same clips as those of runs before it."""
+    with command.data_errors(run.data):
+        subject = subject_of_run(run.config, run.data, run.model, split, progress.advance)
+        marks = read_marks(run.data.records.shards(split))
+    with command.user_errors():
+        check_same_clips([*(other.subject for other in before), subject])
+        boots = bootstrap.shared(len(subject.test.labels))
+        annotated = annotation_sections(subject, boots, marks, votes)
+    sections = (*report_sections(subject, boots), *annotated)
+    progress.advance("intervals")
+    return EvaluatedRun(run.name, run.config, subject, sections)
 
 
 def check_same_clips(subjects: Sequence[Subject]) -> None:
-    """Refuses to compare models on different clips or classes by a ValueError."""
+    """Refuses to compare models on different clips or classes.
+
+    Args:
+        subjects: Sequence of subjects, one or more.
+
+    Raises:
+        ValueError: The first and the last one differ.
+    """
     first, last = subjects[0], subjects[-1]
-    if first.classes != last.classes or first.media_ids != last.media_ids:
+    if first.classes != last.classes or first.clip_names != last.clip_names:
         raise ValueError(
             "--against: both models need the same classes, and clips that have all modalities of "
             "both; their records differ"
         )
-
-
-def measure(subject: Subject, boots: Bootstrap) -> list[Section]:
-    """All sections of one model, in the report's order."""
-    if len(subject.modalities) > 1:
-        conflicts = sections.conflict(subject, boots)
-        return [
-            sections.missing(subject, boots),
-            sections.corrupted(subject, boots),
-            conflicts,
-            *contributions(subject, boots, conflicts),
-            sections.probes(subject, boots),
-            sections.calibrated(subject, boots),
-        ]
-    return [f(subject, boots) for f in (sections.corrupted, sections.probes, sections.calibrated)]
-
-
-def annotated(
-    subject: Subject, boots: Bootstrap, data: Pipeline, split: str, votes: dict | None
-) -> list[Section]:
-    """What people's annotations add: VGGSounder's in the records, CREMA-D's votes."""
-    if subject.config.dataset == "vggsound":
-        marks = references.annotations(data.records.shards(split))
-        return [references.vggsounder(subject, boots, marks)]
-    if votes is not None and len(subject.modalities) > 1:
-        return [references.people(subject, boots, votes)]
-    return []

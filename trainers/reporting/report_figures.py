@@ -1,14 +1,17 @@
 """Figures of the full evaluation, from its sections; readable in black and white."""
 
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
 
-from amr_tf.analysis.bootstrap import interval
+from amr_tf.analysis.calibration import Calibration
+from amr_tf.analysis.contributions import Agreement, Distribution
 from amr_tf.analysis.corruption import SEVERITIES
-from amr_tf.analysis.sections import Section
+from amr_tf.analysis.measurement import Measurement
+from amr_tf.analysis.robustness import Robustness
+from trainers.reporting.report_section import ReportSection
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -17,43 +20,47 @@ COLOURS = ("#2f5f96", "#e0a458")
 HATCHES = ("", "///")
 MARKERS = "osv^D"
 LINES = ("-", "--")
+RANKS = (0.05, 0.25, 0.5, 0.75, 0.95)  # the quantiles that a box shows
 MOST_BOXES = 40  # classes that are drawn as a box each
 
 
-def draw(path: pathlib.Path, key: str, sections: Mapping[str, Section]) -> bool:
+def draw(path: pathlib.Path, sections: Mapping[str, ReportSection]) -> bool:
     """Draws a section of one or two models.
 
     Args:
-        path: PNG file to write.
-        key: Of the section.
-        sections: Model's name -> its section.
+        path: Path, the PNG file to write.
+        sections: Mapping, a model's name -> its section.
 
     Returns:
         Whether there was anything to draw.
     """
-    drawn = {
-        "corrupted": _curves,
-        "distribution": _distributions,
-        "agreement": _correlations,
-        "calibration": _reliability,
-    }
-    if key not in drawn and not next(iter(sections.values())).bars:
+    first = next(iter(sections.values()))
+    if first.plotted is not None:
+        figure = _DRAWN[type(first.plotted)](sections)
+    elif first.bars:
+        figure = _bars(sections)
+    else:
         return False
-    figure = drawn.get(key, _bars)(sections)
     figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
     return True
 
 
-def _bars(sections: Mapping[str, Section]) -> plt.Figure:
+def _percent(measurements: Sequence[Measurement | None]) -> np.ndarray:
+    """Values with lower and upper ends in percent, `[K, 3]`; NaN where there is none."""
+    found = [m.interval if m else None for m in measurements]
+    rows = [[x.value, x.low, x.high] if x else [np.nan] * 3 for x in found]
+    return 100 * np.array(rows).reshape(-1, 3)
+
+
+def _bars(sections: Mapping[str, ReportSection]) -> plt.Figure:
     """Horizontal bars with intervals, one a number and model."""
     first = next(iter(sections.values()))
-    names = first.bars
+    names = [measurement.name for measurement in first.bars]
     figure, panel = plt.subplots(figsize=(7, 0.7 + (0.12 + 0.24 * len(sections)) * len(names)))
     height = 0.8 / len(sections)
     for i, (model, section) in enumerate(sections.items()):
-        found = [interval(section.numbers.get(n, np.full(2, np.nan))) for n in names]
-        values = 100 * np.array([[x.value, x.low, x.high] for x in found]).reshape(-1, 3)
+        values = _percent([section.numbers.get(name) for name in names])
         panel.barh(
             np.arange(len(names)) + (i - (len(sections) - 1) / 2) * height,
             values[:, 0],
@@ -74,26 +81,24 @@ def _bars(sections: Mapping[str, Section]) -> plt.Figure:
     return figure
 
 
-def _curves(sections: Mapping[str, Section]) -> plt.Figure:
+def _curves(sections: Mapping[str, ReportSection]) -> plt.Figure:
     """Accuracy by severity, a panel a modality."""
-    first = next(iter(sections.values()))
-    rows = [n.removesuffix(" / area") for n in first.numbers if n.endswith(" / area")]
-    modalities = list(dict.fromkeys(row.partition(" / ")[0] for row in rows))
+    found: list[Robustness] = [section.plotted for section in sections.values()]
+    modalities = list(dict.fromkeys(curve.modality for curve in found[0].curves))
     figure, panels = plt.subplots(
         1, len(modalities), figsize=(4.6 * len(modalities), 4), squeeze=False, sharey=True
     )
     for panel, modality in zip(panels[0], modalities, strict=True):
-        mine = [row for row in rows if row.startswith(f"{modality} / ")]
-        for k, row in enumerate(mine):
-            for i, section in enumerate(sections.values()):
-                if f"{row} / area" not in section.numbers:  # a model of the other modality
+        names = [c.corruption for c in found[0].curves if c.modality == modality]
+        for i, robustness in enumerate(found):
+            for curve in robustness.curves:
+                # the second model may hear other corruptions than the first
+                if curve.modality != modality or curve.corruption not in names:
                     continue
-                keys = ["clean / accuracy", *(f"{row} / severity {s}" for s in SEVERITIES)]
-                found = [interval(section.numbers[key]) for key in keys]
-                values = 100 * np.array([[x.value, x.low, x.high] for x in found])
+                k, values = names.index(curve.corruption), _percent(curve.accuracy)
                 panel.plot(
                     (0, *SEVERITIES), values[:, 0], LINES[i], marker=MARKERS[k], color=f"C{k}",
-                    ms=5, label=None if i else row.removeprefix(f"{modality} / "),
+                    ms=5, label=None if i else curve.corruption,
                 )  # fmt: skip
                 panel.fill_between((0, *SEVERITIES), *values[:, 1:].T, color=f"C{k}", alpha=0.08)
         panel.set(title=f"{modality} corrupted", xlabel="severity", ylim=(0, None))
@@ -113,12 +118,12 @@ def _curves(sections: Mapping[str, Section]) -> plt.Figure:
     return figure
 
 
-def _distributions(sections: Mapping[str, Section]) -> plt.Figure:
+def _distributions(sections: Mapping[str, ReportSection]) -> plt.Figure:
     """A box a class and model; of many classes, in order, the boxes' outlines as bands."""
-    first = next(iter(sections.values()))
-    classes, labels = first.extras["classes"], first.extras["labels"]
+    found: list[Distribution] = [section.plotted for section in sections.values()]
+    classes, labels = found[0].classes, found[0].labels
     # [models, 5, classes]
-    quantiles = np.array([_class_quantiles(section) for section in sections.values()])
+    quantiles = np.array([distribution.class_quantiles(RANKS) for distribution in found])
     order = [c for c in np.argsort(-quantiles[0, 2], kind="stable") if (labels == c).any()]
     quantiles, many = 100 * quantiles[..., order], len(order) > MOST_BOXES
     height = 6 if many else 0.9 + (0.16 + 0.2 * len(sections)) * len(order)
@@ -145,38 +150,25 @@ def _distributions(sections: Mapping[str, Section]) -> plt.Figure:
         panel.set_yticks(places, [classes[c] for c in order])
     panel.invert_yaxis()
     panel.axvline(50, color="gray", ls=":", zorder=0)
-    panel.set(xlim=(0, 100), xlabel=first.axis)
+    panel.set(xlim=(0, 100), xlabel=next(iter(sections.values())).axis)
     panel.spines[["top", "right"]].set_visible(False)
     if len(sections) > 1:
         panel.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
     return figure
 
 
-def _class_quantiles(section: Section) -> np.ndarray:
-    """5, 25, 50, 75 and 95 % of each class's clips, `[5, C]`; NaN for a class without clips."""
-    shares, labels = section.extras["shares"], section.extras["labels"]
-    ranks = (0.05, 0.25, 0.5, 0.75, 0.95)
-    found = np.full((len(ranks), len(section.extras["classes"])), np.nan)
-    for c in np.unique(labels):
-        found[:, c] = np.quantile(shares[labels == c], ranks)
-    return found
-
-
-def _correlations(sections: Mapping[str, Section]) -> plt.Figure:
+def _correlations(sections: Mapping[str, ReportSection]) -> plt.Figure:
     """Spearman's correlations of the measures, a panel a model and modality."""
-    first = next(iter(sections.values()))
-    modalities, measures = first.extras["modalities"], first.extras["measures"]
+    found: dict[str, Agreement] = {name: section.plotted for name, section in sections.items()}
+    modalities = tuple(next(iter(found.values())).correlations)
     figure, panels = plt.subplots(
         len(modalities), len(sections), squeeze=False,
         figsize=(5.6 * len(sections), 4.4 * len(modalities)), layout="constrained",
     )  # fmt: skip
-    for column, (model, section) in zip(panels.T, sections.items(), strict=True):
-        measures = section.extras["measures"]
+    for column, (model, agreement) in zip(panels.T, found.items(), strict=True):
+        measures = agreement.measures
         for panel, modality in zip(column, modalities, strict=True):
-            values = np.eye(len(measures))
-            for i, a in enumerate(measures):
-                for j, b in enumerate(measures[i + 1 :], i + 1):
-                    values[i, j] = values[j, i] = section.numbers[f"{modality} / {a} ~ {b}"][0]
+            values = agreement.correlations[modality][..., 0]
             panel.imshow(values, vmin=-1, vmax=1, cmap="PuOr")
             for (i, j), value in np.ndenumerate(values):
                 colour = "white" if abs(value) > 0.6 else "black"
@@ -188,14 +180,14 @@ def _correlations(sections: Mapping[str, Section]) -> plt.Figure:
     return figure
 
 
-def _reliability(sections: Mapping[str, Section]) -> plt.Figure:
+def _reliability(sections: Mapping[str, ReportSection]) -> plt.Figure:
     """Accuracy over confidence; points as large as their bins."""
     figure, panel = plt.subplots(figsize=(5, 4.6))
     panel.plot([0, 100], [0, 100], ":", color="gray", label="perfect")
     for i, (model, section) in enumerate(sections.items()):
-        bins = section.extras["bins"]
+        calibration: Calibration = section.plotted
+        bins, error = calibration.bins, 100 * calibration.error.value
         there = bins.counts > 0
-        error = 100 * section.numbers["expected calibration error"][0]
         panel.plot(
             100 * bins.confidence[there], 100 * bins.accuracy[there], LINES[i], color=COLOURS[i]
         )
@@ -208,3 +200,11 @@ def _reliability(sections: Mapping[str, Section]) -> plt.Figure:
     panel.set(xlabel="confidence, %", ylabel="accuracy, %", xlim=(0, 101), ylim=(0, 101))
     panel.legend(frameon=False)
     return figure
+
+
+_DRAWN = {
+    Robustness: _curves,
+    Distribution: _distributions,
+    Agreement: _correlations,
+    Calibration: _reliability,
+}

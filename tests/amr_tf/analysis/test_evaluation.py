@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 import amr_tf
-from amr_tf.analysis.evaluation import Encoder, Evaluator, Unmeasurable
+from amr_tf.analysis.encodings import Encoder
+from amr_tf.analysis.evaluation import Evaluator, Unmeasurable
 from tests.amr_tf.models import classifier, data, encoder, head_weights, np_logits, np_shares
 from tests.amr_tf.test_model import np_cross_entropy, relu_encodings
 

@@ -9,15 +9,26 @@ import pytest
 import tensorflow as tf
 
 import amr_tf
-from amr_tf.analysis import sections
+from amr_tf.analysis.annotations import Marks
 from amr_tf.analysis.bootstrap import Bootstrap
+from amr_tf.analysis.contributions import Distribution
 from amr_tf.analysis.corruption import video_corruptions
-from amr_tf.analysis.evaluation import Encodings
-from amr_tf.analysis.subject import Subject, subject_names
+from amr_tf.analysis.encodings import Encodings
+from amr_tf.analysis.measurement import Measurement
+from amr_tf.analysis.subject import Subject
 from tests.trainers.conftest import command
 from tfrecords import schema
+from tfrecords.datasets import cremad_votes
 from trainers.config.run_config import Config
-from trainers.reporting import evaluation_report, references, report_figures, report_files
+from trainers.reporting import (
+    annotation_sections,
+    evaluation_report,
+    report_figures,
+    report_files,
+)
+from trainers.reporting.report_section import ReportSection
+from trainers.reporting.report_sections import report_sections
+from trainers.reporting.run_subject import EvaluatedRun, run_names
 
 CLASSES = ("<script>alert(1)</script>", "a & b", 'c "quoted"')
 SECTIONS = [
@@ -26,7 +37,7 @@ SECTIONS = [
 ]  # fmt: skip
 
 
-def subject(name="", seed=0, modalities=("audio", "video"), fusion="concat", clips=30):
+def subject(seed=0, modalities=("audio", "video"), fusion="concat", clips=30):
     """A random head on encodings that carry the class, the audio's more strongly."""
     rng = np.random.default_rng(5)
 
@@ -42,16 +53,20 @@ def subject(name="", seed=0, modalities=("audio", "video"), fusion="concat", cli
     head = amr_tf.heads.HEADS[fusion]([(4,)] * len(modalities), 3, seed=seed)
     corrupted = {c: rng.integers(0, 3, (5, clips)) for c in video_corruptions()}
     return Subject(
-        name=name,
-        config=Config(model_dir=f"runs/<{name}>"),
         head=head,
         classes=CLASSES,
-        media_ids=tuple(map(str, range(clips))),
+        clip_names=tuple(map(str, range(clips))),
         test=test,
         train=train,
         empty={m: np.ones((1, 4), "float32") for m in modalities},
         corrupted=corrupted if "video" in modalities else {},
     )
+
+
+def evaluated(model, boots, name=""):
+    """A run whose model is the subject."""
+    sections = tuple(report_sections(model, boots))
+    return EvaluatedRun(name, Config(model_dir=f"runs/<{name}>"), model, sections)
 
 
 @pytest.fixture(scope="module")
@@ -61,55 +76,55 @@ def boots():
 
 def test_numbers_of_a_model(boots):
     model = subject()
-    sections = {section.key: section for section in evaluation_report.measure(model, boots)}
+    sections = {section.key: section for section in report_sections(model, boots)}
     assert list(sections) == SECTIONS
     for section in sections.values():
-        for draws in section.numbers.values():
-            assert draws.shape == (101,)
+        assert len(section.numbers) == len(section.measurements)  # their names are unique
+        for measurement in section.measurements:
+            assert measurement.draws.shape == (101,)
     encodings = [model.test.values[m] for m in ("audio", "video")]
     accuracy = (model.head(encodings).numpy().argmax(1) == model.test.labels).mean()
-    missing = {key: draws[0] for key, draws in sections["missing"].numbers.items()}
+    missing = {key: found.value for key, found in sections["missing"].numbers.items()}
     assert missing["all / accuracy"] == pytest.approx(accuracy)
-    assert sections["calibration"].numbers["accuracy"][0] == pytest.approx(accuracy)
+    assert sections["calibration"].numbers["accuracy"].value == pytest.approx(accuracy)
     for kind in ("zero encoding", "mean encoding", "empty input"):
-        shapley = sum(missing[f"{kind} / Shapley value of {m}"] for m in ("audio", "video"))
-        assert shapley == pytest.approx(accuracy - missing[f"{kind} / nothing / accuracy"])
+        shapley = sum(missing[f"{m} / {kind} / Shapley value"] for m in ("audio", "video"))
+        assert shapley == pytest.approx(accuracy - missing[f"nothing, {kind} / accuracy"])
     silent = [np.zeros_like(encodings[0]), encodings[1]]
     alone = (model.head(silent).numpy().argmax(1) == model.test.labels).mean()
-    assert missing["zero encoding / video alone / accuracy"] == pytest.approx(alone)
+    assert missing["video / alone, zero encoding / accuracy"] == pytest.approx(alone)
     shares = amr_tf.modality_attributions(model.head, encodings).numpy().mean(0)
     found = sections["contributions"].numbers
-    assert found["Grad⊙Input (probability) / audio"][0] == pytest.approx(shares[0], rel=1e-5)
+    assert found["audio / Grad⊙Input (probability)"].value == pytest.approx(shares[0], rel=1e-5)
     for measure in ("Integrated Gradients", "DeepLIFT", "Shapley value", "behaviour"):
-        sums = found[f"{measure} / audio"] + found[f"{measure} / video"]
+        sums = found[f"audio / {measure}"].draws + found[f"video / {measure}"].draws
         np.testing.assert_allclose(sums, 1, atol=1e-5)
-    assert sections["probes"].numbers["audio / accuracy"][0] > 0.8
+    assert sections["probes"].numbers["audio / accuracy"].value > 0.8
     conflicts = sections["conflict"].numbers
     parts = ("follows audio", "follows the rest", "neither")
-    assert sum(conflicts[f"audio exchanged / {p}"][0] for p in parts) == pytest.approx(1)
+    rates = [conflicts[f"audio / exchanged / {part}"].value for part in parts]
+    assert sum(rates) == pytest.approx(1)
 
 
 def test_area_under_the_curve_by_hand(boots):
     model = subject()
-    numbers = next(
-        s for s in evaluation_report.measure(model, boots) if s.key == "corrupted"
-    ).numbers
-    keys = [f"video / blur / severity {s}" for s in range(1, 6)]
-    curve = [numbers["clean / accuracy"][0], *(numbers[key][0] for key in keys)]
+    numbers = next(s for s in report_sections(model, boots) if s.key == "corrupted").numbers
+    keys = [f"video / blur, severity {s} / accuracy" for s in range(1, 6)]
+    curve = [numbers["clean / accuracy"].value, *(numbers[key].value for key in keys)]
     area = (curve[0] / 2 + sum(curve[1:5]) + curve[5] / 2) / 5 / curve[0]
-    assert numbers["video / blur / area"][0] == pytest.approx(area)
+    assert numbers["video / blur / area"].value == pytest.approx(area)
 
 
 def test_distribution_of_shares_by_hand(boots):
     model = subject()
-    section = next(s for s in evaluation_report.measure(model, boots) if s.key == "distribution")
+    section = next(s for s in report_sections(model, boots) if s.key == "distribution")
     shares = amr_tf.modality_attributions(model.head, model.encodings).numpy()[:, 0]
-    np.testing.assert_allclose(section.extras["shares"], shares, rtol=1e-5)
-    parts = [draws[0] for draws in section.numbers.values()]
+    np.testing.assert_allclose(section.plotted.shares, shares, rtol=1e-5)
+    parts = [found.value for found in section.measurements]
     assert parts == pytest.approx(
         [(shares >= 0.9).mean(), (shares <= 0.1).mean(), (abs(shares - 0.5) < 0.4).mean()]
     )
-    of_class = report_figures._class_quantiles(section)[:, 1]
+    of_class = section.plotted.class_quantiles(report_figures.RANKS)[:, 1]
     assert of_class == pytest.approx(np.percentile(shares[1::3], [5, 25, 50, 75, 95]), rel=1e-5)
 
 
@@ -117,9 +132,9 @@ def test_distribution_of_shares_by_hand(boots):
 def test_distribution_is_drawn_for_few_and_many_classes(classes, tmp_path):
     """One class has no clips."""
     labels = np.arange(4 * classes) % (classes - 1)
-    extras = {"shares": labels / classes, "labels": labels, "classes": ("a",) * classes}
-    section = sections.Section("distribution", "", "", {}, extras=extras)
-    assert report_figures.draw(tmp_path / "a.png", "distribution", {"one": section, "two": section})
+    plotted = Distribution(labels / classes, labels, ("a",) * classes)
+    section = ReportSection("distribution", "", "", (), plotted=plotted)
+    assert report_figures.draw(tmp_path / "a.png", {"one": section, "two": section})
     assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -133,18 +148,18 @@ def test_distribution_is_drawn_for_few_and_many_classes(classes, tmp_path):
 )
 def test_other_models(modalities, fusion, keys, boots, tmp_path):
     model = subject(modalities=modalities, fusion=fusion)
-    sections = evaluation_report.measure(model, boots)
-    assert [section.key for section in sections] == keys
-    report_files.write(tmp_path, "test", [model], [sections])
-    notes = " ".join(note for section in sections for note in section.notes)
+    run = evaluated(model, boots)
+    assert [section.key for section in run.sections] == keys
+    report_files.write(tmp_path, "test", [run])
+    notes = " ".join(note for section in run.sections for note in section.model_notes)
     assert ("No DeepLIFT" in notes) == (fusion == "attention")
 
 
 def test_report_of_two_models(boots, tmp_path):
     """All text is escaped, differences are paired, NaN does not get into the JSON."""
-    models = [subject("with AMR", 1), subject("<i>other</i>", 2)]
-    sections = [evaluation_report.measure(model, boots) for model in models]
-    page = report_files.write(tmp_path, "test", models, sections).read_text()
+    names = ("with AMR", "<i>other</i>")
+    runs = [evaluated(subject(seed), boots, name) for seed, name in enumerate(names, 1)]
+    page = report_files.write(tmp_path, "test", runs).read_text()
     for text in ("<script>", "<i>", "runs/<"):
         assert text not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -162,26 +177,52 @@ def test_report_of_two_models(boots, tmp_path):
 
 def test_plain_lines_say_what_is_clear():
     draws = 0.6 + np.array([0, *np.linspace(-0.03, 0.03, 101)])
-    a = report_files.Section("k", "", "", {"x": draws}, sentences={"x": "keeps {} of it"})
-    b = dataclasses.replace(a, numbers={"x": draws - 0.2})
-    names = ("with AMR", "without AMR")
-    assert report_files.plain_lines(("",), [a]) == ["The model keeps 60 % [57, 63] of it."]
-    (line,) = report_files.plain_lines(names, [a, b])
+    first, second = (Measurement("", "", "x", "%", d) for d in (draws, draws - 0.2))
+    a = ReportSection("k", "", "", (first,), sentences=((first, "keeps {} of it"),))
+    b = dataclasses.replace(a, measurements=(second,))
+    one, other = "with AMR", "without AMR"
+    assert report_files.plain_lines({"": a}) == ["The model keeps 60 % [57, 63] of it."]
+    (line,) = report_files.plain_lines({one: a, other: b})
     assert line == (
         "The model with AMR keeps 60 % [57, 63] of it; without AMR, 40 % [37, 43]. "
         "Difference +20.0 [+20.0, +20.0] points."
     )
-    (line,) = report_files.plain_lines(names, [a, a])
+    (line,) = report_files.plain_lines({one: a, other: a})
     assert line.endswith("Difference +0.0 [+0.0, +0.0] points: no clear difference.")
+
+
+def test_numbers_are_shown_in_their_units():
+    draws = np.array([0.25, 0.2, 0.3])
+    found = [Measurement("", "", unit, unit, draws) for unit in ("%", "points")]
+    found.append(Measurement("audio", "", "rank correlation", "", draws))
+    found.append(Measurement("audio", "white noise", "accuracy", "%", draws, severity=2))
+    sentences = tuple((measurement, "has {}") for measurement in found[:2])
+    section = ReportSection("k", "", "", tuple(found), sentences=sentences)
+    lines = report_files.plain_lines({"": section})
+    assert lines == ["The model has 25 % [20, 30].", "The model has +25 [+20, +30]."]
+    shown, folded = report_files.number_tables({"": section})
+    assert shown.rows == [
+        ["%", "25.0 [20.2, 29.8]"],
+        ["points", "25.0 [20.2, 29.8]"],
+        ["audio / rank correlation", "0.25 [0.20, 0.30]"],
+    ]
+    assert folded.rows == [["audio / white noise, severity 2 / accuracy", "25.0 [20.2, 29.8]"]]
+
+
+def test_notes_of_one_of_two_models_name_it(tmp_path):
+    section = ReportSection("k", "", "", (), notes=("of both",), model_notes=("of one",))
+    part = report_files.page_section(tmp_path, {"a": section, "b": section})
+    assert part.notes == ["of both", "a: of one", "b: of one"]
+    assert report_files.page_section(tmp_path, {"": section}).notes == ["of both", "of one"]
 
 
 def test_names_tell_runs_apart():
     amr, plain = Config(model_dir="r/a"), Config(model_dir="r/b", amr_weight=0)
-    assert subject_names(amr, plain) == ("with AMR", "without AMR")
+    assert run_names(amr, plain) == ("with AMR", "without AMR")
     ogm = dataclasses.replace(amr, method="ogm")
-    assert subject_names(amr, ogm) == ("by naive", "by ogm")
-    assert subject_names(ogm, plain) == ("in a", "in b")
-    assert subject_names(amr, dataclasses.replace(amr, model_dir="s/a")) == ("in r/a", "in s/a")
+    assert run_names(amr, ogm) == ("by naive", "by ogm")
+    assert run_names(ogm, plain) == ("in a", "in b")
+    assert run_names(amr, dataclasses.replace(amr, model_dir="s/a")) == ("in r/a", "in s/a")
 
 
 def test_models_on_other_clips_are_refused():
@@ -189,31 +230,35 @@ def test_models_on_other_clips_are_refused():
         evaluation_report.check_same_clips([subject(), subject(clips=29)])
 
 
-def test_vggsounder_groups(boots):
+def test_accuracy_by_what_people_hear_and_see(boots):
     model = subject()
     marks = {
-        str(i): {
-            schema.LABEL_INDEX: (i % 3, (i + 1) % 3),
-            schema.LABEL_AUDIBLE: (i % 2, 1),
-            schema.LABEL_VISIBLE: (1, 0),
-            schema.BACKGROUND_MUSIC: (int(i < 5),),
-            schema.STATIC_IMAGE: (0,),
-        }
+        str(i): Marks(
+            labels=(i % 3, (i + 1) % 3),
+            audible=(bool(i % 2), True),
+            visible=(True, False),
+            background_music=i < 5,
+        )
         for i in range(20)
     }
-    section = references.vggsounder(model, boots, marks)
+    (section,) = annotation_sections.annotation_sections(model, boots, marks, None)
+    assert section.key == "annotations"
     assert "20 of 30 clips are annotated." in section.notes
-    correct = model.head(list(model.test.values.values())).numpy().argmax(1) == model.test.labels
+    predicted = model.head(list(model.test.values.values())).numpy().argmax(1)
+    correct = predicted == model.test.labels
     music = section.numbers["background music (5 clips) / accuracy"]
-    assert music[0] == pytest.approx(correct[:5].mean())
+    assert music.value == pytest.approx(correct[:5].mean())
     both = section.numbers["audible and visible (10 clips) / accuracy"]
-    assert both[0] == pytest.approx(correct[1:20:2].mean())
-    assert np.isnan(section.numbers["static image (0 clips) / accuracy"][0])
-    assert "build them with --vggsounder" in references.vggsounder(model, boots, {}).notes[0]
+    assert both.value == pytest.approx(correct[1:20:2].mean())
+    assert np.isnan(section.numbers["static image (0 clips) / accuracy"].value)
+    confirmed = [k in (i % 3, (i + 1) % 3) for i, k in enumerate(predicted[:20])]
+    found = section.numbers["prediction among the confirmed labels"]
+    assert found.value == pytest.approx(np.mean(confirmed))
+    assert annotation_sections.annotation_sections(model, boots, {}, None) == []
 
 
-def test_annotations_are_read_from_records(tmp_path):
-    """A clip without marks is none that VGGSounder knows."""
+def test_marks_are_read_from_records(tmp_path):
+    """A clip without marks is one that nobody annotated."""
 
     def record(name, **lists):
         context = {schema.MEDIA_ID: tf.train.Feature(bytes_list={"value": [name.encode()]})}
@@ -227,15 +272,10 @@ def test_annotations_are_read_from_records(tmp_path):
     with tf.io.TFRecordWriter(path) as writer:
         writer.write(record("plain", LABEL_INDEX=[4]))
         writer.write(record("known", LABEL_INDEX=[4, 2], STATIC_IMAGE=[0], **marks))
-    assert references.annotations([path]) == {
-        "known": {
-            schema.LABEL_INDEX: (4, 2),
-            schema.LABEL_AUDIBLE: (0, 1),
-            schema.LABEL_VISIBLE: (1, 1),
-            schema.BACKGROUND_MUSIC: (1,),
-            schema.STATIC_IMAGE: (0,),
-        }
-    }
+    found = annotation_sections.read_marks([path])
+    assert found == {"known": Marks((4, 2), (False, True), (True, True), True, False)}
+    assert found["known"].confirms(4)
+    assert not found["known"].confirms(0)
 
 
 def test_votes_of_people(boots, tmp_path):
@@ -244,19 +284,29 @@ def test_votes_of_people(boots, tmp_path):
     columns = "FileName VoiceVote VoiceLevel FaceVote FaceLevel MultiModalVote MultiModalLevel"
     header = ",".join(f'"{name}"' for name in ["", *columns.split()])
     path.write_text("\n".join([header, *rows]) + "\n")
-    votes = references.read_votes(path)
+    votes = annotation_sections.read_votes(path)
+    assert votes == cremad_votes.read(path)
     model = dataclasses.replace(subject(), classes=("A", "B", "C"))
-    section = references.people(model, boots, votes)
-    assert section.notes == ["24 of 30 clips have votes."]
-    assert section.numbers["people, from voice / accuracy"][0] == 1
-    assert section.numbers["people, from face / accuracy"][0] == pytest.approx(2 / 3)
-    assert section.numbers["people, from both / accuracy"][0] == 0  # ties
+    (section,) = annotation_sections.annotation_sections(model, boots, {}, votes)
+    assert section.notes == ("24 of 30 clips have votes.",)
+    assert section.numbers["people, from voice / accuracy"].value == 1
+    assert section.numbers["people, from face / accuracy"].value == pytest.approx(2 / 3)
+    assert section.numbers["people, from both / accuracy"].value == 0  # ties
     assert any("voice alone (8 clips)" in key for key in section.numbers)
+    shares = amr_tf.modality_attributions(model.head, model.encodings).numpy()[:, 0]
+    alone = np.array([i < 24 and i % 3 == 1 for i in range(30)])  # a wrong vote from the face
+    found = section.numbers["audio / recognised from voice alone (8 clips) / share"]
+    assert found.value == pytest.approx(shares[alone].mean(), rel=1e-5)
+    assert all(measurement.modality == "audio" for measurement in section.bars)
+    ((gap, _),) = section.sentences
+    assert (gap.unit, gap.condition) == ("points", "voice alone minus face alone")
     with pytest.raises(ValueError, match="none of the clips"):
-        references.people(model, boots, {})
+        annotation_sections.votes_section(model, boots, {})
+    video = subject(modalities=("video",))
+    assert annotation_sections.annotation_sections(video, boots, {}, votes) == []
     path.write_text("a,b\n")
     with pytest.raises(ValueError, match="no column FaceVote, FileName"):
-        references.read_votes(path)
+        annotation_sections.read_votes(path)
 
 
 @pytest.fixture(scope="module")
@@ -286,10 +336,13 @@ def test_command_writes_the_report(run_with_odd_names):
     assert numbers["all / accuracy"]["value"] == pytest.approx(results["accuracy"])
     assert numbers["all / mAP"]["value"] == pytest.approx(results["mAP"])
     shares = found["sections"]["contributions"]["numbers"]
-    audio = shares["Grad⊙Input (probability) / audio"]["value"]
+    audio = shares["audio / Grad⊙Input (probability)"]["value"]
     assert audio == pytest.approx(results["dominance"]["audio"], abs=1e-5)
-    kinds = {key.split(" / ")[1] for key in found["sections"]["corrupted"]["numbers"]}
-    assert {"white noise", "clipping", "dropouts", "babble", "blur", "frame drops"} <= kinds
+    corrupted = found["sections"]["corrupted"]["numbers"]
+    for kind in ("white noise", "clipping", "dropouts", "babble"):
+        assert f"audio / {kind} / area" in corrupted
+    for kind in ("blur", "JPEG artefacts", "frame drops"):
+        assert f"video / {kind}, severity 5 / accuracy" in corrupted
 
 
 @pytest.mark.parametrize(

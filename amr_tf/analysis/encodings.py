@@ -1,0 +1,134 @@
+"""The encodings of a split, in memory, and what a head makes of encodings."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from amr_tf import _checks
+from amr_tf.analysis.evaluation import Unmeasurable, check_finite, complete_samples
+from amr_tf.model import PRESENCE, MultimodalClassifier
+
+
+@dataclasses.dataclass(frozen=True)
+class Encodings:
+    """What encoders make of each sample of a split, in order.
+
+    Attributes:
+        labels: Array `[N]`, the class ids.
+        values: Dictionary, modality -> array `[N, ...]`; zero where a sample lacks the modality.
+        complete: Array `[N]` of booleans, whether a sample has all of these modalities.
+    """
+
+    labels: np.ndarray
+    values: dict[str, np.ndarray]
+    complete: np.ndarray
+
+    def where(self, kept: np.ndarray) -> "Encodings":
+        """Some of the samples.
+
+        Args:
+            kept: Array `[N]` of booleans, true for the samples to keep.
+
+        Returns:
+            The encodings of those samples.
+        """
+        values = {name: e[kept] for name, e in self.values.items()}
+        return Encodings(self.labels[kept], values, self.complete[kept])
+
+
+class Encoder:
+    """Runs encoders of a model over splits in inference mode, on all of its replicas.
+
+    Make one and keep it: its graph is traced once.
+
+    Args:
+        model: MultimodalClassifier, the model whose encoders run.
+        modalities: Sequence of strings, the modalities to encode; all by default. The inputs of a
+            dataset then need these alone, and its `presence`, if it has one, a column for each.
+    """
+
+    def __init__(
+        self, model: MultimodalClassifier, modalities: Sequence[str] | None = None
+    ) -> None:
+        self.modalities = tuple(modalities or model.modalities)
+        with model.distribute_strategy.scope():
+            self._predictor = _EncodingPredictor(model, self.modalities)
+
+    def __call__(self, dataset: tf.data.Dataset, callbacks: Sequence = ()) -> Encodings:
+        """Encodes every sample of a dataset, in its order.
+
+        Args:
+            dataset: Dataset of (inputs, class ids).
+            callbacks: Sequence of Keras callbacks, told of each batch.
+
+        Returns:
+            The encodings.
+
+        Raises:
+            Unmeasurable: The dataset is empty, or encodings are NaN or infinite.
+        """
+        if dataset.cardinality() == 0:
+            raise Unmeasurable("the dataset to encode is empty")
+        out = self._predictor.predict(dataset, verbose=0, callbacks=list(callbacks))
+        values = {name: out[f"encoding_{m}"] for m, name in enumerate(self.modalities)}
+        for name, encodings in values.items():
+            check_finite(f"encodings of {name}", encodings)
+        return Encodings(out["labels"], values, out["complete"].astype(bool))
+
+
+class _EncodingPredictor(keras.Model):
+    """A model whose `predict` gives labels and encodings, gathered over the replicas."""
+
+    def __init__(self, classifier: MultimodalClassifier, modalities: tuple[str, ...]) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.modalities = modalities
+        self.built = True
+
+    def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
+        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs = _checks.inputs_by_name(inputs, self.modalities)
+        out = {"labels": labels, "complete": complete_samples(inputs, labels)}
+        presence = inputs.get(PRESENCE)
+        for m, name in enumerate(self.modalities):
+            e = tf.cast(self.classifier.encoders[name](inputs[name], training=False), tf.float32)
+            if presence is not None:
+                e *= tf.reshape(tf.cast(presence[:, m], e.dtype), [-1] + [1] * (e.shape.rank - 1))
+            out[f"encoding_{m}"] = e
+        return out
+
+
+def in_batches(function: Callable, *arrays: np.ndarray, size: int = 1024) -> Any:
+    """Applies a function of tensors to the rows of arrays, some at a time, and joins the results.
+
+    Args:
+        function: Function, tensors `[b, ...]`, one per array -> a tensor `[b, ...]` or a
+            structure of such tensors.
+        *arrays: Arrays `[N, ...]`, N of 1 or more.
+        size: Integer, the rows at a time.
+
+    Returns:
+        NumPy arrays `[N, ...]` in the function's structure.
+    """
+    parts = [
+        function(*(tf.convert_to_tensor(a[start : start + size]) for a in arrays))
+        for start in range(0, len(arrays[0]), size)
+    ]
+    return tf.nest.map_structure(lambda *p: np.concatenate([x.numpy() for x in p]), *parts)
+
+
+def logits_of(head: Callable, encodings: Sequence[np.ndarray]) -> np.ndarray:
+    """The logits that a head gives encodings in inference mode.
+
+    Args:
+        head: Function, list of M encodings -> logits `[B, C]`.
+        encodings: Sequence of M arrays `[N, ...]`.
+
+    Returns:
+        Array `[N, C]` of float64.
+    """
+    return in_batches(lambda *e: head(list(e), training=False), *encodings).astype(np.float64)

@@ -1,0 +1,167 @@
+"""The sections of the full report but those about contributions: measurements put into words."""
+
+from amr_tf.analysis import ablation
+from amr_tf.analysis.ablation import missing_modalities
+from amr_tf.analysis.bootstrap import Bootstrap
+from amr_tf.analysis.calibration import calibration
+from amr_tf.analysis.conflicts import Conflicts, conflicts
+from amr_tf.analysis.measurement import Measurement
+from amr_tf.analysis.probes import probe_accuracies
+from amr_tf.analysis.robustness import robustness
+from amr_tf.analysis.subject import Subject
+from trainers.reporting.contribution_sections import contribution_sections
+from trainers.reporting.report_section import ReportSection
+
+WORDS = {"audio": "sound", "video": "picture"}
+NOTHING = {"audio": "silence", "video": "black frames"}
+
+
+def report_sections(subject: Subject, boots: Bootstrap) -> list[ReportSection]:
+    """All sections of one model.
+
+    Args:
+        subject: Subject, a model on a split.
+        boots: Bootstrap, the resamples of its clips.
+
+    Returns:
+        The sections in the report's order; those of one modality are fewer.
+    """
+    corrupted = corrupted_section(subject, boots)
+    quality = [probe_section(subject, boots), calibration_section(subject, boots)]
+    if len(subject.modalities) == 1:
+        return [corrupted, *quality]
+    conflicting = conflicts(subject, boots)
+    return [
+        missing_section(subject, boots),
+        corrupted,
+        conflict_section(conflicting),
+        *contribution_sections(subject, boots, conflicting),
+        *quality,
+    ]
+
+
+def word(modality: str) -> str:
+    """A modality as people call it, e.g. `sound`."""
+    return WORDS.get(modality, modality)
+
+
+def missing_section(subject: Subject, boots: Bootstrap) -> ReportSection:
+    """Accuracy and mAP with each subset of the modalities, and Shapley values of accuracy."""
+    measurements = missing_modalities(subject, boots)
+    kept = tuple(m for m in measurements if m.metric == "accuracy kept")
+    return ReportSection(
+        "missing",
+        "Missing modality",
+        "Accuracy and mAP with a subset of the modalities. What is missing is replaced in one of "
+        "three ways: its encoding by zero, its encoding by the training mean, its input by silence "
+        "or black frames. “Kept” is accuracy without a modality over accuracy with all. Shapley "
+        "values, exact over all subsets, share out the accuracy gained over “nothing”.",
+        measurements,
+        bars=kept,
+        axis="accuracy kept, %",
+        sentences=tuple(_kept_sentences(kept)),
+        notes=(
+            "“Without” in the sentences above: the encoding is the training mean.",
+            "Silence and black frames are unlike any training clip. An encoder may answer them "
+            "with anything, so an empty input can do more harm than a mean encoding.",
+        ),
+    )
+
+
+def _kept_sentences(kept: tuple[Measurement, ...]) -> list[tuple[Measurement, str]]:
+    """What the model keeps of its accuracy with mean encodings and with empty inputs."""
+    found = []
+    for measurement in kept:
+        name = measurement.modality
+        if measurement.condition == ablation.without(ablation.MEAN):
+            phrase = f"keeps {{}} of its accuracy without the {word(name)}"
+        elif measurement.condition == ablation.without(ablation.EMPTY):
+            nothing = NOTHING.get(name, f"empty {name}")
+            phrase = f"keeps {{}} of its accuracy with {nothing} for the {word(name)}"
+        else:
+            continue
+        found.append((measurement, phrase))
+    return found
+
+
+def corrupted_section(subject: Subject, boots: Bootstrap) -> ReportSection:
+    """Accuracy as one modality is corrupted more and more."""
+    found = robustness(subject, boots)
+    notes = [
+        f"{c.modality} / {c.name}: severities 1 to 5 are "
+        f"{', '.join(f'{level:g}' for level in c.levels)} ({c.unit})."
+        for c in subject.corrupted
+    ]
+    babble = any(c.name == "babble" for c in subject.corrupted)
+    return ReportSection(
+        "corrupted",
+        "Corrupted modality",
+        "Accuracy as one modality gets worse, in five severities, the others being clean. Sound is "
+        "corrupted in the waveform, pictures in the frames, before features are made of them. The "
+        "area under the curve (trapezoids from severity 0 to 5) is relative to clean accuracy.",
+        found.measurements,
+        sentences=tuple(
+            (area, f"keeps {{}} of its accuracy while the {word(area.modality)} gets worse")
+            for area in found.mean_areas
+        ),
+        notes=tuple(notes),
+        model_notes=("No babble: it is mixed of other clips, and there are too few.",)
+        if "audio" in subject.modalities and not babble
+        else (),
+        plotted=found,
+    )
+
+
+def conflict_section(found: Conflicts) -> ReportSection:
+    """Which modality is followed where one is exchanged for another class's."""
+    measurements = (*found.rates, *found.dominance)
+    return ReportSection(
+        "conflict",
+        "Conflicting modalities",
+        "One modality of each clip is exchanged for that of a random clip of another class. The "
+        "model can follow it, follow the rest, or predict a third class. Behavioural dominance is "
+        "how often a modality wins where one of the two wins, normalised over the modalities.",
+        measurements,
+        bars=measurements,
+        axis="conflicts, %",
+        sentences=tuple(
+            (share, f"follows the {word(share.modality)} in {{}} of the conflicts that it decides")
+            for share in found.dominance
+        ),
+        notes=() if found.possible else ("All clips are of one class: there are no conflicts.",),
+    )
+
+
+def probe_section(subject: Subject, boots: Bootstrap) -> ReportSection:
+    """How much of the class a linear classifier finds in each encoder's frozen encodings."""
+    found, labels = probe_accuracies(subject, boots), subject.train.labels
+    return ReportSection(
+        "probes",
+        "Unimodal quality of the encoders",
+        f"Accuracy of logistic regression on each encoder's frozen, standardised encodings, fitted "
+        f"to {len(labels):,} clips of train, without augmentation. A head can reach any ratio of "
+        "attributions by rescaling; the probes show whether the encoders learnt.",
+        found,
+        bars=found,
+        axis="accuracy of a linear probe, %",
+        sentences=tuple(
+            (m, f"has {{}} accuracy by a linear probe of its {m.modality} encoder") for m in found
+        ),
+        notes=()
+        if len(set(labels.tolist())) > 1
+        else ("The clips of train are of one class: there is nothing to fit.",),
+    )
+
+
+def calibration_section(subject: Subject, boots: Bootstrap) -> ReportSection:
+    """Expected calibration error and the reliability diagram's bins."""
+    found = calibration(subject, boots)
+    return ReportSection(
+        "calibration",
+        "Calibration",
+        f"Whether confidence is accuracy, in {found.bins.bins} bins of confidence. Resamples of "
+        "few clips have larger calibration errors than their sample: the interval leans upwards.",
+        (found.error, found.confidence, found.accuracy),
+        sentences=((found.error, "is miscalibrated by {} on average"),),
+        plotted=found,
+    )

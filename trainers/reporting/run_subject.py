@@ -1,0 +1,153 @@
+"""A run as the subject of an evaluation: its model, and datasets read as the run read them."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from amr_tf import features
+from amr_tf.analysis import subject
+from amr_tf.analysis.corruption import Corruption, audio_corruptions, video_corruptions
+from amr_tf.analysis.subject import CorruptedSplit, Subject
+from tfrecords.reading.pipeline import Pipeline
+from trainers.config.run_config import Config
+from trainers.reporting.report_section import ReportSection
+
+# Clips of the training split that give the mean encoding and train the probes.
+TRAIN_CLIPS = 20_000
+_VOICES = 32  # clips from which babble is mixed
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluatedRun:
+    """A run, what was measured, and the sections that the report makes of it.
+
+    Attributes:
+        name: String, what tells the run from another one, e.g. `with AMR`; empty for a single run.
+        config: Config, the run's.
+        subject: Subject, the run's model on the split.
+        sections: Tuple of sections, in the report's order.
+    """
+
+    name: str
+    config: Config
+    subject: Subject
+    sections: tuple[ReportSection, ...] = ()
+
+    @property
+    def by_key(self) -> dict[str, ReportSection]:
+        """The sections by their keys."""
+        return {section.key: section for section in self.sections}
+
+
+def passes(config: Config) -> int:
+    """How many passes `subject_of_run` reports at most: a run may lack the clips to mix babble of.
+
+    Args:
+        config: Config, the run's.
+
+    Returns:
+        The number of passes.
+    """
+    kinds = {"audio": len(audio_corruptions()) + 1, "video": len(video_corruptions())}
+    return subject.passes(sum(kinds[m] for m in config.modalities))
+
+
+def subject_of_run(
+    config: Config, data: Pipeline, model: keras.Model, split: str, advance: Callable[[str], None]
+) -> Subject:
+    """Encodes splits, empty inputs and corrupted clips of a run.
+
+    Args:
+        config: Config, the run's.
+        data: Pipeline, the run's records.
+        model: Model, the run's.
+        split: String, the split to evaluate on.
+        advance: Function that is told of each pass, in words.
+
+    Returns:
+        The subject.
+
+    Raises:
+        Unmeasurable: No clip has all of the modalities, or the model diverged.
+    """
+    return Subject.of(
+        model,
+        test=data.evaluate(split),
+        train=data.evaluate("train").take(-(-TRAIN_CLIPS // config.batch_size)),
+        classes=data.info.classes,
+        clip_names=data.media_ids(split),
+        empty_inputs={m: empty_input(config, m) for m in model.modalities},
+        corrupted=_corrupted(config, model.modalities, split),
+        split=split,
+        advance=advance,
+    )
+
+
+def empty_input(config: Config, modality: str) -> tf.Tensor:
+    """The features of silence, or of black frames, `[1, ...]`.
+
+    Args:
+        config: Config, the run's.
+        modality: String, `audio` or `video`.
+
+    Returns:
+        The model's input.
+    """
+    if modality == "audio":
+        return features.log_spectrogram(tf.zeros([1, config.audio.samples]), config.audio)
+    return features.normalize_frames(tf.zeros([1, *config.video.shape], tf.uint8), config.video)
+
+
+def run_names(a: Config, b: Config) -> tuple[str, str]:
+    """What tells two runs apart: AMR if that is it, else the method, else the directories.
+
+    Args:
+        a: Config, the first run's.
+        b: Config, the second run's.
+
+    Returns:
+        A name for each.
+    """
+    weights = [c.effective_amr_weight > 0 for c in (a, b)]
+    if a.method == b.method and weights[0] != weights[1]:
+        return tuple("with AMR" if w else "without AMR" for w in weights)
+    if a.method != b.method and weights[0] == weights[1]:
+        return f"by {a.method}", f"by {b.method}"
+    paths = [pathlib.Path(c.model_dir) for c in (a, b)]
+    same = paths[0].name == paths[1].name
+    return tuple(f"in {path if same else path.name}" for path in paths)
+
+
+def _corrupted(config: Config, modalities: Sequence[str], split: str) -> Iterator[CorruptedSplit]:
+    """The corruptions of each modality with the split that they change."""
+    for modality in modalities:
+        # reads and decodes the corrupted modality alone
+        data = Pipeline(
+            config.data_dir,
+            audio=config.audio if modality == "audio" else None,
+            video=config.video if modality == "video" else None,
+            batch_size=config.batch_size,
+            cache="auto",
+            skip_corrupt=config.skip_corrupt,
+        )
+        for corruption in _corruptions(data, modality, split):
+            yield corruption, functools.partial(_changed, data, split, corruption)
+
+
+def _changed(data: Pipeline, split: str, corruption: Corruption, severity: int) -> tf.data.Dataset:
+    return data.evaluate(split, corruption.in_graph(severity))
+
+
+def _corruptions(data: Pipeline, modality: str, split: str) -> tuple[Corruption, ...]:
+    if modality == "video":
+        return video_corruptions()
+    other = "train" if split != "train" else "test"
+    if not data.info.splits[other].clips:
+        return audio_corruptions()
+    voices = data.cut(other).take(_VOICES).as_numpy_iterator()
+    return audio_corruptions(np.stack([clip["audio"] for clip in voices]))
