@@ -22,7 +22,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["amr_tf*", "trainers*", "tfrecords*"]),
-    package_data={"tfrecords.datasets": ["vggsound_classes.txt"]},
+    package_data={
+        "tfrecords.datasets": ["vggsound_classes.txt"],
+        "trainers.reporting": ["templates/*.jinja"],
+    },
     install_requires=requirements(),
     extras_require={
         "test": ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff==0.17.6"],
