@@ -6,10 +6,8 @@ import shutil
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 import amr_tf
-from amr_tf.analysis.annotations import Marks
 from amr_tf.analysis.bootstrap import Bootstrap
 from amr_tf.analysis.contributions import Distribution
 from amr_tf.analysis.corruption import video_corruptions
@@ -18,10 +16,8 @@ from amr_tf.analysis.measurement import Measurement
 from amr_tf.analysis.subject import Subject
 from tests.trainers.conftest import command
 from tfrecords import schema
-from tfrecords.datasets import cremad_votes
 from trainers.config.run_config import Config
 from trainers.reporting import (
-    annotation_sections,
     evaluation_report,
     report_figures,
     report_files,
@@ -228,85 +224,6 @@ def test_names_tell_runs_apart():
 def test_models_on_other_clips_are_refused():
     with pytest.raises(ValueError, match="their records differ"):
         evaluation_report.check_same_clips([subject(), subject(clips=29)])
-
-
-def test_accuracy_by_what_people_hear_and_see(boots):
-    model = subject()
-    marks = {
-        str(i): Marks(
-            labels=(i % 3, (i + 1) % 3),
-            audible=(bool(i % 2), True),
-            visible=(True, False),
-            background_music=i < 5,
-        )
-        for i in range(20)
-    }
-    (section,) = annotation_sections.annotation_sections(model, boots, marks, None)
-    assert section.key == "annotations"
-    assert "20 of 30 clips are annotated." in section.notes
-    predicted = model.head(list(model.test.values.values())).numpy().argmax(1)
-    correct = predicted == model.test.labels
-    music = section.numbers["background music (5 clips) / accuracy"]
-    assert music.value == pytest.approx(correct[:5].mean())
-    both = section.numbers["audible and visible (10 clips) / accuracy"]
-    assert both.value == pytest.approx(correct[1:20:2].mean())
-    assert np.isnan(section.numbers["static image (0 clips) / accuracy"].value)
-    confirmed = [k in (i % 3, (i + 1) % 3) for i, k in enumerate(predicted[:20])]
-    found = section.numbers["prediction among the confirmed labels"]
-    assert found.value == pytest.approx(np.mean(confirmed))
-    assert annotation_sections.annotation_sections(model, boots, {}, None) == []
-
-
-def test_marks_are_read_from_records(tmp_path):
-    """A clip without marks is one that nobody annotated."""
-
-    def record(name, **lists):
-        context = {schema.MEDIA_ID: tf.train.Feature(bytes_list={"value": [name.encode()]})}
-        for key, values in lists.items():
-            key = getattr(schema, key)
-            context[key] = tf.train.Feature(int64_list={"value": values})
-        return tf.train.SequenceExample(context={"feature": context}).SerializeToString()
-
-    path = str(tmp_path / "test.tfrecord")
-    marks = {"LABEL_AUDIBLE": [0, 1], "LABEL_VISIBLE": [1, 1], "BACKGROUND_MUSIC": [1]}
-    with tf.io.TFRecordWriter(path) as writer:
-        writer.write(record("plain", LABEL_INDEX=[4]))
-        writer.write(record("known", LABEL_INDEX=[4, 2], STATIC_IMAGE=[0], **marks))
-    found = annotation_sections.read_marks([path])
-    assert found == {"known": Marks((4, 2), (False, True), (True, True), True, False)}
-    assert found["known"].confirms(4)
-    assert not found["known"].confirms(0)
-
-
-def test_votes_of_people(boots, tmp_path):
-    path = tmp_path / "summaryTable.csv"
-    rows = [f'"{i}","{i}","{"ABC"[i % 3]}","","{"AAC"[i % 3]}","","A:B",""' for i in range(24)]
-    columns = "FileName VoiceVote VoiceLevel FaceVote FaceLevel MultiModalVote MultiModalLevel"
-    header = ",".join(f'"{name}"' for name in ["", *columns.split()])
-    path.write_text("\n".join([header, *rows]) + "\n")
-    votes = annotation_sections.read_votes(path)
-    assert votes == cremad_votes.read(path)
-    model = dataclasses.replace(subject(), classes=("A", "B", "C"))
-    (section,) = annotation_sections.annotation_sections(model, boots, {}, votes)
-    assert section.notes == ("24 of 30 clips have votes.",)
-    assert section.numbers["people, from voice / accuracy"].value == 1
-    assert section.numbers["people, from face / accuracy"].value == pytest.approx(2 / 3)
-    assert section.numbers["people, from both / accuracy"].value == 0  # ties
-    assert any("voice alone (8 clips)" in key for key in section.numbers)
-    shares = amr_tf.modality_attributions(model.head, model.encodings).numpy()[:, 0]
-    alone = np.array([i < 24 and i % 3 == 1 for i in range(30)])  # a wrong vote from the face
-    found = section.numbers["audio / recognised from voice alone (8 clips) / share"]
-    assert found.value == pytest.approx(shares[alone].mean(), rel=1e-5)
-    assert all(measurement.modality == "audio" for measurement in section.bars)
-    ((gap, _),) = section.sentences
-    assert (gap.unit, gap.condition) == ("points", "voice alone minus face alone")
-    with pytest.raises(ValueError, match="none of the clips"):
-        annotation_sections.votes_section(model, boots, {})
-    video = subject(modalities=("video",))
-    assert annotation_sections.annotation_sections(video, boots, {}, votes) == []
-    path.write_text("a,b\n")
-    with pytest.raises(ValueError, match="no column FaceVote, FileName"):
-        annotation_sections.read_votes(path)
 
 
 @pytest.fixture(scope="module")
