@@ -101,7 +101,7 @@ def positive_shares(values: np.ndarray) -> np.ndarray:
     return np.where(total == 0, 1 / len(values), values / np.where(total == 0, 1, total))
 
 
-def missing_modalities(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ...]:
+def measure_missing(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ...]:
     """Accuracy and mAP with each subset of the modalities, and Shapley values of accuracy.
 
     Args:

@@ -56,7 +56,7 @@ class Marked:
     confirmed: Measurement
 
 
-def marked(subject: Subject, boots: Bootstrap, marks: Mapping[str, Marks]) -> Marked:
+def measure_by_marks(subject: Subject, boots: Bootstrap, marks: Mapping[str, Marks]) -> Marked:
     """Measures accuracy by what people hear and see.
 
     Args:
@@ -136,7 +136,7 @@ class Recognised:
     difference: Measurement
 
 
-def recognised(subject: Subject, boots: Bootstrap, people: Recognition) -> Recognised:
+def measure_by_recognition(subject: Subject, boots: Bootstrap, people: Recognition) -> Recognised:
     """Measures whether the model leans on the modality from which people recognise the label.
 
     Args:

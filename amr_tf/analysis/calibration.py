@@ -96,7 +96,7 @@ class Calibration:
     accuracy: Measurement
 
 
-def calibration(subject: Subject, boots: Bootstrap) -> Calibration:
+def measure_calibration(subject: Subject, boots: Bootstrap) -> Calibration:
     """Measures whether a model's confidence is its accuracy.
 
     Args:

@@ -132,7 +132,7 @@ class Conflicts:
     dominance_by_class: np.ndarray
 
 
-def conflicts(subject: Subject, boots: Bootstrap) -> Conflicts:
+def measure_conflicts(subject: Subject, boots: Bootstrap) -> Conflicts:
     """Measures which modality is followed in conflicts.
 
     Args:

@@ -76,7 +76,9 @@ class Contributions:
         return Measurement(name, "", f"{GRAD_INPUT} - {BEHAVIOUR}", POINTS, gap)
 
 
-def contributions(subject: Subject, boots: Bootstrap, conflicting: Conflicts) -> Contributions:
+def measure_contributions(
+    subject: Subject, boots: Bootstrap, conflicting: Conflicts
+) -> Contributions:
     """Takes all measures of contribution.
 
     Args:
@@ -141,7 +143,7 @@ class Distribution:
         return found
 
 
-def distribution(subject: Subject, boots: Bootstrap, found: Contributions) -> Distribution:
+def measure_distribution(subject: Subject, boots: Bootstrap, found: Contributions) -> Distribution:
     """Measures how often one modality decides a clip.
 
     Args:
@@ -193,7 +195,7 @@ class Agreement:
         )
 
 
-def agreement(found: Contributions) -> Agreement:
+def measure_agreement(found: Contributions) -> Agreement:
     """Correlates the measures: do they put the classes in the same order?
 
     Args:

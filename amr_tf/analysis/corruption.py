@@ -21,8 +21,8 @@ GREY = 128
 VOICES = 3  # of other clips in the babble
 _GAPS = 40  # parts of a waveform that drop out as a whole
 
-Change = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
-GraphChange = Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.Tensor]]
+Distortion = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+GraphDistortion = Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Corruption:
     modality: str
     levels: tuple[float, float, float, float, float]
     unit: str
-    change: Change
+    change: Distortion
 
     def __call__(
         self, clip: np.ndarray, severity: int, seed: int = 0, index: int = 0
@@ -63,7 +63,7 @@ class Corruption:
         rng = np.random.default_rng([seed, zlib.crc32(self.name.encode()), index])
         return self.change(clip, self.levels[severity - 1], rng)
 
-    def in_graph(self, severity: int, seed: int = 0) -> GraphChange:
+    def in_graph(self, severity: int, seed: int = 0) -> GraphDistortion:
         """The corruption as a function that `tf.data` can map over enumerated clips.
 
         Args:

@@ -13,7 +13,7 @@ from amr_tf.analysis import metrics
 from amr_tf.attribution import attribution_shares
 from amr_tf.model import PRESENCE, MultimodalClassifier
 
-TARGETS = ("probability", "logit")
+REPORTED_TARGETS = ("probability", "logit")
 
 
 class Unmeasurable(ValueError):
@@ -81,7 +81,9 @@ class Evaluator:
         targets: Sequence of strings, the attribution targets to report.
     """
 
-    def __init__(self, model: MultimodalClassifier, targets: Sequence[str] = TARGETS) -> None:
+    def __init__(
+        self, model: MultimodalClassifier, targets: Sequence[str] = REPORTED_TARGETS
+    ) -> None:
         self.model = model
         several = len(model.modalities) > 1
         with model.distribute_strategy.scope():

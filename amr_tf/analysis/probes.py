@@ -39,7 +39,7 @@ def probe_predictions(
     return probe.fit(train.reshape(len(train), -1), labels).predict(test.reshape(len(test), -1))
 
 
-def probe_accuracies(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ...]:
+def measure_probes(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ...]:
     """The accuracy of a linear probe of each encoder.
 
     Args:

@@ -58,7 +58,7 @@ class Robustness:
         return (self.clean, *itertools.chain(*by_curve), *self.mean_areas)
 
 
-def robustness(subject: Subject, boots: Bootstrap) -> Robustness:
+def measure_robustness(subject: Subject, boots: Bootstrap) -> Robustness:
     """Measures accuracy under each corruption of a subject.
 
     Args:

@@ -11,7 +11,7 @@ from absl import app, flags
 
 from tfrecords import quiet  # noqa: F401  isort: skip
 
-from studies.balance import data, plan, report, train
+from studies.balance import data, study_page, study_plan, train
 from tfrecords.building import process_pool
 from tfrecords.progress import Progress
 
@@ -22,7 +22,7 @@ flags.DEFINE_integer("jobs", 2, "Processes; each makes many runs.", lower_bound=
 _TIMEOUT = 1_200.0  # seconds a run may take
 
 
-def make(work: pathlib.Path, runs: list[plan.Run], jobs: int) -> list[str]:
+def make(work: pathlib.Path, runs: list[study_plan.StudyRun], jobs: int) -> list[str]:
     """Makes the runs that are not finished.
 
     Returns:
@@ -30,7 +30,9 @@ def make(work: pathlib.Path, runs: list[plan.Run], jobs: int) -> list[str]:
     """
     todo = [run for run in runs if train.result(work, run) is None]
     # a teacher's file is there before a run that learns from it begins
-    waves = [[r for r in todo if (r.method in plan.MODALITIES) == first] for first in (True, False)]
+    waves = [
+        [r for r in todo if (r.method in study_plan.MODALITIES) == first] for first in (True, False)
+    ]
     failed = []
     with Progress("runs", len(runs), done=len(runs) - len(todo)) as progress:
         for wave in filter(None, waves):
@@ -46,10 +48,10 @@ def make(work: pathlib.Path, runs: list[plan.Run], jobs: int) -> list[str]:
 def main(_: list[str]) -> None:
     """The command."""
     work, docs = pathlib.Path(flags.FLAGS.work), pathlib.Path(flags.FLAGS.docs)
-    for level in plan.LEVELS:
+    for level in study_plan.LEVELS:
         data.make(work, level)
-    failed = make(work, plan.everything(), flags.FLAGS.jobs)
-    report.write(work, docs)
+    failed = make(work, study_plan.everything(), flags.FLAGS.jobs)
+    study_page.write(work, docs)
     print(f"{docs / 'study.md'}, {docs / 'study'}/")
     if failed:
         sys.exit("error: some runs failed; the same command tries them again\n" + "\n".join(failed))

@@ -28,7 +28,7 @@ BINS = 64  # of the spectrogram, up to 4 kHz: the rest is noise, and half of the
 SHAPES = {"audio": (AUDIO.shape[0], BINS, 1), "video": VIDEO.shape}
 TRAIN, TEST = 1_600, 800
 CLASSES = 10
-SEVERITIES = (1, 3, 5)
+MEASURED_SEVERITIES = (1, 3, 5)
 _VOICES = 32
 
 
@@ -67,7 +67,7 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
             ),
         )
     )
-    last = corrupted_name("video", SEVERITIES[-1])
+    last = corrupted_name("video", MEASURED_SEVERITIES[-1])
     if (where / f"{last}.npy").exists():
         return
     data = Pipeline(where, AUDIO, VIDEO, batch_size=128)
@@ -80,7 +80,7 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
         "video": video_corruptions(),
     }
     for modality, corruptions in kinds.items():
-        for severity in SEVERITIES:
+        for severity in MEASURED_SEVERITIES:
             change = in_turn(corruptions, severity)
             names = {modality: corrupted_name(modality, severity)}
             _write(where, names, lambda change=change: data.evaluate("test", change))

@@ -8,10 +8,9 @@ import numpy as np
 from scipy import stats
 
 from amr_tf.analysis.seed_intervals import Estimate, estimate
-from studies.balance import plan, train
-from studies.balance.plan import SEEDS, Run
+from studies.balance import data, study_plan, train
+from studies.balance.study_plan import SEEDS, StudyRun
 
-SEVERITIES = (1, 3, 5)
 # Accuracy under each condition; the fourth is the issue's: reliable in training, corrupted in test.
 CONDITIONS = {
     "accuracy": "clean",
@@ -22,7 +21,7 @@ CONDITIONS = {
 }
 # The row of a level that stands for all methods.
 POOLED = "mean of the five"
-ROWS = (*plan.METHODS, POOLED)
+ROWS = (*study_plan.COMPARED_METHODS, POOLED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,44 +29,44 @@ class Results:
     """What the finished runs measured.
 
     Attributes:
-        measured: Run -> name -> number; fractions.
+        measured: StudyRun -> name -> number; fractions.
     """
 
-    measured: dict[Run, dict[str, float]]
+    measured: dict[StudyRun, dict[str, float]]
 
     @classmethod
     def load(cls, work: pathlib.Path) -> "Results":
         """Of the runs that are finished."""
         found = {}
-        for run in plan.everything():
+        for run in study_plan.everything():
             numbers = train.result(work, run)
             if numbers is None:
                 continue
-            for modality in plan.MODALITIES if "share_logit" in numbers else ():
-                corrupted = [numbers[f"{modality}_corrupted{s}"] for s in SEVERITIES]
+            for modality in study_plan.MODALITIES if "share_logit" in numbers else ():
+                corrupted = [numbers[f"{modality}_corrupted{s}"] for s in data.MEASURED_SEVERITIES]
                 numbers[f"{modality}_corrupted"] = float(np.mean(corrupted))
             if "share_logit" in numbers:
                 numbers["shift"] = numbers["share_logit"] - numbers["share_centred"]
             found[run] = numbers
         return cls(found)
 
-    def mean(self, run: Run, measure: str) -> Estimate | None:
+    def mean(self, run: StudyRun, measure: str) -> Estimate | None:
         """Mean over the seeds of a run's kind, times 100; None where none is finished."""
         values = self._by_seed(run, measure)
         return estimate(list(values.values())) if values else None
 
-    def difference(self, run: Run, other: Run, measure: str) -> Estimate | None:
+    def difference(self, run: StudyRun, other: StudyRun, measure: str) -> Estimate | None:
         """Mean of `run - other`, seed by seed, times 100; None without two common seeds."""
         return self._estimate([self._differences(run, other, measure)])
 
     def pooled(self, level: str, measure: str) -> Estimate | None:
         """AMR's effect as the mean over the methods, seed by seed; as `difference`."""
-        runs = [Run(level, method) for method in plan.METHODS]
+        runs = [StudyRun(level, method) for method in study_plan.COMPARED_METHODS]
         return self._estimate(
             [self._differences(run.but(amr="probability"), run, measure) for run in runs]
         )
 
-    def _differences(self, run: Run, other: Run, measure: str) -> dict[int, float]:
+    def _differences(self, run: StudyRun, other: StudyRun, measure: str) -> dict[int, float]:
         a, b = self._by_seed(run, measure), self._by_seed(other, measure)
         return {seed: a[seed] - b[seed] for seed in SEEDS if seed in a and seed in b}
 
@@ -77,7 +76,7 @@ class Results:
         means = [float(np.mean([part[seed] for part in parts])) for seed in common]
         return estimate(means) if len(means) > 1 else None
 
-    def _by_seed(self, run: Run, measure: str) -> dict[int, float]:
+    def _by_seed(self, run: StudyRun, measure: str) -> dict[int, float]:
         runs = ((seed, self.measured.get(run.but(seed=seed))) for seed in SEEDS)
         return {seed: 100 * found[measure] for seed, found in runs if found and measure in found}
 
@@ -108,10 +107,10 @@ def effects(results: Results) -> dict[tuple[str, str, str], tuple[Estimate, bool
     """
     single, pooled = {}, {}
     for measure in CONDITIONS:
-        for level in plan.LEVELS:
+        for level in study_plan.LEVELS:
             pooled[measure, level, POOLED] = results.pooled(level, measure)
-            for method in plan.METHODS:
-                plain = Run(level, method)
+            for method in study_plan.COMPARED_METHODS:
+                plain = StudyRun(level, method)
                 difference = results.difference(plain.but(amr="probability"), plain, measure)
                 single[measure, level, method] = difference
     return _tested(single) | _tested(pooled)

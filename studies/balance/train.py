@@ -16,8 +16,8 @@ import amr_tf
 from amr_tf import _compat, methods
 from amr_tf._schedules import AMR_LEARNING_RATE
 from amr_tf.encoders import build_encoder
-from studies.balance import data, measure
-from studies.balance.plan import MODALITIES, Run
+from studies.balance import data, model_measurements
+from studies.balance.study_plan import MODALITIES, StudyRun
 from studies.balance.variants import EncodersToo, PerSampleRegularizer
 
 EPOCHS, BATCH, WIDTH = 8, 32, 8
@@ -30,12 +30,12 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def path(work: pathlib.Path, run: Run) -> pathlib.Path:
+def path(work: pathlib.Path, run: StudyRun) -> pathlib.Path:
     """The file of a finished run."""
     return work / "runs" / f"{run.name}.json"
 
 
-def result(work: pathlib.Path, run: Run) -> dict[str, Any] | None:
+def result(work: pathlib.Path, run: StudyRun) -> dict[str, Any] | None:
     """What a finished run measured; None if it is not finished, or was made by other settings."""
     try:
         found = json.loads(path(work, run).read_text())
@@ -44,13 +44,13 @@ def result(work: pathlib.Path, run: Run) -> dict[str, Any] | None:
     return found["measured"] if found["settings"] == SETTINGS else None
 
 
-def do(work: pathlib.Path, run: Run, split: str = "test") -> None:
+def make_run(work: pathlib.Path, run: StudyRun, split: str = "test") -> None:
     """Makes a run, unless it is finished; its file appears when it is whole."""
     if result(work, run) is not None:
         return
     began = time.monotonic()
     model = trained(work, run)
-    measured = measure.measure(work, run.level, model, split)
+    measured = model_measurements.measure_model(work, run.level, model, split)
     measured["seconds"] = time.monotonic() - began
     if run.method in MODALITIES:
         _keep(_teacher_path(work, run), lambda file: np.savez(file, *_weights(model)))
@@ -58,15 +58,15 @@ def do(work: pathlib.Path, run: Run, split: str = "test") -> None:
     _keep(path(work, run), lambda file: file.write(text.encode()))
 
 
-def in_worker(work: pathlib.Path, run: Run) -> None:
+def in_worker(work: pathlib.Path, run: StudyRun) -> None:
     """Makes a run in a process that may have made others, on one core."""
     if tf.config.threading.get_intra_op_parallelism_threads() != 1:  # its first run
         tf.config.threading.set_intra_op_parallelism_threads(1)
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    do(work, run)
+    make_run(work, run)
 
 
-def trained(work: pathlib.Path, run: Run) -> amr_tf.MultimodalClassifier:
+def trained(work: pathlib.Path, run: StudyRun) -> amr_tf.MultimodalClassifier:
     """The model of a run, trained to the end."""
     model = fresh(work, run)
     traced = _traced(run.graph)
@@ -83,7 +83,7 @@ def trained(work: pathlib.Path, run: Run) -> amr_tf.MultimodalClassifier:
     return model
 
 
-def fresh(work: pathlib.Path, run: Run) -> amr_tf.MultimodalClassifier:
+def fresh(work: pathlib.Path, run: StudyRun) -> amr_tf.MultimodalClassifier:
     """The compiled, untrained model of a run."""
     model = amr_tf.MultimodalClassifier(
         encoders := _encoders(run), _head(run, encoders), _method(work, run)
@@ -114,17 +114,17 @@ def _traced(graph: tuple) -> list:
     return []
 
 
-def _encoders(run: Run) -> dict[str, keras.Model]:
+def _encoders(run: StudyRun) -> dict[str, keras.Model]:
     names = (run.method,) if run.method in MODALITIES else MODALITIES
     return {m: build_encoder("small", m, data.SHAPES[m], width=WIDTH, seed=run.seed) for m in names}
 
 
-def _head(run: Run, encoders: dict[str, keras.Model]) -> keras.Model:
+def _head(run: StudyRun, encoders: dict[str, keras.Model]) -> keras.Model:
     shapes = [tuple(encoder.output_shape[1:]) for encoder in encoders.values()]
     return amr_tf.heads.concat(shapes, data.CLASSES, seed=run.seed)
 
 
-def _method(work: pathlib.Path, run: Run) -> methods.Method:
+def _method(work: pathlib.Path, run: StudyRun) -> methods.Method:
     if run.method in MODALITIES:
         return methods.Unimodal(run.method)
     if run.amr == "all_variables":
@@ -135,7 +135,7 @@ def _method(work: pathlib.Path, run: Run) -> methods.Method:
     return methods.METHODS[run.method](**options.get(run.method, {}))
 
 
-def _teacher(work: pathlib.Path, run: Run) -> amr_tf.MultimodalClassifier:
+def _teacher(work: pathlib.Path, run: StudyRun) -> amr_tf.MultimodalClassifier:
     encoders = _encoders(run)
     model = amr_tf.MultimodalClassifier(
         encoders, _head(run, encoders), methods.Unimodal(run.method)
@@ -154,7 +154,7 @@ def _weights(model: amr_tf.MultimodalClassifier) -> list[np.ndarray]:
     return [*encoder.get_weights(), *model.head.get_weights()]
 
 
-def _teacher_path(work: pathlib.Path, run: Run) -> pathlib.Path:
+def _teacher_path(work: pathlib.Path, run: StudyRun) -> pathlib.Path:
     return work / "teachers" / f"{run.name}.npz"
 
 

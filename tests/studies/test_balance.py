@@ -10,15 +10,23 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
-from studies.balance import estimates, figures, measure, plan, report, tables, train
+from studies.balance import (
+    estimates,
+    model_measurements,
+    study_figures,
+    study_page,
+    study_plan,
+    study_tables,
+    train,
+)
 from studies.balance.__main__ import make
-from studies.balance.plan import Run
+from studies.balance.study_plan import StudyRun
 from studies.balance.variants import EncodersToo, PerSampleRegularizer
 from tests.amr_tf.models import classifier, data
 
 
 def test_every_wanted_run_is_planned_once_and_teachers_first():
-    runs = plan.everything()
+    runs = study_plan.everything()
     assert len(set(runs)) == len({run.name for run in runs}) == len(runs)
     wanted = itertools.product(
         ("even", "moderate", "large"),
@@ -26,12 +34,14 @@ def test_every_wanted_run_is_planned_once_and_teachers_first():
         ("", "probability"),
         range(5),
     )
-    assert {Run(*key) for key in wanted} <= set(runs)
-    assert {Run(level, "naive", "logit", s) for level in plan.LEVELS for s in range(5)} <= set(runs)
-    last_teacher = max(i for i, run in enumerate(runs) if run.method in plan.MODALITIES)
+    assert {StudyRun(*key) for key in wanted} <= set(runs)
+    assert {
+        StudyRun(level, "naive", "logit", s) for level in study_plan.LEVELS for s in range(5)
+    } <= set(runs)
+    last_teacher = max(i for i, run in enumerate(runs) if run.method in study_plan.MODALITIES)
     assert last_teacher < min(i for i, run in enumerate(runs) if run.method == "umt")
     # what shares a traced step follows one another
-    graphs = [key for key, _ in itertools.groupby(run.graph for run in plan.fused())]
+    graphs = [key for key, _ in itertools.groupby(run.graph for run in study_plan.fused())]
     assert len(graphs) == len(set(graphs))
 
 
@@ -50,24 +60,24 @@ def work(tmp_path, monkeypatch, rng):
         for modality, shape in shapes.items():
             x = rng.normal(size=(count, *shape)).astype(np.float16)
             np.save(where / f"{split}-{modality}.npy", x)
-            for severity in train.data.SEVERITIES if split == "test" else ():
+            for severity in train.data.MEASURED_SEVERITIES if split == "test" else ():
                 np.save(where / f"test-{modality}-corrupted{severity}.npy", x)
     return tmp_path
 
 
 def test_a_finished_run_is_not_repeated_and_a_half_written_one_is(work, monkeypatch):
-    run = Run("even", "audio")
-    train.do(work, run)
+    run = StudyRun("even", "audio")
+    train.make_run(work, run)
     path = train.path(work, run)
     first = train.result(work, run)
     assert {"accuracy", "mAP", "ECE", "seconds"} <= first.keys()
     stamp = path.stat().st_mtime_ns
-    train.do(work, run)
+    train.make_run(work, run)
     assert path.stat().st_mtime_ns == stamp
     whole = path.read_text()
     path.write_text(whole[: len(whole) // 2])  # as no kill -9 leaves it, but a full disk might
     assert train.result(work, run) is None
-    train.do(work, run)
+    train.make_run(work, run)
     again = train.result(work, run)
     assert first.pop("seconds") != again.pop("seconds")
     assert again == first  # the step that was traced before starts from the same weights
@@ -77,18 +87,20 @@ def test_a_finished_run_is_not_repeated_and_a_half_written_one_is(work, monkeypa
 
 def test_a_run_measures_everything_and_umt_finds_its_teachers(work):
     for method in ("audio", "video", "umt"):
-        train.do(work, Run("even", method))
-    found = train.result(work, Run("even", "umt"))
+        train.make_run(work, StudyRun("even", method))
+    found = train.result(work, StudyRun("even", "umt"))
     assert found["changed_by_centring"] == 0
     assert all(np.isfinite(list(found.values())))
     for name in ("accuracy", "audio_corrupted5", "without_video", "behaviour", "share_logit"):
         assert 0 <= found[name] <= 1
-    for severity in train.data.SEVERITIES:  # the "corrupted" arrays are the clean ones here
+    for (
+        severity
+    ) in train.data.MEASURED_SEVERITIES:  # the "corrupted" arrays are the clean ones here
         assert found[f"video_corrupted{severity}"] == found["accuracy"]
 
 
 def test_only_unfinished_runs_go_to_the_workers_and_failures_are_named(work, monkeypatch):
-    done, failing = Run("even", "audio"), Run("even", "audio", seed=3)
+    done, failing = StudyRun("even", "audio"), StudyRun("even", "audio", seed=3)
     train.path(work, done).parent.mkdir()
     text = json.dumps({"settings": train.SETTINGS, "measured": {"accuracy": 1.0}})
     train.path(work, done).write_text(text)
@@ -110,7 +122,7 @@ def test_the_class_common_part_against_numpy(rng):
     e = [rng.normal(size=(30, 4)), rng.normal(size=(30, 6))]
     w = [rng.normal(size=(4, 5)) + 3.0, rng.normal(size=(6, 5))]
     z = e[0] @ w[0] + e[1] @ w[1]
-    centred = [measure.centred(x) for x in w]
+    centred = [model_measurements.centred(x) for x in w]
     shifted = e[0] @ centred[0] + e[1] @ centred[1]
     assert (z.argmax(1) == shifted.argmax(1)).all()
     common = [x.mean(1) for x in w]
@@ -118,14 +130,16 @@ def test_the_class_common_part_against_numpy(rng):
         z - shifted, np.tile((e[0] @ common[0] + e[1] @ common[1])[:, None], 5)
     )
     expected = 5 * (common[0] ** 2).sum() / (w[0] ** 2).sum()
-    np.testing.assert_allclose(measure.common_part(w[0]), expected)
+    np.testing.assert_allclose(model_measurements.common_part(w[0]), expected)
     top = z.argmax(1)
     norms = np.array(
         [[np.linalg.norm(w[m][:, k] * e[m][i]) for m in range(2)] for i, k in enumerate(top)]
     )
-    shares = measure.linear_shares(w, e, top)
+    shares = model_measurements.linear_shares(w, e, top)
     np.testing.assert_allclose(shares, norms / norms.sum(1, keepdims=True))
-    assert shares[:, 0].mean() > measure.linear_shares(centred, e, top)[:, 0].mean() + 0.05
+    assert (
+        shares[:, 0].mean() > model_measurements.linear_shares(centred, e, top)[:, 0].mean() + 0.05
+    )
 
 
 def test_the_per_sample_penalty_against_numpy(rng):
@@ -172,10 +186,10 @@ def _made_up(rng):
     names = ["accuracy", "mAP", "ECE", "share_probability", "share_logit", "share_centred",
              "shift", "behaviour", "common_audio", "common_video", "changed_by_centring",
              "seconds"]  # fmt: skip
-    for m in plan.MODALITIES:
+    for m in study_plan.MODALITIES:
         names += [f"without_{m}", f"probe_{m}", f"norm_{m}", f"{m}_corrupted"]
-        names += [f"{m}_corrupted{s}" for s in estimates.SEVERITIES]
-    found = {run: dict.fromkeys(names, 0.5) for run in plan.everything()}
+        names += [f"{m}_corrupted{s}" for s in train.data.MEASURED_SEVERITIES]
+    found = {run: dict.fromkeys(names, 0.5) for run in study_plan.everything()}
     for run, numbers in found.items():
         numbers["accuracy"] += rng.normal(0, 1e-5) + 0.02 * (run.level == "large" and run.amr != "")
     return estimates.Results(found)
@@ -183,7 +197,7 @@ def _made_up(rng):
 
 def test_differences_are_paired_and_holm_counts_the_family(rng):
     results = _made_up(rng)
-    run = Run("large", "ogm", "probability")
+    run = StudyRun("large", "ogm", "probability")
     difference = results.difference(run, run.but(amr=""), "accuracy")
     np.testing.assert_allclose(difference.mean, 2, atol=0.01)
     points = np.array(difference.points)
@@ -194,8 +208,10 @@ def test_differences_are_paired_and_holm_counts_the_family(rng):
     stands = {key for key, (_, stands) in found.items() if stands}
     assert stands == {("accuracy", "large", row) for row in estimates.ROWS}
     each = [
-        results.difference(Run("large", m, "probability"), Run("large", m), "accuracy").points
-        for m in plan.METHODS
+        results.difference(
+            StudyRun("large", m, "probability"), StudyRun("large", m), "accuracy"
+        ).points
+        for m in study_plan.COMPARED_METHODS
     ]
     pooled = found["accuracy", "large", estimates.POOLED][0]
     np.testing.assert_allclose(pooled.points, np.mean(each, axis=0))
@@ -205,22 +221,22 @@ def test_differences_are_paired_and_holm_counts_the_family(rng):
 
 def test_the_report_is_made_of_what_is_finished(rng, tmp_path, monkeypatch):
     whole = _made_up(rng)
-    few = [run for run in plan.everything() if run.method == "naive" and run.seed < 2]
+    few = [run for run in study_plan.everything() if run.method == "naive" and run.seed < 2]
     for results in (whole, estimates.Results({run: whole.measured[run] for run in few})):
-        monkeypatch.setattr(report.Results, "load", lambda work, results=results: results)
-        report.write(tmp_path, tmp_path)
+        monkeypatch.setattr(study_page.Results, "load", lambda work, results=results: results)
+        study_page.write(tmp_path, tmp_path)
         text = (tmp_path / "study.md").read_text()
         assert "{{" not in text
         assert f"{len(results.measured)} of {len(whole.measured)}" in text
-        for name in figures.ALL:
+        for name in study_figures.ALL:
             assert (tmp_path / "study" / f"{name}.png").stat().st_size > 5_000
             assert f"study/{name}.png" in text
         lines = (tmp_path / "study" / "runs.csv").read_text().splitlines()
         assert len(lines) == 1 + len(results.measured)
-        assert lines[0].startswith(",".join(f.name for f in dataclasses.fields(Run)))
-    assert "+2.0 [+2.0, +2.0]" in tables.where(whole)
+        assert lines[0].startswith(",".join(f.name for f in dataclasses.fields(StudyRun)))
+    assert "+2.0 [+2.0, +2.0]" in study_tables.where(whole)
 
 
 def test_an_unknown_field_of_the_template_is_named(rng):
     with pytest.raises(ValueError, match="there is no nonsense"):
-        report.filled("{{nonsense 3}}", _made_up(rng))
+        study_page.filled("{{nonsense 3}}", _made_up(rng))

@@ -5,7 +5,12 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from amr_tf.analysis.annotations import Marks, Recognition, marked, recognised
+from amr_tf.analysis.annotations import (
+    Marks,
+    Recognition,
+    measure_by_marks,
+    measure_by_recognition,
+)
 from amr_tf.analysis.bootstrap import Bootstrap
 from amr_tf.analysis.subject import Subject
 from tfrecords import schema
@@ -80,7 +85,7 @@ def marks_section(subject: Subject, boots: Bootstrap, marks: dict[str, Marks]) -
     Returns:
         The section.
     """
-    found = marked(subject, boots, marks)
+    found = measure_by_marks(subject, boots, marks)
     return ReportSection(
         "annotations",
         "What people hear and see",
@@ -131,7 +136,7 @@ def votes_section(subject: Subject, boots: Bootstrap, votes: Votes) -> ReportSec
     if not known.any():
         raise ValueError("--votes has none of the clips: it is for records of the same data set")
     people = Recognition(known, by_condition, cremad_votes.ALONE)
-    found, (first, second) = recognised(subject, boots, people), people.alone
+    found, (first, second) = measure_by_recognition(subject, boots, people), people.alone
     modality = people.alone[first]
     return ReportSection(
         "people",

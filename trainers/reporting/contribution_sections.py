@@ -10,9 +10,9 @@ from amr_tf.analysis.contributions import (
     GRAD_INPUT,
     Agreement,
     Contributions,
-    agreement,
-    contributions,
-    distribution,
+    measure_agreement,
+    measure_contributions,
+    measure_distribution,
 )
 from amr_tf.analysis.subject import Subject
 from trainers.reporting.report_section import ReportSection
@@ -31,11 +31,11 @@ def contribution_sections(
     Returns:
         Three sections.
     """
-    found = contributions(subject, boots, conflicting)
+    found = measure_contributions(subject, boots, conflicting)
     return (
         _shares_section(subject, found),
         _distribution_section(subject, boots, found),
-        _agreement_section(agreement(found), len(subject.classes)),
+        _agreement_section(measure_agreement(found), len(subject.classes)),
     )
 
 
@@ -76,7 +76,7 @@ def _shares_section(subject: Subject, found: Contributions) -> ReportSection:
 def _distribution_section(
     subject: Subject, boots: Bootstrap, found: Contributions
 ) -> ReportSection:
-    name, distributed = found.modalities[0], distribution(subject, boots, found)
+    name, distributed = found.modalities[0], measure_distribution(subject, boots, found)
     return ReportSection(
         "distribution",
         "Shares of single clips",

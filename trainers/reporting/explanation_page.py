@@ -61,7 +61,7 @@ def _decision(
     config: Config,
     classes: Sequence[str],
     there: set[str],
-) -> pages.Part:
+) -> pages.PageSection:
     probabilities = explanation.probabilities[0]
     order = np.argsort(-probabilities)[:TOP]
     top, names = order[0], "/".join(config.modalities)
@@ -75,13 +75,13 @@ def _decision(
     labels = pages.Table(
         ("label", "probability"), [(classes[c], f"{100 * probabilities[c]:.1f} %") for c in order]
     )
-    return pages.Part("decision", "Decision", f"File: {clip}", lines, tables=[labels])
+    return pages.PageSection("decision", "Decision", f"File: {clip}", lines, tables=[labels])
 
 
-def _shares(explanation: Explanation, config: Config) -> pages.Part:
+def _shares(explanation: Explanation, config: Config) -> pages.PageSection:
     header = ("attribution target", "/".join(config.modalities))
     table = pages.Table(header, _share_rows(explanation, config))
-    return pages.Part("shares", "Shares", "Of the modalities, in percent.", tables=[table])
+    return pages.PageSection("shares", "Shares", "Of the modalities, in percent.", tables=[table])
 
 
 def _share_rows(explanation: Explanation, config: Config) -> list[tuple[str, str]]:
@@ -93,14 +93,14 @@ def _share_rows(explanation: Explanation, config: Config) -> list[tuple[str, str
 
 def _figure(
     directory: pathlib.Path, modality: str, x: np.ndarray, attribution: np.ndarray, config: Config
-) -> pages.Part:
+) -> pages.PageSection:
     draw, title, text = _FIGURES[modality]
     path = directory / f"{modality}.png"
     figure = draw(x, attribution, config)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
-    return pages.Part(modality, title, text, figures=[(path, f"{title} and attributions")])
+    return pages.PageSection(modality, title, text, figures=[(path, f"{title} and attributions")])
 
 
 def spectrogram_figure(x: np.ndarray, attribution: np.ndarray, config: Config) -> plt.Figure:

@@ -26,7 +26,7 @@ class Table:
 
 
 @dataclasses.dataclass(frozen=True)
-class Part:
+class PageSection:
     """A section of a page. All text is plain: the page escapes it.
 
     Attributes:
@@ -48,7 +48,7 @@ class Part:
     notes: Sequence[str] = ()
 
 
-def page(title: str, about: str, parts: Sequence[Part]) -> str:
+def page(title: str, about: str, parts: Sequence[PageSection]) -> str:
     """Renders a page.
 
     Args:

@@ -50,7 +50,7 @@ def write(output: pathlib.Path, split: str, runs: Sequence[EvaluatedRun]) -> pat
     return path
 
 
-def page_section(output: pathlib.Path, pair: dict[str, ReportSection]) -> pages.Part:
+def page_section(output: pathlib.Path, pair: dict[str, ReportSection]) -> pages.PageSection:
     """Draws a section and puts it into words.
 
     Args:
@@ -72,7 +72,7 @@ def page_section(output: pathlib.Path, pair: dict[str, ReportSection]) -> pages.
     ]
     if any(not math.isfinite(m.value) for section in sections for m in section.measurements):
         notes.append(UNDEFINED)
-    return pages.Part(
+    return pages.PageSection(
         first.key,
         first.title,
         first.text,
@@ -83,11 +83,11 @@ def page_section(output: pathlib.Path, pair: dict[str, ReportSection]) -> pages.
     )
 
 
-def section_json(part: pages.Part, pair: Sequence[ReportSection]) -> dict[str, Any]:
+def section_json(part: pages.PageSection, pair: Sequence[ReportSection]) -> dict[str, Any]:
     """What `report.json` says of a section.
 
     Args:
-        part: Part, the section of the page.
+        part: PageSection, the section of the page.
         pair: Sequence of one section, or two to compare.
 
     Returns:
@@ -102,7 +102,7 @@ def section_json(part: pages.Part, pair: Sequence[ReportSection]) -> dict[str, A
     }
 
 
-def _write_summaries(section: ReportSection, part: pages.Part) -> None:
+def _write_summaries(section: ReportSection, part: pages.PageSection) -> None:
     for measurement in section.measurements:
         if math.isfinite(measurement.value):
             tf.summary.scalar(f"{section.key}/{measurement.name}", measurement.value)

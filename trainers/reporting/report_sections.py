@@ -1,13 +1,13 @@
 """The sections of the full report but those about contributions: measurements put into words."""
 
 from amr_tf.analysis import ablation
-from amr_tf.analysis.ablation import missing_modalities
+from amr_tf.analysis.ablation import measure_missing
 from amr_tf.analysis.bootstrap import Bootstrap
-from amr_tf.analysis.calibration import calibration
-from amr_tf.analysis.conflicts import Conflicts, conflicts
+from amr_tf.analysis.calibration import measure_calibration
+from amr_tf.analysis.conflicts import Conflicts, measure_conflicts
 from amr_tf.analysis.measurement import Measurement
-from amr_tf.analysis.probes import probe_accuracies
-from amr_tf.analysis.robustness import robustness
+from amr_tf.analysis.probes import measure_probes
+from amr_tf.analysis.robustness import measure_robustness
 from amr_tf.analysis.subject import Subject
 from trainers.reporting.contribution_sections import contribution_sections
 from trainers.reporting.report_section import ReportSection
@@ -30,7 +30,7 @@ def report_sections(subject: Subject, boots: Bootstrap) -> list[ReportSection]:
     quality = [probe_section(subject, boots), calibration_section(subject, boots)]
     if len(subject.modalities) == 1:
         return [corrupted, *quality]
-    conflicting = conflicts(subject, boots)
+    conflicting = measure_conflicts(subject, boots)
     return [
         missing_section(subject, boots),
         corrupted,
@@ -47,7 +47,7 @@ def word(modality: str) -> str:
 
 def missing_section(subject: Subject, boots: Bootstrap) -> ReportSection:
     """Accuracy and mAP with each subset of the modalities, and Shapley values of accuracy."""
-    measurements = missing_modalities(subject, boots)
+    measurements = measure_missing(subject, boots)
     kept = tuple(m for m in measurements if m.metric == "accuracy kept")
     return ReportSection(
         "missing",
@@ -86,7 +86,7 @@ def _kept_sentences(kept: tuple[Measurement, ...]) -> list[tuple[Measurement, st
 
 def corrupted_section(subject: Subject, boots: Bootstrap) -> ReportSection:
     """Accuracy as one modality is corrupted more and more."""
-    found = robustness(subject, boots)
+    found = measure_robustness(subject, boots)
     notes = [
         f"{c.modality} / {c.name}: severities 1 to 5 are "
         f"{', '.join(f'{level:g}' for level in c.levels)} ({c.unit})."
@@ -134,7 +134,7 @@ def conflict_section(found: Conflicts) -> ReportSection:
 
 def probe_section(subject: Subject, boots: Bootstrap) -> ReportSection:
     """How much of the class a linear classifier finds in each encoder's frozen encodings."""
-    found, labels = probe_accuracies(subject, boots), subject.train.labels
+    found, labels = measure_probes(subject, boots), subject.train.labels
     return ReportSection(
         "probes",
         "Unimodal quality of the encoders",
@@ -155,7 +155,7 @@ def probe_section(subject: Subject, boots: Bootstrap) -> ReportSection:
 
 def calibration_section(subject: Subject, boots: Bootstrap) -> ReportSection:
     """Expected calibration error and the reliability diagram's bins."""
-    found = calibration(subject, boots)
+    found = measure_calibration(subject, boots)
     return ReportSection(
         "calibration",
         "Calibration",

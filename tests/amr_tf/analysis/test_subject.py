@@ -10,13 +10,18 @@ import tensorflow as tf
 
 from amr_tf.analysis import ablation, subject
 from amr_tf.analysis.bootstrap import Bootstrap
-from amr_tf.analysis.calibration import calibration
-from amr_tf.analysis.conflicts import conflicts
-from amr_tf.analysis.contributions import GRAD_INPUT, agreement, contributions, distribution
+from amr_tf.analysis.calibration import measure_calibration
+from amr_tf.analysis.conflicts import measure_conflicts
+from amr_tf.analysis.contributions import (
+    GRAD_INPUT,
+    measure_agreement,
+    measure_contributions,
+    measure_distribution,
+)
 from amr_tf.analysis.corruption import SEVERITIES, Corruption
 from amr_tf.analysis.evaluation import Unmeasurable
-from amr_tf.analysis.probes import probe_accuracies
-from amr_tf.analysis.robustness import robustness
+from amr_tf.analysis.probes import measure_probes
+from amr_tf.analysis.robustness import measure_robustness
 from amr_tf.analysis.subject import Subject
 from tests.amr_tf.models import classifier, data
 from tests.amr_tf.test_model import relu_encodings
@@ -79,7 +84,7 @@ def test_empty_inputs_and_corruptions_may_be_left_out(parts):
     found = made(parts)
     assert list(ablation.replacements(found)) == [ablation.ZERO, ablation.MEAN]
     assert found.clip_names[0] == "1"
-    curves = robustness(found, Bootstrap(20, 10))
+    curves = measure_robustness(found, Bootstrap(20, 10))
     assert [m.name for m in curves.measurements] == ["clean / accuracy"]
 
 
@@ -95,19 +100,19 @@ def test_all_measures_can_be_taken_by_the_library_alone(parts):
     found = made(parts, corrupted=[(LOUD, lambda severity: noisy(x, y, severity))])
     boots = Bootstrap(20, 30)
     accuracy = (found.logits.argmax(1) == found.test.labels).mean()
-    conflicting = conflicts(found, boots)
-    shared = contributions(found, boots, conflicting)
-    curves = robustness(found, boots)
+    conflicting = measure_conflicts(found, boots)
+    shared = measure_contributions(found, boots, conflicting)
+    curves = measure_robustness(found, boots)
     measurements = [
-        *ablation.missing_modalities(found, boots),
+        *ablation.measure_missing(found, boots),
         *curves.measurements,
         *conflicting.rates,
         *conflicting.dominance,
         *shared.measurements,
-        *distribution(found, boots, shared).measurements,
-        *agreement(shared).measurements,
-        *probe_accuracies(found, boots),
-        calibration(found, boots).error,
+        *measure_distribution(found, boots, shared).measurements,
+        *measure_agreement(shared).measurements,
+        *measure_probes(found, boots),
+        measure_calibration(found, boots).error,
     ]
     assert all(m.draws.shape == (31,) for m in measurements)
     assert measurements[0].name == "all / accuracy"

@@ -6,7 +6,7 @@ from typing import Any
 
 LEVELS = ("even", "moderate", "large")
 SEEDS = tuple(range(5))
-METHODS = ("naive", "dropout", "modality_dropout", "umt", "ogm")
+COMPARED_METHODS = ("naive", "dropout", "modality_dropout", "umt", "ogm")
 MODALITIES = ("audio", "video")
 
 # What AMR is: "" for none, the target that is attributed, or a variant of the regulariser.
@@ -16,12 +16,12 @@ RATES = (0.2, 0.8)
 
 
 @dataclasses.dataclass(frozen=True)
-class Run:
+class StudyRun:
     """One training run.
 
     Attributes:
         level: Of the data, see `data.LEVELS`.
-        method: Of `METHODS`, or a modality's name: a unimodal model.
+        method: Of `COMPARED_METHODS`, or a modality's name: a unimodal model.
         amr: Of `VARIANTS`.
         seed: Of weights and order.
         weight_decay: Decoupled, of all variables.
@@ -48,36 +48,38 @@ class Run:
         """Runs that are equal in this can share one traced train step."""
         return self.method, self.amr, self.weight_decay, self.rate
 
-    def but(self, **changes: Any) -> "Run":
+    def but(self, **changes: Any) -> "StudyRun":
         """The run with other values in some fields."""
         return dataclasses.replace(self, **changes)
 
 
-def teachers() -> list[Run]:
+def teachers() -> list[StudyRun]:
     """The unimodal runs: yardsticks, and UMT's teachers."""
-    return [Run(*key) for key in itertools.product(LEVELS, MODALITIES, ("",), SEEDS)]
+    return [StudyRun(*key) for key in itertools.product(LEVELS, MODALITIES, ("",), SEEDS)]
 
 
-def fused() -> list[Run]:
+def fused() -> list[StudyRun]:
     """All other runs, those that share a train step in a row."""
     product = itertools.product
     main = [
-        Run(level, method, amr, seed)
-        for method, amr, level, seed in product(METHODS, VARIANTS[:2], LEVELS, SEEDS)
+        StudyRun(level, method, amr, seed)
+        for method, amr, level, seed in product(COMPARED_METHODS, VARIANTS[:2], LEVELS, SEEDS)
     ]
-    logit = [Run(level, "naive", "logit", seed) for level, seed in product(LEVELS, SEEDS)]
-    variants = [Run(LEVELS[1], "naive", amr, seed) for amr, seed in product(VARIANTS[3:], SEEDS)]
+    logit = [StudyRun(level, "naive", "logit", seed) for level, seed in product(LEVELS, SEEDS)]
+    variants = [
+        StudyRun(LEVELS[1], "naive", amr, seed) for amr, seed in product(VARIANTS[3:], SEEDS)
+    ]
     decayed = [
-        Run(LEVELS[1], "naive", "", seed, weight_decay=decay)
+        StudyRun(LEVELS[1], "naive", "", seed, weight_decay=decay)
         for decay, seed in product(DECAYS, SEEDS)
     ]
     dropped = [
-        Run(LEVELS[1], "dropout", "", seed, rate=rate) for rate, seed in product(RATES, SEEDS)
+        StudyRun(LEVELS[1], "dropout", "", seed, rate=rate) for rate, seed in product(RATES, SEEDS)
     ]
     naive = [run for run in main if run.method == "naive"]
     return [*naive, *logit, *variants, *decayed, *main[len(naive) :], *dropped]
 
 
-def everything() -> list[Run]:
+def everything() -> list[StudyRun]:
     """All runs, each once; those that others learn from come first."""
     return [*teachers(), *fused()]

@@ -18,7 +18,7 @@ from studies.balance import data
 Arrays = dict[str, np.ndarray]
 
 
-def measure(
+def measure_model(
     work: pathlib.Path, level: str, model: amr_tf.MultimodalClassifier, split: str = "test"
 ) -> dict[str, float]:
     """Measures a trained model.
@@ -54,7 +54,7 @@ def measure(
         found[f"without_{name}"] = metrics.accuracy(labels, subsets[others])
         probed = probes.probe_predictions(train[name], train_labels, e, 0.1, iterations=200)
         found[f"probe_{name}"] = float(np.mean(probed == labels))
-        for severity in data.SEVERITIES if split == "test" else ():
+        for severity in data.MEASURED_SEVERITIES if split == "test" else ():
             changed = data.load(work, level, data.corrupted_name(name, severity))
             changed = test | encode(model, {name: changed})
             changed_logits = logits_of(model.head, list(changed.values()))

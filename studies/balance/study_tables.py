@@ -6,11 +6,11 @@ import io
 from collections.abc import Sequence
 
 from amr_tf.analysis.seed_intervals import Estimate
-from studies.balance import plan
+from studies.balance import study_plan
 from studies.balance.estimates import CONDITIONS, POOLED, ROWS, Results, effects
-from studies.balance.plan import Run
+from studies.balance.study_plan import StudyRun
 
-VARIANTS = {
+VARIANT_TITLES = {
     "": "no AMR",
     "probability": "AMR, head only, batch mean",
     "all_variables": "AMR, all variables",
@@ -44,9 +44,9 @@ def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 def levels(results: Results) -> str:
     """What the levels are: unimodal and naive models."""
     rows = []
-    for level in plan.LEVELS:
-        naive = Run(level)
-        alone = [plain(results.mean(Run(level, m), "accuracy")) for m in plan.MODALITIES]
+    for level in study_plan.LEVELS:
+        naive = StudyRun(level)
+        alone = [plain(results.mean(StudyRun(level, m), "accuracy")) for m in study_plan.MODALITIES]
         numbers = ("accuracy", "mAP", "share_probability", "behaviour")
         rows.append([level, *alone, *(plain(results.mean(naive, n)) for n in numbers)])
     head = ["level", "audio only", "video only", "naive", "naive, mAP", "audio share", "behaviour"]
@@ -57,7 +57,7 @@ def where(results: Results) -> str:
     """AMR's effect on accuracy, by level, method and condition."""
     found = effects(results)
     rows = []
-    for level in plan.LEVELS:
+    for level in study_plan.LEVELS:
         for method in ROWS:
             cells = []
             for condition in CONDITIONS:
@@ -70,9 +70,9 @@ def where(results: Results) -> str:
 def balance(results: Results) -> str:
     """What AMR does to shares and behaviour."""
     rows = []
-    for level in plan.LEVELS:
-        for method in plan.METHODS:
-            run = Run(level, method)
+    for level in study_plan.LEVELS:
+        for method in study_plan.COMPARED_METHODS:
+            run = StudyRun(level, method)
             cells = [
                 plain(results.mean(r, m))
                 for m in ("share_probability", "behaviour")
@@ -90,9 +90,9 @@ def logit(results: Results) -> str:
     numbers = ("share_logit", "share_centred", "shift", "share_probability", "behaviour",
                "accuracy", "without_audio", "common_audio", "common_video")  # fmt: skip
     rows = []
-    for level in plan.LEVELS:
+    for level in study_plan.LEVELS:
         for amr in ("", "logit", "probability"):
-            run = Run(level, amr=amr)
+            run = StudyRun(level, amr=amr)
             cells = [plain(results.mean(run, n)) for n in numbers]
             rows.append([level, amr or "no AMR", *cells])
     head = ["level", "AMR target", "logit share", "logit share, centred", "by the shift alone",
@@ -105,10 +105,13 @@ def pushed(results: Results) -> str:
     """Weight decay and dropout, without AMR, at the moderate level."""
     numbers = ("share_probability", "share_logit", "behaviour", "accuracy", "probe_audio",
                "probe_video")  # fmt: skip
-    kinds = {"none": Run("moderate")}
-    kinds |= {f"weight decay {d:g}": Run("moderate", weight_decay=d) for d in plan.DECAYS}
+    kinds = {"none": StudyRun("moderate")}
     kinds |= {
-        f"dropout {r:g}": Run("moderate", "dropout", rate=r) for r in sorted({*plan.RATES, 0.5})
+        f"weight decay {d:g}": StudyRun("moderate", weight_decay=d) for d in study_plan.DECAYS
+    }
+    kinds |= {
+        f"dropout {r:g}": StudyRun("moderate", "dropout", rate=r)
+        for r in sorted({*study_plan.RATES, 0.5})
     }
     rows = []
     for name, run in kinds.items():
@@ -126,10 +129,10 @@ def variants(results: Results) -> str:
                "probe_audio", "probe_video")  # fmt: skip
     rows = []
     for amr in ("", "probability", "all_variables", "per_sample"):
-        run = Run("moderate", amr=amr)
+        run = StudyRun("moderate", amr=amr)
         change = results.difference(run, run.but(amr="probability"), "accuracy")
         cells = [plain(results.mean(run, n)) for n in numbers]
-        rows.append([VARIANTS[amr], *cells, "" if amr == "probability" else signed(change)])
+        rows.append([VARIANT_TITLES[amr], *cells, "" if amr == "probability" else signed(change)])
     head = ["", "audio share", "behaviour", "accuracy", "sound corrupted", "picture corrupted",
             "probe audio", "probe video", "accuracy against head only"]  # fmt: skip
     return markdown(head, rows)
@@ -137,7 +140,7 @@ def variants(results: Results) -> str:
 
 def runs(results: Results) -> str:
     """All runs, a line each, as CSV."""
-    fields = [field.name for field in dataclasses.fields(Run)]
+    fields = [field.name for field in dataclasses.fields(StudyRun)]
     names = list(dict.fromkeys(name for found in results.measured.values() for name in found))
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")

@@ -14,9 +14,9 @@ import re
 import numpy as np
 
 from amr_tf.analysis.seed_intervals import Estimate
-from studies.balance import figures, plan, tables
+from studies.balance import study_figures, study_plan, study_tables
 from studies.balance.estimates import POOLED, Results, effects
-from studies.balance.plan import Run
+from studies.balance.study_plan import StudyRun
 
 TEMPLATE = pathlib.Path(__file__).with_name("template.md")
 _FIELD = re.compile(r"\{\{(\w+) *([^{}]*)\}\}")
@@ -27,8 +27,8 @@ def write(work: pathlib.Path, docs: pathlib.Path) -> None:
     results = Results.load(work)
     directory = docs / "study"
     directory.mkdir(parents=True, exist_ok=True)
-    figures.write(directory, results)
-    (directory / "runs.csv").write_text(tables.runs(results))
+    study_figures.write(directory, results)
+    (directory / "runs.csv").write_text(study_tables.runs(results))
     (docs / "study.md").write_text(filled(TEMPLATE.read_text(), results))
 
 
@@ -48,29 +48,29 @@ def filled(template: str, results: Results) -> str:
     return _FIELD.sub(field, template)
 
 
-def _run(level: str, method: str, amr: str) -> Run:
-    return Run(level, method, "" if amr == "plain" else amr)
+def _run(level: str, method: str, amr: str) -> StudyRun:
+    return StudyRun(level, method, "" if amr == "plain" else amr)
 
 
 def _mean(results: Results, measure: str, level: str, method: str, amr: str) -> str:
-    return tables.plain(results.mean(_run(level, method, amr), measure))
+    return study_tables.plain(results.mean(_run(level, method, amr), measure))
 
 
 def _effect(results: Results, measure: str, level: str, method: str, amr: str) -> str:
     run = _run(level, method, amr)
-    return tables.signed(results.difference(run, run.but(amr=""), measure))
+    return study_tables.signed(results.difference(run, run.but(amr=""), measure))
 
 
 def _against(results: Results, measure: str, level: str, amr: str, other: str) -> str:
     runs = (_run(level, "naive", a) for a in (amr, other))
-    return tables.signed(results.difference(*runs, measure))
+    return study_tables.signed(results.difference(*runs, measure))
 
 
 def _pushed(results: Results, measure: str, kind: str, value: str) -> str:
-    naive = Run("moderate")
+    naive = StudyRun("moderate")
     decayed = naive.but(weight_decay=float(value))
     run = decayed if kind == "decay" else naive.but(method="dropout", rate=float(value))
-    return tables.signed(results.difference(run, naive, measure))
+    return study_tables.signed(results.difference(run, naive, measure))
 
 
 def _all(results: Results, measure: str) -> list[float]:
@@ -78,7 +78,7 @@ def _all(results: Results, measure: str) -> list[float]:
 
 
 def _pooled(results: Results, measure: str, level: str) -> str:
-    return tables.signed(results.pooled(level, measure))
+    return study_tables.signed(results.pooled(level, measure))
 
 
 def _single(results: Results) -> list[tuple[Estimate, bool]]:
@@ -86,13 +86,13 @@ def _single(results: Results) -> list[tuple[Estimate, bool]]:
 
 
 _FIELDS = {
-    "table": lambda results, name: tables.ALL[name](results),
+    "table": lambda results, name: study_tables.ALL[name](results),
     "mean": _mean,
     "effect": _effect,
     "against": _against,
     "pushed": _pushed,
     "count": lambda results: str(len(results.measured)),
-    "all": lambda results: str(len(plan.everything())),
+    "all": lambda results: str(len(study_plan.everything())),
     "effects": lambda results: str(len(_single(results))),
     "chance": lambda results: f"{len(_single(results)) / 20:.0f}",
     "excluding": lambda results: str(sum(d.low > 0 or d.high < 0 for d, _ in _single(results))),

@@ -7,10 +7,11 @@ import matplotlib
 import numpy as np
 
 from amr_tf.analysis.seed_intervals import Estimate
-from studies.balance import plan
-from studies.balance.estimates import CONDITIONS, ROWS, SEVERITIES, Results, effects
-from studies.balance.plan import Run
-from studies.balance.tables import VARIANTS
+from studies.balance import study_plan
+from studies.balance.data import MEASURED_SEVERITIES
+from studies.balance.estimates import CONDITIONS, ROWS, Results, effects
+from studies.balance.study_plan import StudyRun
+from studies.balance.study_tables import VARIANT_TITLES
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -23,7 +24,7 @@ FACES = ("white", "black", "#999999", "#555555")
 def where(results: Results) -> plt.Figure:
     """AMR's effect on accuracy: a panel a condition, a row a level and method."""
     found = effects(results)
-    rows = [(level, method) for level in plan.LEVELS for method in ROWS]
+    rows = [(level, method) for level in study_plan.LEVELS for method in ROWS]
     figure, panels = plt.subplots(
         1, len(CONDITIONS), figsize=(13, 6), sharey=True, layout="constrained"
     )
@@ -31,8 +32,8 @@ def where(results: Results) -> plt.Figure:
         panel.axvline(0, color="black", lw=0.8)
         for y, (level, method) in enumerate(rows):
             difference, stands = found.get((condition, level, method), (None, False))
-            _point(panel, difference, y, stands, MARKERS[plan.LEVELS.index(level)])
-        for edge in range(1, len(plan.LEVELS)):
+            _point(panel, difference, y, stands, MARKERS[study_plan.LEVELS.index(level)])
+        for edge in range(1, len(study_plan.LEVELS)):
             panel.axhline(edge * len(ROWS) - 0.5, color="#bbbbbb", lw=0.8)
         panel.set_title(title, fontsize=11)
         panel.grid(axis="x", color="#dddddd", lw=0.6)
@@ -45,14 +46,14 @@ def where(results: Results) -> plt.Figure:
 def severity(results: Results) -> plt.Figure:
     """Accuracy of the naive model as sound or picture gets worse, with and without AMR."""
     figure, panels = plt.subplots(
-        1, len(plan.LEVELS), figsize=(11, 3.8), sharey=True, layout="constrained"
+        1, len(study_plan.LEVELS), figsize=(11, 3.8), sharey=True, layout="constrained"
     )
-    x = [-s for s in reversed(SEVERITIES)] + [0] + list(SEVERITIES)
-    names = [f"video_corrupted{s}" for s in reversed(SEVERITIES)]
-    names += ["accuracy", *(f"audio_corrupted{s}" for s in SEVERITIES)]
-    for panel, level in zip(panels, plan.LEVELS, strict=True):
+    x = [-s for s in reversed(MEASURED_SEVERITIES)] + [0] + list(MEASURED_SEVERITIES)
+    names = [f"video_corrupted{s}" for s in reversed(MEASURED_SEVERITIES)]
+    names += ["accuracy", *(f"audio_corrupted{s}" for s in MEASURED_SEVERITIES)]
+    for panel, level in zip(panels, study_plan.LEVELS, strict=True):
         for i, amr in enumerate(("", "probability")):
-            found = [results.mean(Run(level, amr=amr), name) for name in names]
+            found = [results.mean(StudyRun(level, amr=amr), name) for name in names]
             _curve(panel, x, found, i, "with AMR" if amr else "without AMR")
         panel.set(title=level, xlabel="← picture worse    severity    sound worse →")
         panel.set_xticks(x, [str(abs(v)) for v in x])
@@ -69,12 +70,12 @@ def logit(results: Results) -> plt.Figure:
         "share_probability": "share,\nprobability", "behaviour": "behaviour",
     }  # fmt: skip
     figure, panels = plt.subplots(
-        1, len(plan.LEVELS), figsize=(12, 4), sharey=True, layout="constrained"
+        1, len(study_plan.LEVELS), figsize=(12, 4), sharey=True, layout="constrained"
     )
-    for panel, level in zip(panels, plan.LEVELS, strict=True):
+    for panel, level in zip(panels, study_plan.LEVELS, strict=True):
         panel.axhline(50, color="#888888", lw=0.8, ls=":")
         for i, amr in enumerate(("", "logit", "probability")):
-            found = [results.mean(Run(level, amr=amr), name) for name in measures]
+            found = [results.mean(StudyRun(level, amr=amr), name) for name in measures]
             x = np.arange(len(measures)) + 0.22 * (i - 1)
             label = f"AMR, {amr} target" if amr else "no AMR"
             _dots(panel, x, found, i, label)
@@ -87,9 +88,11 @@ def logit(results: Results) -> plt.Figure:
 
 def pushed(results: Results) -> plt.Figure:
     """Dominance and accuracy against weight decay and dropout rate."""
-    decays = {0.0: Run("moderate")} | {d: Run("moderate", weight_decay=d) for d in plan.DECAYS}
-    rates = {0.0: Run("moderate")}
-    rates |= {r: Run("moderate", "dropout", rate=r) for r in sorted({*plan.RATES, 0.5})}
+    decays = {0.0: StudyRun("moderate")} | {
+        d: StudyRun("moderate", weight_decay=d) for d in study_plan.DECAYS
+    }
+    rates = {0.0: StudyRun("moderate")}
+    rates |= {r: StudyRun("moderate", "dropout", rate=r) for r in sorted({*study_plan.RATES, 0.5})}
     measures = {
         "share_probability": "audio share", "behaviour": "behaviour, audio", "accuracy": "accuracy"
     }  # fmt: skip
@@ -118,8 +121,8 @@ def variants(results: Results) -> plt.Figure:
     figure, panel = plt.subplots(figsize=(9.5, 4), layout="constrained")
     panel.axhline(50, color="#888888", lw=0.8, ls=":")
     for i, amr in enumerate(("", "probability", "all_variables", "per_sample")):
-        found = [results.mean(Run("moderate", amr=amr), name) for name in measures]
-        _dots(panel, np.arange(len(measures)) + 0.18 * (i - 1.5), found, i, VARIANTS[amr])
+        found = [results.mean(StudyRun("moderate", amr=amr), name) for name in measures]
+        _dots(panel, np.arange(len(measures)) + 0.18 * (i - 1.5), found, i, VARIANT_TITLES[amr])
     panel.set_xticks(range(len(measures)), measures.values())
     panel.set_ylabel("%")
     panel.legend(frameon=False, ncols=2, fontsize=9)
