@@ -25,8 +25,13 @@ _TIMEOUT = 1_200.0  # seconds a run may take
 def make(work: pathlib.Path, runs: list[study_plan.StudyRun], jobs: int) -> list[str]:
     """Makes the runs that are not finished.
 
+    Args:
+        work: Path, the directory of the runs.
+        runs: List of runs.
+        jobs: Integer, the number of processes.
+
     Returns:
-        What went wrong, a line for each run that failed.
+        A line for each run that failed, with what went wrong.
     """
     todo = [run for run in runs if train.result(work, run) is None]
     # a teacher's file is there before a run that learns from it begins

@@ -34,7 +34,12 @@ _VOICES = 32
 
 @dataclasses.dataclass(frozen=True)
 class Level:
-    """How strongly the class shows in sound and picture, see `synthetic.Recipe`."""
+    """How strongly the class shows in sound and picture, see `synthetic.Recipe`.
+
+    Attributes:
+        audio: Float, the strength in the sound.
+        video: Float, the strength in the picture.
+    """
 
     audio: float
     video: float
@@ -44,17 +49,24 @@ LEVELS = {"even": Level(0.6, 3.0), "moderate": Level(1.0, 2.0), "large": Level(1
 
 
 def directory(work: pathlib.Path, level: str) -> pathlib.Path:
-    """Of a level's records and arrays."""
+    """The directory of a level's records and arrays."""
     return work / "data" / level
 
 
 def corrupted_name(modality: str, severity: int) -> str:
-    """Name of the array of corrupted test clips."""
+    """The name of the array of corrupted test clips."""
     return f"test-{modality}-corrupted{severity}"
 
 
 def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -> None:
-    """Makes what is not there yet of a level's arrays."""
+    """Makes what is not there yet of a level's arrays.
+
+    Args:
+        work: Path, the directory of the study's data.
+        level: String, of `LEVELS`.
+        train: Integer, the training clips, validation included.
+        test: Integer, the test clips.
+    """
     where = directory(work, level)
     strengths = LEVELS[level]
     build.build(
@@ -89,7 +101,15 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
 def in_turn(
     corruptions: tuple[Corruption, ...], severity: int
 ) -> Callable[[tf.Tensor, Clip], Clip]:
-    """A change for `Pipeline.evaluate`: clip i suffers corruption i modulo their number."""
+    """A change for `Pipeline.evaluate`: clip i suffers corruption i modulo their number.
+
+    Args:
+        corruptions: Tuple of corruptions of one modality.
+        severity: Integer, 1 to 5.
+
+    Returns:
+        A function, (number of the clip, cut clip) -> cut clip.
+    """
     changes = [corruption.in_graph(severity) for corruption in corruptions]
 
     def change(index: tf.Tensor, clip: Clip) -> Clip:
@@ -100,12 +120,30 @@ def in_turn(
 
 
 def load(work: pathlib.Path, level: str, name: str) -> np.ndarray:
-    """One of a level's arrays, mapped from its file: `train-audio`, `test-label` and so on."""
+    """One of a level's arrays, mapped from its file.
+
+    Args:
+        work: Path, the directory of the study's data.
+        level: String, of `LEVELS`.
+        name: String, e.g. `train-audio` or `test-label`.
+
+    Returns:
+        The array.
+    """
     return np.load(directory(work, level) / f"{name}.npy", mmap_mode="r")
 
 
 def split(work: pathlib.Path, level: str, name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Inputs by modality, float16, and class ids of a split."""
+    """The arrays of a split.
+
+    Args:
+        work: Path, the directory of the study's data.
+        level: String, of `LEVELS`.
+        name: String, the name of the split.
+
+    Returns:
+        A dictionary, modality -> array `[N, ...]` of float16, and the class ids `[N]`.
+    """
     inputs = {m: load(work, level, f"{name}-{m}") for m in SHAPES}
     return inputs, np.asarray(load(work, level, f"{name}-label"))
 

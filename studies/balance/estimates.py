@@ -11,7 +11,7 @@ from amr_tf.analysis.seed_intervals import Estimate, estimate
 from studies.balance import data, study_plan, train
 from studies.balance.study_plan import SEEDS, StudyRun
 
-# Accuracy under each condition; the fourth is the issue's: reliable in training, corrupted in test.
+# Accuracy under each condition.
 CONDITIONS = {
     "accuracy": "clean",
     "audio_corrupted": "sound corrupted",
@@ -29,14 +29,21 @@ class Results:
     """What the finished runs measured.
 
     Attributes:
-        measured: StudyRun -> name -> number; fractions.
+        measured: Dictionary, run -> name -> number; accuracies and shares are fractions.
     """
 
     measured: dict[StudyRun, dict[str, float]]
 
     @classmethod
     def load(cls, work: pathlib.Path) -> "Results":
-        """Of the runs that are finished."""
+        """Reads what the finished runs measured.
+
+        Args:
+            work: Path, the directory of the runs.
+
+        Returns:
+            The results.
+        """
         found = {}
         for run in study_plan.everything():
             numbers = train.result(work, run)
@@ -51,16 +58,41 @@ class Results:
         return cls(found)
 
     def mean(self, run: StudyRun, measure: str) -> Estimate | None:
-        """Mean over the seeds of a run's kind, times 100; None where none is finished."""
+        """The mean over the seeds of a run's kind.
+
+        Args:
+            run: StudyRun, of any seed.
+            measure: String, the name of the number.
+
+        Returns:
+            The mean in percent; None where no such run is finished.
+        """
         values = self._by_seed(run, measure)
         return estimate(list(values.values())) if values else None
 
     def difference(self, run: StudyRun, other: StudyRun, measure: str) -> Estimate | None:
-        """Mean of `run - other`, seed by seed, times 100; None without two common seeds."""
+        """The mean of `run - other`, seed by seed.
+
+        Args:
+            run: StudyRun, of any seed.
+            other: StudyRun, of any seed.
+            measure: String, the name of the number.
+
+        Returns:
+            The mean in points; None without two common seeds.
+        """
         return self._estimate([self._differences(run, other, measure)])
 
     def pooled(self, level: str, measure: str) -> Estimate | None:
-        """AMR's effect as the mean over the methods, seed by seed; as `difference`."""
+        """AMR's effect as the mean over the methods, seed by seed.
+
+        Args:
+            level: String, the level of the data.
+            measure: String, the name of the number.
+
+        Returns:
+            The mean in points; None without two common seeds.
+        """
         runs = [StudyRun(level, method) for method in study_plan.COMPARED_METHODS]
         return self._estimate(
             [self._differences(run.but(amr="probability"), run, measure) for run in runs]
@@ -71,7 +103,7 @@ class Results:
         return {seed: a[seed] - b[seed] for seed in SEEDS if seed in a and seed in b}
 
     def _estimate(self, parts: list[dict[int, float]]) -> Estimate | None:
-        """Of the parts' mean, over the seeds that all of them have."""
+        """Estimates the parts' mean over the seeds that all of them have."""
         common = [seed for seed in SEEDS if all(seed in part for part in parts)]
         means = [float(np.mean([part[seed] for part in parts])) for seed in common]
         return estimate(means) if len(means) > 1 else None
@@ -82,7 +114,14 @@ class Results:
 
 
 def p_value(difference: Estimate) -> float:
-    """Two-sided, of the paired t-test that the mean difference is 0."""
+    """The two-sided p-value of the paired t-test that a mean difference is 0.
+
+    Args:
+        difference: Estimate, of two points or more.
+
+    Returns:
+        A float in [0, 1].
+    """
     points = np.array(difference.points)
     if np.ptp(points) == 0:
         return float(points[0] == 0)
@@ -90,7 +129,15 @@ def p_value(difference: Estimate) -> float:
 
 
 def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
-    """Which hypotheses fall when all of a family are tested together (Holm 1979)."""
+    """Which hypotheses fall when all of a family are tested together (Holm 1979).
+
+    Args:
+        p_values: Sequence of floats, one a hypothesis.
+        level: Float, the chance that any true hypothesis falls.
+
+    Returns:
+        A boolean for each hypothesis.
+    """
     falls, standing = [False] * len(p_values), len(p_values)
     for index in np.argsort(p_values, kind="stable"):
         if p_values[index] > level / standing:
@@ -101,9 +148,14 @@ def holm(p_values: Sequence[float], level: float = 0.05) -> list[bool]:
 
 
 def effects(results: Results) -> dict[tuple[str, str, str], tuple[Estimate, bool]]:
-    """With AMR minus without: (condition, level, row) -> difference, whether Holm lets it stand.
+    """The effect of AMR on accuracy. Two families are tested: single methods, and their means.
 
-    Two families are tested: the methods one by one, and their means.
+    Args:
+        results: Results, of the finished runs.
+
+    Returns:
+        A dictionary, (condition, level, row) -> accuracy with AMR minus accuracy without, and
+        whether that difference stands in its family.
     """
     single, pooled = {}, {}
     for measure in CONDITIONS:

@@ -1,4 +1,4 @@
-"""What is measured of a trained model: on a split, in inference mode.
+"""What is measured of a trained model, on a split and in inference mode.
 
 Shares and behaviour are the audio's; the video has the rest.
 """
@@ -64,7 +64,15 @@ def measure_model(
 
 
 def encode(model: amr_tf.MultimodalClassifier, inputs: Arrays) -> Arrays:
-    """Encodings `[N, D]` of the inputs, by modality, in inference mode."""
+    """Encodes inputs in inference mode.
+
+    Args:
+        model: MultimodalClassifier, the trained model.
+        inputs: Dictionary, modality -> array `[N, ...]`; some of the modalities may be missing.
+
+    Returns:
+        A dictionary, modality -> array `[N, D]`.
+    """
     return {
         m: in_batches(
             lambda x, m=m: model.encoders[m](tf.cast(x, tf.float32), training=False),
@@ -81,12 +89,25 @@ def centred(kernel: np.ndarray) -> np.ndarray:
 
     All logits of a sample then move alike: no prediction changes, nor do shares by the
     probability target. Shares by the logit target do.
+
+    Args:
+        kernel: Array `[D, C]`.
+
+    Returns:
+        Array `[D, C]`.
     """
     return kernel - kernel.mean(axis=1, keepdims=True)
 
 
 def common_part(kernel: np.ndarray) -> float:
-    """How much of the weights `[D, C]` is common to the classes: a fraction of their square."""
+    """How much of a linear head's weights is common to the classes.
+
+    Args:
+        kernel: Array `[D, C]`.
+
+    Returns:
+        A fraction of the weights' square.
+    """
     return float(1 - np.square(centred(kernel)).sum() / np.square(kernel).sum())
 
 

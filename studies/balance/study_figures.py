@@ -22,7 +22,7 @@ FACES = ("white", "black", "#999999", "#555555")
 
 
 def where(results: Results) -> plt.Figure:
-    """AMR's effect on accuracy: a panel a condition, a row a level and method."""
+    """Draws AMR's effect on accuracy: a panel a condition, a row a level and method."""
     found = effects(results)
     rows = [(level, method) for level in study_plan.LEVELS for method in ROWS]
     figure, panels = plt.subplots(
@@ -44,7 +44,7 @@ def where(results: Results) -> plt.Figure:
 
 
 def severity(results: Results) -> plt.Figure:
-    """Accuracy of the naive model as sound or picture gets worse, with and without AMR."""
+    """Draws the naive model's accuracy as sound or picture gets worse, with and without AMR."""
     figure, panels = plt.subplots(
         1, len(study_plan.LEVELS), figsize=(11, 3.8), sharey=True, layout="constrained"
     )
@@ -64,7 +64,7 @@ def severity(results: Results) -> plt.Figure:
 
 
 def logit(results: Results) -> plt.Figure:
-    """Shares by three readings, and behaviour, by AMR's target: a panel a level."""
+    """Draws shares by three readings, and behaviour, by AMR's target: a panel a level."""
     measures = {
         "share_logit": "share,\nlogit", "share_centred": "share,\nlogit centred",
         "share_probability": "share,\nprobability", "behaviour": "behaviour",
@@ -87,7 +87,7 @@ def logit(results: Results) -> plt.Figure:
 
 
 def pushed(results: Results) -> plt.Figure:
-    """Dominance and accuracy against weight decay and dropout rate."""
+    """Draws dominance and accuracy against weight decay and dropout rate."""
     decays = {0.0: StudyRun("moderate")} | {
         d: StudyRun("moderate", weight_decay=d) for d in study_plan.DECAYS
     }
@@ -112,7 +112,7 @@ def pushed(results: Results) -> plt.Figure:
 
 
 def variants(results: Results) -> plt.Figure:
-    """What the variants of the regulariser do, measure by measure."""
+    """Draws what the variants of the regulariser do, measure by measure."""
     measures = {
         "share_probability": "audio share", "behaviour": "behaviour", "accuracy": "accuracy",
         "audio_corrupted": "sound\ncorrupted", "video_corrupted": "picture\ncorrupted",
@@ -135,7 +135,12 @@ ALL = {
 
 
 def write(directory: pathlib.Path, results: Results) -> None:
-    """Draws all figures as PNG files."""
+    """Draws all figures as PNG files.
+
+    Args:
+        directory: Path, a directory that is there.
+        results: Results, of the finished runs.
+    """
     for name, draw in ALL.items():
         figure = draw(results)
         figure.savefig(directory / f"{name}.png", dpi=110)

@@ -23,7 +23,12 @@ _FIELD = re.compile(r"\{\{(\w+) *([^{}]*)\}\}")
 
 
 def write(work: pathlib.Path, docs: pathlib.Path) -> None:
-    """Writes study.md, study/*.png and study/runs.csv from what is finished."""
+    """Writes study.md, study/*.png and study/runs.csv from what is finished.
+
+    Args:
+        work: Path, the directory of the runs.
+        docs: Path, the directory to write to.
+    """
     results = Results.load(work)
     directory = docs / "study"
     directory.mkdir(parents=True, exist_ok=True)
@@ -33,10 +38,17 @@ def write(work: pathlib.Path, docs: pathlib.Path) -> None:
 
 
 def filled(template: str, results: Results) -> str:
-    """The template with its fields filled in.
+    """Fills in the fields of a template.
+
+    Args:
+        template: String, the text with its fields.
+        results: Results, of the finished runs.
+
+    Returns:
+        The text.
 
     Raises:
-        ValueError: A field that there is not.
+        ValueError: A field has a name that there is not.
     """
 
     def field(match: re.Match) -> str:

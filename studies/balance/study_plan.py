@@ -20,12 +20,12 @@ class StudyRun:
     """One training run.
 
     Attributes:
-        level: Of the data, see `data.LEVELS`.
-        method: Of `COMPARED_METHODS`, or a modality's name: a unimodal model.
-        amr: Of `VARIANTS`.
-        seed: Of weights and order.
-        weight_decay: Decoupled, of all variables.
-        rate: Of dropout.
+        level: String, the level of the data, see `data.LEVELS`.
+        method: String, of `COMPARED_METHODS`, or a modality's name for a unimodal model.
+        amr: String, of `VARIANTS`.
+        seed: Integer, the seed of weights and order.
+        weight_decay: Float, the decoupled weight decay of all variables.
+        rate: Float, the rate of dropout.
     """
 
     level: str
@@ -37,7 +37,7 @@ class StudyRun:
 
     @property
     def name(self) -> str:
-        """A name for its file."""
+        """The name of the run's file."""
         parts = [self.level, self.method, self.amr or "plain"]
         parts += [f"decay{self.weight_decay:g}"] * bool(self.weight_decay)
         parts += [f"rate{self.rate:g}"] * (self.method == "dropout")
@@ -45,11 +45,18 @@ class StudyRun:
 
     @property
     def graph(self) -> tuple:
-        """Runs that are equal in this can share one traced train step."""
+        """What runs must have in common to share one traced train step."""
         return self.method, self.amr, self.weight_decay, self.rate
 
     def but(self, **changes: Any) -> "StudyRun":
-        """The run with other values in some fields."""
+        """The run with other values in some fields.
+
+        Args:
+            **changes: Fields and their new values.
+
+        Returns:
+            Another run.
+        """
         return dataclasses.replace(self, **changes)
 
 

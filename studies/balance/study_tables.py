@@ -20,7 +20,14 @@ VARIANT_TITLES = {
 
 
 def plain(value: Estimate | None) -> str:
-    """`74.1 ± 1.2`: percent and half of the 95 % interval."""
+    """A mean as `74.1 ± 1.2`: percent and half of the 95 % interval.
+
+    Args:
+        value: Estimate; None for a dash.
+
+    Returns:
+        The text.
+    """
     if value is None:
         return "-"
     return (
@@ -31,18 +38,33 @@ def plain(value: Estimate | None) -> str:
 
 
 def signed(value: Estimate | None) -> str:
-    """`+0.4 [-0.3, +1.1]`: points and the 95 % interval."""
+    """A difference as `+0.4 [-0.3, +1.1]`: points and the 95 % interval.
+
+    Args:
+        value: Estimate; None for a dash.
+
+    Returns:
+        The text.
+    """
     return "-" if value is None else f"{value.mean:+.1f} [{value.low:+.1f}, {value.high:+.1f}]"
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table."""
+    """A table in Markdown.
+
+    Args:
+        head: Sequence of strings, the headings of the columns.
+        rows: Sequence of rows, each as long as the head.
+
+    Returns:
+        The text.
+    """
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def levels(results: Results) -> str:
-    """What the levels are: unimodal and naive models."""
+    """The table of the levels: unimodal and naive models on each."""
     rows = []
     for level in study_plan.LEVELS:
         naive = StudyRun(level)
@@ -54,7 +76,7 @@ def levels(results: Results) -> str:
 
 
 def where(results: Results) -> str:
-    """AMR's effect on accuracy, by level, method and condition."""
+    """The table of AMR's effect on accuracy, by level, method and condition."""
     found = effects(results)
     rows = []
     for level in study_plan.LEVELS:
@@ -68,7 +90,7 @@ def where(results: Results) -> str:
 
 
 def balance(results: Results) -> str:
-    """What AMR does to shares and behaviour."""
+    """The table of what AMR does to shares and behaviour."""
     rows = []
     for level in study_plan.LEVELS:
         for method in study_plan.COMPARED_METHODS:
@@ -86,7 +108,7 @@ def balance(results: Results) -> str:
 
 
 def logit(results: Results) -> str:
-    """The two targets: shares, what is common to the classes, behaviour."""
+    """The table of the two targets: shares, what is common to the classes, behaviour."""
     numbers = ("share_logit", "share_centred", "shift", "share_probability", "behaviour",
                "accuracy", "without_audio", "common_audio", "common_video")  # fmt: skip
     rows = []
@@ -102,7 +124,7 @@ def logit(results: Results) -> str:
 
 
 def pushed(results: Results) -> str:
-    """Weight decay and dropout, without AMR, at the moderate level."""
+    """The table of weight decay and dropout, without AMR, at the moderate level."""
     numbers = ("share_probability", "share_logit", "behaviour", "accuracy", "probe_audio",
                "probe_video")  # fmt: skip
     kinds = {"none": StudyRun("moderate")}
@@ -124,7 +146,10 @@ def pushed(results: Results) -> str:
 
 
 def variants(results: Results) -> str:
-    """Variants of the regulariser at the moderate level; changes against head only, batch mean."""
+    """The table of variants of the regulariser at the moderate level.
+
+    Changes are against the head only and the batch mean.
+    """
     numbers = ("share_probability", "behaviour", "accuracy", "audio_corrupted", "video_corrupted",
                "probe_audio", "probe_video")  # fmt: skip
     rows = []
@@ -139,7 +164,7 @@ def variants(results: Results) -> str:
 
 
 def runs(results: Results) -> str:
-    """All runs, a line each, as CSV."""
+    """The CSV of all runs, a line each."""
     fields = [field.name for field in dataclasses.fields(StudyRun)]
     names = list(dict.fromkeys(name for found in results.measured.values() for name in found))
     text = io.StringIO()

@@ -36,7 +36,16 @@ def path(work: pathlib.Path, run: StudyRun) -> pathlib.Path:
 
 
 def result(work: pathlib.Path, run: StudyRun) -> dict[str, Any] | None:
-    """What a finished run measured; None if it is not finished, or was made by other settings."""
+    """What a finished run measured.
+
+    Args:
+        work: Path, the directory of the runs.
+        run: StudyRun, the run.
+
+    Returns:
+        A dictionary, name -> number; None if the run is not finished, or was made by other
+        settings.
+    """
     try:
         found = json.loads(path(work, run).read_text())
     except (FileNotFoundError, ValueError):
@@ -45,7 +54,13 @@ def result(work: pathlib.Path, run: StudyRun) -> dict[str, Any] | None:
 
 
 def make_run(work: pathlib.Path, run: StudyRun, split: str = "test") -> None:
-    """Makes a run, unless it is finished; its file appears when it is whole."""
+    """Makes a run, unless it is finished; its file appears when it is whole.
+
+    Args:
+        work: Path, the directory of the runs.
+        run: StudyRun, the run.
+        split: String, the split to measure on.
+    """
     if result(work, run) is not None:
         return
     began = time.monotonic()
@@ -99,7 +114,15 @@ def fresh(work: pathlib.Path, run: StudyRun) -> amr_tf.MultimodalClassifier:
 
 
 def order(clips: int, seed: int) -> np.ndarray:
-    """Which clips each step takes, `[steps, BATCH]`: a permutation an epoch."""
+    """The clips that each step takes: a permutation an epoch.
+
+    Args:
+        clips: Integer, the training clips.
+        seed: Integer, the seed of the permutations.
+
+    Returns:
+        Array `[steps, BATCH]` of indices.
+    """
     rng = np.random.default_rng(seed)
     whole = clips // BATCH * BATCH
     return np.concatenate(

@@ -23,7 +23,7 @@ class EncodersToo(Naive):
     rate a, `scale = a (1 - m) / l` makes the same step in the long run.
 
     Args:
-        scale: Times the encoders' gradient of weight x R; 0 is AMR of the head only.
+        scale: Float, the factor of the encoders' gradient of weight x R; 0 is AMR of the head only.
     """
 
     def __init__(self, scale: float = 1.0) -> None:
@@ -63,7 +63,15 @@ class PerSampleRegularizer(AttributionRegularizer):
     def replica_loss(
         self, shares: tf.Tensor, complete: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """As the batch mean's, see there; the value of the loss is this replica's part of it."""
+        """This replica's part of the penalty, like that of the batch's mean.
+
+        Args:
+            shares: Tensor `[B, M]`.
+            complete: Tensor `[B]`, whether a sample has all modalities.
+
+        Returns:
+            The penalty, the global mean shares `[M]` and the global count of complete samples.
+        """
         _, mean_shares, count = super().replica_loss(shares, complete)
         distance = tf.abs(shares - tf.constant(self.ratio, shares.dtype))
         local = tf.reduce_sum(distance * tf.cast(complete, shares.dtype)[:, None])

@@ -54,7 +54,13 @@ def write(
 
 
 def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ...]) -> None:
-    """Prints accuracy, mAP and dominance as a table."""
+    """Prints accuracy, mAP and dominance as a table.
+
+    Args:
+        title: String, the table's title.
+        results: Dictionary, the content of `results.json`.
+        modalities: Tuple of strings, the names of the modalities.
+    """
     table = rich.table.Table(title=title, box=rich.box.ROUNDED, title_justify="left")
     for column in ("split", "clips", "accuracy", "mAP"):
         table.add_column(column, justify="left" if column == "split" else "right")
@@ -81,6 +87,10 @@ def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
     """Writes JSON under a temporary name first: a file that is there is whole.
 
     What is not finite becomes null: JSON knows no NaN.
+
+    Args:
+        path: Path, the file.
+        content: Dictionary, of what JSON can hold.
     """
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
@@ -96,7 +106,13 @@ def _finite(content: Any) -> Any:
 
 
 def per_class_csv(path: pathlib.Path, predictions: Predictions, classes: tuple[str, ...]) -> None:
-    """A row a class: clips, accuracy (recall), average precision, dominance of each target."""
+    """Writes a row a class: clips, accuracy (recall), average precision, dominance by target.
+
+    Args:
+        path: Path, the CSV file.
+        predictions: Predictions, the model's on a split.
+        classes: Tuple of strings, the class names.
+    """
     precision = metrics.average_precisions(predictions.labels, predictions.probabilities)
     correct = predictions.logits.argmax(axis=1) == predictions.labels
     shares = {
@@ -116,7 +132,13 @@ def per_class_csv(path: pathlib.Path, predictions: Predictions, classes: tuple[s
 
 
 def share_plot(path: pathlib.Path, predictions: Predictions, title: str) -> None:
-    """Histogram of the clips' shares of the first modality, one panel a target."""
+    """Draws a histogram of the clips' shares of the first modality, a panel a target.
+
+    Args:
+        path: Path, the PNG file.
+        predictions: Predictions of a model of several modalities, with complete clips.
+        title: String, the figure's title.
+    """
     first, *others = predictions.modalities
     figure, panels = plt.subplots(
         1, len(predictions.shares), figsize=(5 * len(predictions.shares), 3.4), squeeze=False

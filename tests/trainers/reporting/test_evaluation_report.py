@@ -21,6 +21,7 @@ from trainers.reporting import (
     evaluation_report,
     report_figures,
     report_files,
+    report_words,
 )
 from trainers.reporting.report_section import ReportSection
 from trainers.reporting.report_sections import report_sections
@@ -177,13 +178,13 @@ def test_plain_lines_say_what_is_clear():
     a = ReportSection("k", "", "", (first,), sentences=((first, "keeps {} of it"),))
     b = dataclasses.replace(a, measurements=(second,))
     one, other = "with AMR", "without AMR"
-    assert report_files.plain_lines({"": a}) == ["The model keeps 60 % [57, 63] of it."]
-    (line,) = report_files.plain_lines({one: a, other: b})
+    assert report_words.plain_lines({"": a}) == ["The model keeps 60 % [57, 63] of it."]
+    (line,) = report_words.plain_lines({one: a, other: b})
     assert line == (
         "The model with AMR keeps 60 % [57, 63] of it; without AMR, 40 % [37, 43]. "
         "Difference +20.0 [+20.0, +20.0] points."
     )
-    (line,) = report_files.plain_lines({one: a, other: a})
+    (line,) = report_words.plain_lines({one: a, other: a})
     assert line.endswith("Difference +0.0 [+0.0, +0.0] points: no clear difference.")
 
 
@@ -194,9 +195,9 @@ def test_numbers_are_shown_in_their_units():
     found.append(Measurement("audio", "white noise", "accuracy", "%", draws, severity=2))
     sentences = tuple((measurement, "has {}") for measurement in found[:2])
     section = ReportSection("k", "", "", tuple(found), sentences=sentences)
-    lines = report_files.plain_lines({"": section})
+    lines = report_words.plain_lines({"": section})
     assert lines == ["The model has 25 % [20, 30].", "The model has +25 [+20, +30]."]
-    shown, folded = report_files.number_tables({"": section})
+    shown, folded = report_words.number_tables({"": section})
     assert shown.rows == [
         ["%", "25.0 [20.2, 29.8]"],
         ["points", "25.0 [20.2, 29.8]"],
