@@ -1,1 +1,71 @@
-"""What a trained model does with its modalities: measures, intervals, explanations."""
+"""What a trained model does with its modalities: measures, intervals, explanations.
+
+`Evaluator` gives predictions, accuracy, mAP and dominance of a split; `explain` what of an input
+decides. A `Subject` is a model on a split, in memory, of which everything else is measured, with
+a `Bootstrap` of its clips: missing, corrupted and conflicting modalities, all measures of
+contribution, linear probes, calibration, people's annotations.
+
+Example:
+    >>> subject = amr_tf.analysis.Subject.of(model, test, train, classes=("cat", "dog"))
+    >>> boots = amr_tf.analysis.Bootstrap(len(subject.test.labels))
+    >>> for found in amr_tf.analysis.measure_missing(subject, boots):
+    ...     print(found.name, found.interval)
+"""
+
+from amr_tf.analysis.ablation import measure_missing
+from amr_tf.analysis.annotations import (
+    Marks,
+    Recognition,
+    measure_by_marks,
+    measure_by_recognition,
+)
+from amr_tf.analysis.bootstrap import Bootstrap, Interval, interval
+from amr_tf.analysis.calibration import measure_calibration
+from amr_tf.analysis.conflicts import measure_conflicts
+from amr_tf.analysis.contributions import (
+    measure_agreement,
+    measure_contributions,
+    measure_distribution,
+)
+from amr_tf.analysis.corruption import Corruption, audio_corruptions, video_corruptions
+from amr_tf.analysis.encodings import Encoder, Encodings
+from amr_tf.analysis.evaluation import Evaluator, Predictions, Unmeasurable
+from amr_tf.analysis.explanation import Explanation, explain
+from amr_tf.analysis.measurement import Measurement
+from amr_tf.analysis.probes import measure_probes
+from amr_tf.analysis.robustness import measure_robustness
+from amr_tf.analysis.seed_intervals import Estimate, estimate, within
+from amr_tf.analysis.subject import Subject
+
+__all__ = [
+    "Bootstrap",
+    "Corruption",
+    "Encoder",
+    "Encodings",
+    "Estimate",
+    "Evaluator",
+    "Explanation",
+    "Interval",
+    "Marks",
+    "Measurement",
+    "Predictions",
+    "Recognition",
+    "Subject",
+    "Unmeasurable",
+    "audio_corruptions",
+    "estimate",
+    "explain",
+    "interval",
+    "measure_agreement",
+    "measure_by_marks",
+    "measure_by_recognition",
+    "measure_calibration",
+    "measure_conflicts",
+    "measure_contributions",
+    "measure_distribution",
+    "measure_missing",
+    "measure_probes",
+    "measure_robustness",
+    "video_corruptions",
+    "within",
+]

@@ -17,7 +17,7 @@ from amr_tf.analysis.subject import Subject
 ZERO, MEAN, EMPTY = "zero encoding", "mean encoding", "empty input"
 
 
-def without(kind: str) -> str:
+def missing_condition(kind: str) -> str:
     """The condition of a measurement without one modality.
 
     Args:
@@ -26,7 +26,7 @@ def without(kind: str) -> str:
     Returns:
         The condition.
     """
-    return f"without, {kind}"
+    return f"missing ({kind})"
 
 
 def replacements(subject: Subject) -> dict[str, list[np.ndarray]]:
@@ -122,7 +122,7 @@ def measure_missing(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ..
         if not found:
             found += _of_subset(subject, boots, "all", logits, accuracy, everyone)
         for subset in sorted(accuracy.keys() - {everyone}, key=lambda s: (-len(s), *sorted(s))):
-            condition = f"{'alone' if subset else 'nothing'}, {kind}"
+            condition = f"{'alone' if subset else 'nothing'} ({kind})"
             found += _of_subset(subject, boots, condition, logits, accuracy, subset)
         found += _kept(subject, kind, accuracy)
         values = shapley_values(accuracy, len(everyone))
@@ -156,7 +156,7 @@ def _kept(
     return [
         Measurement(
             name,
-            without(kind),
+            missing_condition(kind),
             "accuracy kept",
             PERCENT,
             ratio(accuracy[everyone - {m}], accuracy[everyone]),

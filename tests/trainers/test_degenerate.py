@@ -113,7 +113,7 @@ def test_which_numbers_are_undefined():
     assert np.isfinite(one["missing"].numbers["all / accuracy"].draws).all()
     wrong = {s.key: s for s in report_sections(always_wrong(subject()), boots)}
     assert (wrong["missing"].numbers["all / accuracy"].draws == 0).all()
-    kept = wrong["missing"].numbers["audio / without, zero encoding / accuracy kept"]
+    kept = wrong["missing"].numbers["audio / missing (zero encoding) / accuracy kept"]
     assert np.isnan(kept.draws).all()
     assert np.isnan(wrong["corrupted"].numbers["video / mean area"].draws).all()
     probes = probe_section(CASES["one class in train"](subject()), boots)

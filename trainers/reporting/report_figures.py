@@ -172,7 +172,8 @@ def _correlations(sections: Mapping[str, ReportSection]) -> plt.Figure:
             panel.imshow(values, vmin=-1, vmax=1, cmap="PuOr")
             for (i, j), value in np.ndenumerate(values):
                 colour = "white" if abs(value) > 0.6 else "black"
-                text = f"{value:.2f}" if np.isfinite(value) else "–"
+                # adding 0 makes a rounded -0.0 positive
+                text = f"{round(value, 2) + 0.0:.2f}" if np.isfinite(value) else "–"
                 panel.text(j, i, text, ha="center", va="center", color=colour, fontsize=8)
             panel.set_xticks(range(len(measures)), measures, rotation=40, ha="right", fontsize=8)
             panel.set_yticks(range(len(measures)), measures, fontsize=8)

@@ -73,9 +73,9 @@ def _kept_sentences(kept: tuple[Measurement, ...]) -> list[tuple[Measurement, st
     found = []
     for measurement in kept:
         name = measurement.modality
-        if measurement.condition == ablation.without(ablation.MEAN):
+        if measurement.condition == ablation.missing_condition(ablation.MEAN):
             phrase = f"keeps {{}} of its accuracy without the {word(name)}"
-        elif measurement.condition == ablation.without(ablation.EMPTY):
+        elif measurement.condition == ablation.missing_condition(ablation.EMPTY):
             nothing = NOTHING.get(name, f"empty {name}")
             phrase = f"keeps {{}} of its accuracy with {nothing} for the {word(name)}"
         else:

@@ -86,10 +86,10 @@ def test_numbers_of_a_model(boots):
     assert sections["calibration"].numbers["accuracy"].value == pytest.approx(accuracy)
     for kind in ("zero encoding", "mean encoding", "empty input"):
         shapley = sum(missing[f"{m} / {kind} / Shapley value"] for m in ("audio", "video"))
-        assert shapley == pytest.approx(accuracy - missing[f"nothing, {kind} / accuracy"])
+        assert shapley == pytest.approx(accuracy - missing[f"nothing ({kind}) / accuracy"])
     silent = [np.zeros_like(encodings[0]), encodings[1]]
     alone = (model.head(silent).numpy().argmax(1) == model.test.labels).mean()
-    assert missing["video / alone, zero encoding / accuracy"] == pytest.approx(alone)
+    assert missing["video / alone (zero encoding) / accuracy"] == pytest.approx(alone)
     shares = amr_tf.modality_attributions(model.head, encodings).numpy().mean(0)
     found = sections["contributions"].numbers
     assert found["audio / Grad⊙Input (probability)"].value == pytest.approx(shares[0], rel=1e-5)
