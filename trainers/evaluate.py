@@ -36,7 +36,7 @@ def define() -> None:
         "against", "", "Directory of another finished run to compare with; with --suite=full."
     )
     flags.DEFINE_string(
-        "votes", "", "CREMA-D's summaryTable.csv: people as reference; with --suite=full."
+        "votes", "", "Published file of people's votes on the clips; with --suite=full."
     )
 
 

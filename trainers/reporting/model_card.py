@@ -49,11 +49,11 @@ def write(config: Config, results: dict[str, Any]) -> pathlib.Path:
     """Writes `MODEL_CARD.md` into the run's directory.
 
     Args:
-        config: The run.
-        results: What `results.json` holds.
+        config: Config, the run's.
+        results: Dictionary, the content of `results.json`.
 
     Returns:
-        The file.
+        The path of the file.
     """
     model_dir = pathlib.Path(config.model_dir)
     about = json.loads((model_dir / "config.json").read_text())
@@ -77,11 +77,14 @@ def card(
     """The card as Markdown.
 
     Args:
-        config: The run.
-        results: What `results.json` holds.
-        about: What `config.json` holds: `versions`, `command`.
-        classes: Names by id.
-        info: The records' description, if they are still there.
+        config: Config, the run's.
+        results: Dictionary, the content of `results.json`.
+        about: Dictionary, the content of `config.json`, with `versions` and `command`.
+        classes: Sequence of strings, the class names by id.
+        info: DatasetInfo, the records' description; None if they are gone.
+
+    Returns:
+        The text.
     """
     several = len(config.modalities) > 1
     weight = f"AMR weight {config.effective_amr_weight:g}"
@@ -106,7 +109,14 @@ def card(
 
 
 def escaped(text: str) -> str:
-    """Text as Markdown that shows it as it is, on one line."""
+    """Text as Markdown that shows it as it is, on one line.
+
+    Args:
+        text: String, any text of a user.
+
+    Returns:
+        The Markdown.
+    """
     line = " ".join(text.split())
     line = line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     # "://" and "@" would make links

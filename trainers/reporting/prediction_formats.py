@@ -20,11 +20,12 @@ class Row:
     """What a model says of a clip.
 
     Attributes:
-        clip: The file.
-        class_id: Of the likeliest label.
-        top: The likeliest labels with their probabilities.
-        shares: Modality -> its share of the decision; empty for a model of one modality.
-        missing: Modalities that the file lacks.
+        clip: String, the file.
+        class_id: Integer, the id of the likeliest label.
+        top: List of pairs, the likeliest labels with their probabilities.
+        shares: Dictionary, modality -> its share of the decision; empty for a model of one
+            modality.
+        missing: List of strings, the modalities that the file lacks.
     """
 
     clip: str
@@ -38,10 +39,10 @@ def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int)
     """Prints a table, once all rows are there.
 
     Args:
-        rows: To print.
-        out: To print to.
-        modalities: Of the model.
-        top: Labels a row.
+        rows: Iterable of rows, what to print.
+        out: Text stream, where to print it.
+        modalities: Sequence of strings, the model's modalities.
+        top: Integer, the labels of a row.
     """
     rows = list(rows)
     if not rows:

@@ -29,7 +29,7 @@ class ReportSection:
         model_notes: Tuple of strings, what a reader must know of this model.
         rows: Tuple of strings, the classes of a table of classes.
         columns: Dictionary, the columns of that table: heading -> array of draws `[C, 1 + R]`.
-        plotted: What a figure of another kind than bars is drawn from; None for bars.
+        plotted: Plotted, what a figure of another kind than bars is drawn from; None for bars.
     """
 
     key: str
