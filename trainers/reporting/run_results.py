@@ -1,7 +1,6 @@
 """What a run leaves for people: tables on the terminal, `results.json`, a CSV and a plot."""
 
 import csv
-import json
 import math
 import pathlib
 from typing import Any
@@ -14,6 +13,7 @@ import rich.table
 
 from amr_tf.analysis import metrics
 from amr_tf.analysis.evaluation import Predictions
+from tfrecords import atomic
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -44,13 +44,15 @@ def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ..
 
 
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-    """Writes JSON under a temporary name first: a file that is there is whole.
+    """Writes a JSON file that is whole if it is there.
 
     What is not finite becomes null: JSON knows no NaN.
+
+    Args:
+        path: Path of the file.
+        content: Dict of values that JSON can express, numbers that are not finite among them.
     """
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
-    part.replace(path)
+    atomic.write_json(path, _finite(content))
 
 
 def _finite(content: Any) -> Any:
