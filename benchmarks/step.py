@@ -1,7 +1,9 @@
 """What a training step costs: `python -m benchmarks.step --help`.
 
-AMR on against off, every method against naive fusion, or XLA against none, on random batches in
-memory: the models take turns, a step each, so that what else the machine does hits all alike.
+Our step without and with AMR against a plain Keras model of the same encoders and head, every
+method against naive fusion, or XLA against none, on random batches in memory: the models take
+turns, a step each, so that what else the machine does hits all alike. Our step computes the shares
+in any case, for its metrics; a plain Keras step computes none.
 """
 
 import time
@@ -17,7 +19,7 @@ from absl import app, flags
 import amr_tf
 from amr_tf import heads, methods
 from amr_tf.encoders import build_encoder
-from benchmarks import paired
+from benchmarks import baseline, paired
 
 CLASSES = 10
 flags.DEFINE_enum("encoder", "resnet18", ["resnet18", "small"], "Both modalities' encoder.")
@@ -27,19 +29,33 @@ flags.DEFINE_integer("frames", 1, "Frames of a clip.")
 flags.DEFINE_list("spectrogram", ["188", "257"], "Time steps and frequency bins.")
 flags.DEFINE_integer("batch", 16, "Clips a step.")
 flags.DEFINE_integer("rounds", 20, "Rounds; in each, every model makes one step.")
-flags.DEFINE_enum("compare", "amr", ["amr", "methods", "xla"], "What is on in all but the first.")
+flags.DEFINE_enum("compare", "amr", ["amr", "methods", "xla"], "What takes turns.")
 
 
 def model(
     method: methods.Method | None = None, weight: float = 0.0, xla: bool = False
 ) -> keras.Model:
-    """A compiled classifier, of audio and video or of the teacher's one modality."""
+    """A compiled classifier of audio and video."""
+    made = amr_tf.MultimodalClassifier(*parts(), method)
+    made.compile(optimizer(), amr_weight=weight, jit_compile=xla)
+    return made
+
+
+def plain() -> keras.Model:
+    """A plain Keras model of the same parts."""
+    return baseline.plain_keras(*parts(), optimizer())
+
+
+def parts() -> tuple[dict[str, keras.Model], keras.Model]:
+    """New encoders by modality, and a head for them."""
     encoders = {m: encoder(m) for m in shapes()}
     sizes = [tuple(e.output_shape[1:]) for e in encoders.values()]
-    made = amr_tf.MultimodalClassifier(encoders, heads.concat(sizes, CLASSES), method)
-    sgd = keras.optimizers.SGD(0.001, momentum=0.9)
-    made.compile(sgd, amr_weight=weight, jit_compile=xla)
-    return made
+    return encoders, heads.concat(sizes, CLASSES)
+
+
+def optimizer() -> keras.optimizers.Optimizer:
+    """The task's optimizer, the same for all."""
+    return keras.optimizers.SGD(0.001, momentum=0.9)
 
 
 def shapes() -> dict[str, tuple[int, ...]]:
@@ -71,7 +87,11 @@ def teachers() -> dict[str, keras.Model]:
 def candidates() -> dict[str, Callable[[], keras.Model]]:
     """What takes turns; the first is what the others are compared with."""
     if flags.FLAGS.compare == "amr":
-        return {"without AMR": model, "with AMR": lambda: model(weight=1.0)}
+        return {
+            "plain Keras": plain,
+            "ours without AMR": model,
+            "ours with AMR": lambda: model(weight=1.0),
+        }
     if flags.FLAGS.compare == "xla":
         return {"without XLA": model, "with XLA": lambda: model(xla=True)}
     made = {

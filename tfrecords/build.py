@@ -10,7 +10,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any
 
-from tfrecords import schema
+from tfrecords import atomic, schema
 from tfrecords.building import beam, lock, process_pool, shards
 from tfrecords.building.options import BuildError, BuildOptions
 from tfrecords.building.writer import Writer
@@ -39,7 +39,7 @@ def build(options: BuildOptions, progress: bool = True) -> schema.DatasetInfo | 
             synthetic.render(options.source, options.recipe, options.num_workers, progress)
         listing = options.list_clips()
         output.mkdir(parents=True, exist_ok=True)
-        with lock.lock(output, shared=options.shard_range != (0, 1)):
+        with lock.lock(output, options.shard_range):
             if options.overwrite:
                 lock.delete(output)
             identity = options.identity(listing)
@@ -89,7 +89,7 @@ def _finish(
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(("clip", "reason", "detail"))
     rows.writerows((f.clip, f.reason, f.detail) for f in failures)
-    shards.replace(output / lock.FAILURES, text.getvalue())
+    atomic.write_text(output / lock.FAILURES, text.getvalue())
     info = schema.DatasetInfo(
         dataset=options.dataset,
         classes=listing.classes,
@@ -112,7 +112,7 @@ def _finish(
         options=identity,
         notes=listing.notes,
     )
-    shards.replace(output / schema.DESCRIPTION, info.to_json())
+    atomic.write_text(output / schema.DESCRIPTION, info.to_json())
 
 
 def _split(

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from amr_tf.analysis.corruption import Corruption, audio_corruptions, video_corruptions
 from amr_tf.features import AudioConfig, VideoConfig
-from tfrecords import build
+from tfrecords import atomic, build
 from tfrecords.datasets import synthetic
 from tfrecords.reading.clips import Clip
 from tfrecords.reading.pipeline import Pipeline
@@ -158,7 +158,6 @@ def _write(where: pathlib.Path, names: dict[str, str], dataset: Callable) -> Non
             x = labels if key == "label" else inputs[key].astype(np.float16)
             found[key].append(x[:, :, :BINS] if key == "audio" else x)
     for key, name in names.items():
-        part = where / f".{name}.part"
-        with part.open("wb") as file:
+        whole = atomic.writing(where / f"{name}.npy", where / f".{name}.part")
+        with whole as part, part.open("wb") as file:
             np.save(file, np.concatenate(found[key]))
-        part.replace(where / f"{name}.npy")

@@ -19,6 +19,7 @@ from amr_tf.encoders import build_encoder
 from studies.balance import data, model_measurements
 from studies.balance.study_plan import MODALITIES, StudyRun
 from studies.balance.variants import EncodersToo, PerSampleRegularizer
+from tfrecords import atomic
 
 EPOCHS, BATCH, WIDTH = 8, 32, 8
 RATE, MOMENTUM = 0.05, 0.9
@@ -68,9 +69,12 @@ def make_run(work: pathlib.Path, run: StudyRun, split: str = "test") -> None:
     measured = model_measurements.measure_model(work, run.level, model, split)
     measured["seconds"] = time.monotonic() - began
     if run.method in MODALITIES:
-        _keep(_teacher_path(work, run), lambda file: np.savez(file, *_weights(model)))
-    text = json.dumps({"settings": SETTINGS, "measured": measured})
-    _keep(path(work, run), lambda file: file.write(text.encode()))
+        kept = _teacher_path(work, run)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with atomic.writing(kept) as part, part.open("wb") as file:
+            np.savez(file, *_weights(model))
+    path(work, run).parent.mkdir(parents=True, exist_ok=True)
+    atomic.write_text(path(work, run), json.dumps({"settings": SETTINGS, "measured": measured}))
 
 
 def in_worker(work: pathlib.Path, run: StudyRun) -> None:
@@ -190,12 +194,3 @@ def _batches(inputs: dict, labels: np.ndarray, rows: np.ndarray) -> tf.data.Data
         return x, tf.gather(labels, index)
 
     return tf.data.Dataset.from_tensor_slices(rows).map(batch).prefetch(2)
-
-
-def _keep(where: pathlib.Path, write: Any) -> None:
-    """Writes a file so that under its name it is whole or not there at all."""
-    where.parent.mkdir(parents=True, exist_ok=True)
-    part = where.with_name(f".{where.name}.part")
-    with part.open("wb") as file:
-        write(file)
-    part.replace(where)

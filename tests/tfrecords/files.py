@@ -3,6 +3,7 @@
 import os
 import pathlib
 import signal
+import sys
 import time
 
 import av
@@ -106,3 +107,19 @@ def double(x):
     if x == 11:
         np.ones(2**36, np.uint8)
     return 2 * x
+
+
+def answer(size, about_to):
+    """Writes its process's id to a file and returns so many bytes."""
+    about_to.write_text(str(os.getpid()))
+    return bytes(size)
+
+
+def count(number):
+    """Counts in one call of C code, which no Python signal handler interrupts."""
+    return sum(range(number))
+
+
+def modules_there(*_):
+    """The names of the modules that its process has imported."""
+    return sorted(sys.modules)

@@ -1,9 +1,7 @@
 """Who may write to a directory of records, and what is built there."""
 
 import contextlib
-import fcntl
 import json
-import os
 import pathlib
 from collections.abc import Iterator
 from typing import Any
@@ -11,36 +9,44 @@ from typing import Any
 import av
 import PIL
 
-from tfrecords import schema
-from tfrecords.building import shards
+from tfrecords import atomic, lock_files, schema
 from tfrecords.building.options import BuildError
 
 IDENTITY = "build.json"
 FAILURES = "failures.csv"
+WHOLE = (0, 1)  # the range of all shards
+_GATE = ".build.gate"
+_LOCK = ".build-{}-of-{}.lock"
 
 
 @contextlib.contextmanager
-def lock(directory: pathlib.Path, shared: bool) -> Iterator[None]:
+def lock(directory: pathlib.Path, shard_range: tuple[int, int] = WHOLE) -> Iterator[None]:
     """Keeps other builds out of a directory.
 
+    A range of shards has a lock of its own, so that builds of several ranges go on side by side;
+    the build of all shards holds another, and starts only where none of the ranges' is held.
+
     Args:
-        directory: The records'.
-        shared: Whether builds of other ranges of shards may write there too.
+        directory: Directory of the records.
+        shard_range: Pair k, n: the build writes the shards k, k + n, k + 2n and so on.
 
     Raises:
         BuildError: Another build is writing there.
     """
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise BuildError(f"another build is writing to {directory}: wait for its end") from None
-    except OSError:  # a file system without locks
-        pass
-    try:
+    whole = directory / _LOCK.format(*WHOLE)
+    mine = directory / _LOCK.format(*shard_range)
+    others = directory.glob(_LOCK.format("*", "*")) if mine == whole else [whole]
+    with contextlib.ExitStack() as stack:
+        try:
+            # One build at a time looks at the locks: between two of its looks none changes hands.
+            with lock_files.held(directory / _GATE, wait=True):
+                stack.enter_context(lock_files.held(mine))
+                for other in set(others) - {mine}:
+                    with lock_files.held(other):
+                        pass
+        except lock_files.Busy:
+            raise BuildError(f"another build is writing to {directory}: wait for its end") from None
         yield
-    finally:
-        os.close(descriptor)
 
 
 def delete(output: pathlib.Path) -> None:
@@ -71,7 +77,7 @@ def claim(output: pathlib.Path, identity: dict[str, Any]) -> None:
                 "choose another --output, or --overwrite them"
             )
         fields = {"identity": identity, "versions": _versions()}
-        shards.replace(path, json.dumps(fields, indent=1, sort_keys=True) + "\n")
+        atomic.write_json(path, fields, indent=1, sort_keys=True)
         return
     there = _claimed(path)["identity"]
     now = json.loads(json.dumps(identity))

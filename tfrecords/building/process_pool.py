@@ -4,7 +4,9 @@ Media from the web now and then crash, hang or bloat a decoder. Each task runs i
 be lost: a task that kills its process, or that its process's alarm ends, costs that task alone.
 
 The processes are started as programs of their own: forking one that has TensorFlow loaded is
-unsafe, and `multiprocessing` would import the main program again, TensorFlow with it, in each.
+unsafe, and `multiprocessing` would import the main program again, TensorFlow with it, in each. That
+is why no library does this here: Pebble and `concurrent.futures` build on `multiprocessing`, and a
+process that dies between two tasks, or while it sends a result, breaks their whole pool.
 """
 
 import contextlib
@@ -100,14 +102,19 @@ class _Worker:
             self.stop()  # killed between two tasks
         if self._process is None:
             self._launch()
-        self._connection.send(task)
+        try:
+            self._connection.send(task)
+        except ConnectionError:  # killed just now
+            self.stop()
+            self._launch()
+            self._connection.send(task)
         return self._connection
 
     def result(self) -> Any:
         """What the task returned, or Lost."""
         try:
             return self._connection.recv()
-        except (EOFError, ConnectionResetError):
+        except (EOFError, OSError):  # OSError: killed in the middle of its answer
             code = self._process.wait()
             words = self._last_words()
             self.stop()
@@ -141,7 +148,7 @@ class _Worker:
         try:
             self._connection.send((self._function, self._timeout))
             self._connection.recv()
-        except (EOFError, ConnectionError):
+        except (EOFError, OSError):
             self._process.wait()
             words = self._last_words()
             self.stop()

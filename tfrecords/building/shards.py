@@ -8,10 +8,9 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-import secrets
 from collections.abc import Iterable
 
-from tfrecords import schema
+from tfrecords import atomic, schema
 from tfrecords.building.media import Clip, MediaError
 from tfrecords.building.process_pool import Lost
 from tfrecords.datasets.listing import Failure, Listed, shuffled
@@ -122,10 +121,9 @@ def write(
     from tfrecords.building import serialization
 
     path = directory / shard.file
-    # A name of its own: some of Beam's runners try a shard twice at a time.
-    temporary = directory / f".{shard.file}.{secrets.token_hex(4)}.part"
     report = Report([0] * len(classes))
-    try:
+    # A name of its own: some of Beam's runners try a shard twice at a time.
+    with atomic.writing(path) as temporary:
         with serialization.writer(temporary) as write_record:
             for listed, outcome in zip(shard.clips, outcomes, strict=True):
                 if isinstance(outcome, Clip):
@@ -136,10 +134,7 @@ def write(
                     report.failures.append(Failure(*failure))
         report.bytes = temporary.stat().st_size
         report.sha256 = checksum(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    replace(_report_path(path), json.dumps(dataclasses.asdict(report), indent=1) + "\n")
+    atomic.write_json(_report_path(path), dataclasses.asdict(report), indent=1)
     return report
 
 
@@ -160,13 +155,6 @@ def read_report(directory: pathlib.Path, shard: Shard) -> Report | None:
         return report if path.stat().st_size == report.bytes else None
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-
-
-def replace(path: pathlib.Path, text: str) -> None:
-    """Writes a text file so that under its name it is whole or not there at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _report_path(path: pathlib.Path) -> pathlib.Path:

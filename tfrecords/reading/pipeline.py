@@ -11,13 +11,13 @@ import pathlib
 from collections.abc import Callable
 from typing import Any
 
+import psutil
 import tensorflow as tf
 
 from amr_tf import features
 from amr_tf.features import AudioConfig, VideoConfig
 from tfrecords.reading import clips, spec_augment
 from tfrecords.reading.clips import Augment
-from tfrecords.reading.memory import available_memory
 from tfrecords.reading.records import RecordSet, media_ids
 
 PARALLEL_SHARDS = 16
@@ -262,7 +262,7 @@ class Pipeline:
         """Whether `size` bytes of decoded clips are to be kept in memory."""
         if self.cache != "auto":
             return self.cache == "yes"
-        return 0 < size < available_memory() // 4
+        return 0 < size < psutil.virtual_memory().available // 4
 
     def _check(self) -> None:
         """Raises ValueError where the records or the arguments do not fit."""

@@ -1,7 +1,6 @@
 """The results of an evaluation as a table on the terminal, `results.json`, a CSV and a plot."""
 
 import csv
-import json
 import math
 import pathlib
 from typing import Any
@@ -14,6 +13,7 @@ import rich.table
 
 from amr_tf.analysis import metrics
 from amr_tf.analysis.evaluation import Predictions
+from tfrecords import atomic
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 
@@ -84,7 +84,7 @@ def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ..
 
 
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
-    """Writes JSON under a temporary name first: a file that is there is whole.
+    """Writes a JSON file that is whole if it is there.
 
     What is not finite becomes null: JSON knows no NaN.
 
@@ -92,9 +92,7 @@ def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
         path: Path, the file.
         content: Dictionary, of what JSON can hold.
     """
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(_finite(content), indent=2, allow_nan=False) + "\n")
-    part.replace(path)
+    atomic.write_json(path, _finite(content))
 
 
 def _finite(content: Any) -> Any:

@@ -6,7 +6,6 @@ and step, so that a run which goes on from any step is the run that was never in
 """
 
 import contextlib
-import os
 import pathlib
 import signal
 import sys
@@ -17,6 +16,7 @@ from typing import Any
 import keras
 
 from amr_tf import saving
+from tfrecords import atomic
 
 
 class Preempted(Exception):
@@ -99,12 +99,9 @@ class Checkpoints(keras.callbacks.Callback):
             raise Preempted
 
     def _save(self, name: str) -> None:
-        """Saves under a temporary name first: a file that is there is whole, even after a crash."""
-        part = self.directory / f".part-{name}"
-        self.model.save(part)
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(self.directory / name)
+        part = self.directory / f".part-{name}"  # Keras asks for the ending `.keras`
+        with atomic.writing(self.directory / name, part):
+            self.model.save(part)
 
     def _ask(self, number: int, frame: Any) -> None:
         self._asked = True

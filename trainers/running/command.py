@@ -1,8 +1,6 @@
 """What the commands have in common: flags, and one clear line for what a user can mend."""
 
 import contextlib
-import fcntl
-import os
 import pathlib
 import sys
 import warnings
@@ -12,6 +10,7 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from amr_tf.analysis.evaluation import Unmeasurable
+from tfrecords import lock_files
 from tfrecords.building.options import BuildError
 from tfrecords.reading.pipeline import Pipeline
 from tfrecords.reading.records import CorruptRecord
@@ -41,20 +40,20 @@ def data_errors(data: Pipeline) -> Iterator[None]:
 
 @contextlib.contextmanager
 def alone(directory: pathlib.Path) -> Iterator[None]:
-    """Waits until no other process works in a directory, which is made, and keeps others out."""
+    """Waits until no other process works in a directory, which is made, and keeps others out.
+
+    Args:
+        directory: Path of the directory.
+    """
     directory.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
+    path = directory / ".lock"
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            stack.enter_context(lock_files.held(path))
+        except lock_files.Busy:
             print(f"another process works in {directory}: waiting for its end", flush=True)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError:  # a file system without locks
-            pass
+            stack.enter_context(lock_files.held(path, wait=True))
         yield
-    finally:
-        os.close(descriptor)
 
 
 def run(define: Callable[[], None], main: Callable[..., None], arguments: bool = False) -> None:

@@ -335,7 +335,7 @@ def test_two_builds_do_not_write_to_one_directory(clips):
     output = pathlib.Path(clips.output)
     output.mkdir()
     with (
-        lock.lock(output, shared=True),
+        lock.lock(output, (0, 2)),
         pytest.raises(BuildError, match=r"another build is writing to .*: wait for its end"),
     ):
         build.build(clips, progress=False)

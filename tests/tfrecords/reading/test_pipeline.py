@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import json
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -441,9 +442,13 @@ def test_impossible_augmentation_is_refused(options):
 
 
 def test_what_fits_is_cached(directory, monkeypatch):
-    monkeypatch.setattr("tfrecords.reading.pipeline.available_memory", lambda: 4 * 12 * 6641)
+    def available(size):
+        memory = types.SimpleNamespace(available=size)
+        monkeypatch.setattr("tfrecords.reading.pipeline.psutil.virtual_memory", lambda: memory)
+
+    available(4 * 12 * 6641)
     assert make(directory).cached
-    monkeypatch.setattr("tfrecords.reading.pipeline.available_memory", lambda: 4 * 12 * 6639)
+    available(4 * 12 * 6639)
     assert not make(directory).cached
     assert make(directory, video=None).cached
 

@@ -1,0 +1,170 @@
+"""A comparison: runs in a directory, made by calls of `trainers.fit`, and the tables of them."""
+
+import concurrent.futures
+import json
+import pathlib
+import sys
+import time
+from typing import Any
+
+from amr_tf.analysis.metrics import format_dominance
+from trainers.comparison import hparams, plan, plots, tables
+from trainers.comparison.jobs import Jobs
+from trainers.config.run_config import MODALITIES, Config
+from trainers.reporting import evaluation_results
+from trainers.running import teachers
+
+
+class Comparison:
+    """A directory of runs and the tables made of them.
+
+    Args:
+        output: Path of the directory.
+        config: Configuration that the runs share.
+        shared: Dict of the flags that all runs are given.
+    """
+
+    def __init__(self, output: pathlib.Path, config: Config, shared: dict[str, Any]) -> None:
+        self.output = output
+        self.config = config
+        self.shared = {**shared, "data_dir": config.data_dir}
+
+    def claim(self) -> None:
+        """Notes the shared flags, or checks that they are those of the runs that are there.
+
+        Raises:
+            ValueError: The directory holds a comparison with other flags.
+        """
+        self.output.mkdir(parents=True, exist_ok=True)
+        path = self.output / "compare.json"
+        now = {**self.shared, "amr_weight": self.config.amr_weight}
+        if path.exists():
+            there = json.loads(path.read_text())
+            differing = [
+                f"{name} ({there.get(name)} there, {now.get(name)} now)"
+                for name in sorted(there.keys() | now.keys())
+                if there.get(name) != now.get(name)
+            ]
+            if differing:
+                raise ValueError(
+                    f"{self.output} holds a comparison with other flags: {'; '.join(differing)}. "
+                    "Choose another --output_dir"
+                )
+        evaluation_results.write_json(path, now)
+
+    def directory(self, run: plan.Run) -> pathlib.Path:
+        """The model directory of a run."""
+        return self.output / "runs" / run.name
+
+    def results(self, run: plan.Run) -> dict[str, Any] | None:
+        """The results of a run, None before it is finished."""
+        path = self.directory(run) / "results.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def command(self, run: plan.Run) -> list[str]:
+        """The call of `trainers.fit` that makes a run."""
+        given = {**self.shared, **run.flags, "model_dir": self.directory(run), "export": False}
+        given.setdefault("amr_weight", self.config.amr_weight)
+        if not run.amr:
+            given["amr_weight"] = 0
+        if needed := _teachers(run):
+            named = [f"{m}={self.directory(teacher)}" for m, teacher in needed.items()]
+            given["teachers"] = ",".join(named)
+        arguments = [f"--{name}={value}" for name, value in given.items()]
+        return [sys.executable, "-m", "trainers.fit", *arguments]
+
+    def run(self, runs: list[plan.Run], table: list[plan.Row], count: int) -> list[str]:
+        """Makes the runs that are not finished, and the tables anew after each.
+
+        Args:
+            runs: List of the runs; those that others learn from come first.
+            table: List of the tables' rows.
+            count: Integer, the runs that are made at once.
+
+        Returns:
+            The names of those that failed.
+        """
+        todo = [run for run in runs if self.results(run) is None]
+        finished = len(runs) - len(todo)
+        print(
+            f"{len(runs)} runs, {finished} of them finished; tables and runs in {self.output}",
+            flush=True,
+        )
+        failed = []
+        jobs = Jobs(count)
+        began = time.monotonic()
+        try:
+            submitted = self._submit(jobs, todo)
+            for done, future in enumerate(concurrent.futures.as_completed(submitted), 1):
+                run, error = submitted[future], future.result()
+                if error:
+                    failed.append(run.name)
+                left = (time.monotonic() - began) / done * (len(todo) - done)
+                print(
+                    f"[{finished + done}/{len(runs)}] {run.name}: {self._outcome(run, error)}; "
+                    f"about {_duration(left)} left",
+                    flush=True,
+                )
+                self.write(table)
+        except BaseException:
+            jobs.stop()
+            raise
+        return failed
+
+    def write(self, table: list[plan.Row]) -> None:
+        """Writes the tables of what is finished.
+
+        Args:
+            table: List of the tables' rows.
+        """
+        found = [
+            tables.Line(
+                row,
+                [r for run in row.plain if (r := self.results(run))],
+                [r for run in row.amr if (r := self.results(run))],
+            )
+            for row in table
+        ]
+        found = [line for line in found if line.plain or line.amr]
+        if not found:
+            return
+        tables.write(self.output, found, self.config)
+        plots.write(self.output, found, self.config, self.directory)
+        for row in table:
+            for run in (*row.plain, *row.amr):
+                results = self.results(run)
+                if results:
+                    flags_of_run = Config.load(self.directory(run)).to_json()
+                    directory = self.output / "tensorboard" / run.name
+                    hparams.write(directory, flags_of_run, results)
+
+    def _submit(
+        self, jobs: Jobs, todo: list[plan.Run]
+    ) -> dict[concurrent.futures.Future, plan.Run]:
+        submitted: dict[plan.Run, concurrent.futures.Future] = {}
+        for run in todo:
+            needed = [submitted[t] for t in _teachers(run).values() if t in submitted]
+            log = self.directory(run).with_suffix(".log")
+            submitted[run] = jobs.submit(self.command(run), log, needed)
+        return {future: run for run, future in submitted.items()}
+
+    def _outcome(self, run: plan.Run, error: str) -> str:
+        if error:
+            return f"FAILED: {error}; see {self.directory(run)}.log"
+        results = self.results(run)
+        line = f"accuracy {100 * results['accuracy']:.2f}, mAP {100 * results['mAP']:.2f}"
+        if results["dominance"]:
+            line += f", {'/'.join(MODALITIES)} {format_dominance(results['dominance'])}"
+        return line
+
+
+def _teachers(run: plan.Run) -> dict[str, plan.Run]:
+    """Modality -> the run that this one learns from; empty where it learns from none."""
+    if run.method not in teachers.METHODS:
+        return {}
+    return {m: plan.teacher(run, m) for m in MODALITIES}
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"
