@@ -1,18 +1,33 @@
-"""Packaging: `pip install .` gives importable `amr_tf`, `trainers` and `tfrecords`."""
+"""Packaging: `pip install .` gives the library, `pip install '.[tools]'` the commands, too."""
 
 import pathlib
 
 from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
+COMMANDS = {
+    "amr-build": "tfrecords.build",
+    "amr-inspect": "tfrecords.inspect",
+    "amr-fit": "trainers.fit",
+    "amr-compare": "trainers.compare",
+    "amr-evaluate": "trainers.evaluate",
+    "amr-explain": "trainers.explain",
+    "amr-predict": "trainers.predict",
+    "amr-export": "trainers.export",
+}
 
 
-def requirements() -> list[str]:
-    """The lines of requirements.txt, the one list of what the project needs."""
-    lines = (HERE / "requirements.txt").read_text().splitlines()
-    return [line for line in lines if line and not line.startswith("#")]
+def requirements() -> tuple[list[str], list[str]]:
+    """The lines of requirements.txt: the library's, and those that only the commands need."""
+    library, tools = (HERE / "requirements.txt").read_text().split("# tools\n")
+    return _lines(library), _lines(tools)
 
 
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line and not line.startswith("#")]
+
+
+LIBRARY, TOOLS = requirements()
 setup(
     name="amr-tf",
     version="0.1.0",
@@ -26,12 +41,16 @@ setup(
         "tfrecords.datasets": ["vggsound_classes.txt"],
         "trainers.reporting": ["templates/*.jinja"],
     },
-    install_requires=requirements(),
+    install_requires=LIBRARY,
+    entry_points={
+        "console_scripts": [f"{name} = {module}:main" for name, module in COMMANDS.items()]
+    },
     extras_require={
-        "test": ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff==0.17.6"],
-        "beam": ["apache-beam>=2.77,<3"],
-        "vggsounder": ['vggsounder>=1.0,<2; python_version >= "3.11"'],
-        "bench": ["librosa>=0.10", "torch>=2.1"],
+        "tools": TOOLS,
+        "test": [*TOOLS, "pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff==0.17.6"],
+        "beam": [*TOOLS, "apache-beam>=2.77,<3"],
+        "vggsounder": [*TOOLS, 'vggsounder>=1.0,<2; python_version >= "3.11"'],
+        "bench": [*TOOLS, "librosa>=0.10", "torch>=2.1"],
         "gpu": [
             'tensorflow[and-cuda]==2.15.1; python_version < "3.12"',
             'tensorflow[and-cuda]>=2.21,<3; python_version >= "3.12"',

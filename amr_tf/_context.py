@@ -1,12 +1,13 @@
 """What one step is about: the batch, its place in the global batch, what becomes of it."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from amr_tf import _checks, distribution
+from amr_tf import distribution
 
 PRESENCE = "presence"
 
@@ -53,8 +54,8 @@ class Context:
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         if weights is not None:
             raise ValueError("sample weights are not supported: R averages over all samples alike")
-        inputs = _checks.inputs_by_name(inputs, model.modalities)
-        labels = _checks.class_ids(labels)
+        inputs = inputs_by_name(inputs, model.modalities)
+        labels = class_ids(labels)
         batch = tf.shape(labels)[0]
         presence = inputs.get(PRESENCE)
         if presence is None:
@@ -103,3 +104,46 @@ class Context:
             return tf.random.stateless_uniform(shape, key)
         drawn = tf.random.stateless_uniform(tf.stack([self.global_batch, *shape]), key)
         return drawn[self.offset : self.offset + tf.shape(self.presence)[0]]
+
+
+def inputs_by_name(inputs: Any, modalities: tuple[str, ...]) -> dict[str, tf.Tensor]:
+    """A batch's inputs as a dict by modality; further keys stay.
+
+    Args:
+        inputs: A dict, a list in the modalities' order, or one tensor for one modality.
+        modalities: Their names.
+
+    Raises:
+        ValueError: A modality is missing, or the list has another length.
+    """
+    if isinstance(inputs, Mapping):
+        missing = [name for name in modalities if name not in inputs]
+        if missing:
+            raise ValueError(
+                f"the input lacks {', '.join(missing)}: it has {', '.join(inputs)}, "
+                f"the model was made for {', '.join(modalities)}"
+            )
+        return dict(inputs)
+    inputs = list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+    if len(inputs) != len(modalities):
+        raise ValueError(
+            f"{len(inputs)} inputs for the {len(modalities)} modalities {', '.join(modalities)}"
+        )
+    return dict(zip(modalities, inputs, strict=True))
+
+
+def class_ids(labels: Any) -> tf.Tensor:
+    """Labels as class ids `[B]`; `[B, 1]` is flattened.
+
+    Raises:
+        ValueError: No labels, or something else: one-hot vectors, numbers that aren't integers.
+    """
+    if labels is None:
+        raise ValueError("a batch is (inputs, class ids [B]); there are no labels")
+    labels = tf.convert_to_tensor(labels)
+    if not labels.dtype.is_integer or (labels.shape.rank == 2 and labels.shape[1] != 1):
+        raise ValueError(
+            f"labels are integer class ids [B], got {labels.dtype.name} {labels.shape}; "
+            "for one-hot labels use tf.argmax(labels, axis=-1)"
+        )
+    return tf.reshape(labels, [-1])

@@ -1,16 +1,14 @@
 """What a step logs, kept on the device: the host reads it when it wants to."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from amr_tf import distribution
+from amr_tf._context import Context
 from amr_tf.regularizer import AttributionRegularizer
-
-if TYPE_CHECKING:
-    from amr_tf.methods import Context
 
 
 class _RunningMean(keras.metrics.Mean):
@@ -61,7 +59,7 @@ class StepMetrics:
             metrics += [self.gradient_norm, self.cosine]
         return metrics + self.encoding_norm
 
-    def update_task(self, context: "Context", loss: tf.Tensor, shares: tf.Tensor) -> None:
+    def update_task(self, context: Context, loss: tf.Tensor, shares: tf.Tensor) -> None:
         """Adds a step's loss (this replica's share of it), accuracy, shares and norms."""
         replicas = distribution.num_replicas()
         # a replica may be empty: weights are made of the global batch, values of its shares

@@ -18,7 +18,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf import _checks, _compat, _schedules, distribution
-from amr_tf._context import PRESENCE, Context
+from amr_tf._context import PRESENCE, Context, inputs_by_name
 from amr_tf._guard import FiniteGuard
 from amr_tf._metrics import StepMetrics
 from amr_tf._tape import Tape
@@ -103,7 +103,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Logits `[B, C]`."""
-        inputs = _checks.inputs_by_name(inputs, self.modalities)
+        inputs = inputs_by_name(inputs, self.modalities)
         return self.head(self.encode(inputs, training), training=training)
 
     def attribute(
@@ -119,7 +119,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         Returns:
             Logits `[B, C]` and M attributions of the encodings' shapes.
         """
-        inputs = _checks.inputs_by_name(inputs, self.modalities)
+        inputs = inputs_by_name(inputs, self.modalities)
         return attribute(self.head, self.encode(inputs), target, labels)
 
     def compile(

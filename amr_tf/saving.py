@@ -12,6 +12,10 @@ from typing import Any
 
 import keras
 
+from amr_tf._registry import is_trusted, trust
+
+__all__ = ["SavedModelParts", "load_model", "trust"]
+
 # Where the classes are that a file may name. Keras itself imports whatever module is named.
 _MODULES = (
     "keras", "keras.activations", "keras.constraints", "keras.dtype_policies", "keras.initializers",
@@ -29,7 +33,10 @@ _MOST = 8  # times its own size that a file may unpack to; Keras does not compre
 
 
 def load_model(path: str | pathlib.Path, compile: bool = True) -> keras.Model:
-    """Loads a `.keras` file of Keras's and this library's own parts: no code that it brings runs.
+    """Loads a `.keras` file of known parts: no code that it brings runs.
+
+    Known are the parts of Keras and of this library, and the classes of modules that registered a
+    plug-in in this process or that `trust` names.
 
     Keras's safe mode is not enough: it refuses Lambda layers, but Keras 2.15 imports whatever
     module a file names, and takes HDF5 files and SavedModels, Lambda layers included, under that
@@ -59,7 +66,8 @@ def load_model(path: str | pathlib.Path, compile: bool = True) -> keras.Model:
                 name = f"the function {part.get('module')}.{part.get('config')}"
             raise ValueError(
                 f"{path} is refused: it holds {name}, and such a file could run code or read other "
-                "files; known are layers of Keras (no Lambda, no lookup tables) and of amr_tf"
+                "files; known are layers of Keras (no Lambda, no lookup tables), of amr_tf and of "
+                "the modules that --plugins names"
             )
     try:
         return keras.models.load_model(path, compile=compile, safe_mode=True)
@@ -89,7 +97,7 @@ def _known(part: dict[str, Any]) -> bool:
         return module == "keras.activations"
     if name == "LossScaleOptimizerV3":  # of Keras 2.15, under no public name
         return module == "keras.src.mixed_precision.loss_scale_optimizer"
-    return module is None or module in _MODULES or str(module).split(".")[0] == "amr_tf"
+    return module is None or module in _MODULES or is_trusted(str(module))
 
 
 class SavedModelParts:

@@ -21,13 +21,16 @@ import tempfile
 
 from absl import app, flags
 
+from tfrecords.description import AUDIO_CODECS
+
 from tfrecords import quiet  # noqa: F401  isort: skip
 
 import numpy as np
 import tensorflow as tf
 
 from benchmarks import media_files, paired
-from tfrecords import build, schema
+from tfrecords import schema
+from tfrecords.building import builder
 from tfrecords.building.options import BuildOptions
 
 flags.DEFINE_integer("clips", 40, "Clips a round.")
@@ -74,7 +77,7 @@ def speeds(directory: pathlib.Path) -> dict[str, list[float]]:
     spent = {"builder": [], "ffmpeg": []}
     for _ in paired.rounds(flags.FLAGS.rounds + 1):
         start = cpu_seconds()
-        info = build.build(options(source, directory / "records"), progress=False)
+        info = builder.build(options(source, directory / "records"), progress=False)
         spent["builder"].append((cpu_seconds() - start) / count)
         assert info.splits["train"].clips == count  # noqa: S101
         start = cpu_seconds()
@@ -87,8 +90,8 @@ def speeds(directory: pathlib.Path) -> dict[str, list[float]]:
 def sizes(source: pathlib.Path, directory: pathlib.Path) -> list[tuple[str, str, str, str]]:
     """Mean kB of a record, its sound and its frames, per codec."""
     rows = []
-    for codec in schema.AUDIO_CODECS:
-        build.build(options(source, directory / codec, codec), progress=False)
+    for codec in AUDIO_CODECS:
+        builder.build(options(source, directory / codec, codec), progress=False)
         measured = []
         for path in (directory / codec).glob("*.tfrecord"):
             for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():

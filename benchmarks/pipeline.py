@@ -31,9 +31,11 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from amr_tf.features import IMAGENET_MEAN, IMAGENET_STD, AudioConfig, VideoConfig
+from amr_tf.modalities import AudioConfig, VideoConfig
+from amr_tf.modalities.video import IMAGENET_MEAN, IMAGENET_STD
 from benchmarks import media_files, paired
-from tfrecords import build, schema
+from tfrecords import schema
+from tfrecords.building import builder
 from tfrecords.building.options import BuildOptions
 from tfrecords.reading.pipeline import Pipeline
 
@@ -42,6 +44,7 @@ BATCH = 32
 WARM = 2  # batches that are not timed
 AUDIO = AudioConfig(RATE, seconds=SECONDS, tile_seconds=SECONDS, fft_length=FFT, hop=HOP)
 VIDEO = VideoConfig(frames=3, size=224)
+INPUTS = {"audio": AUDIO, "video": VIDEO}
 SIDES = (256, 360)
 
 flags.DEFINE_integer("clips", 128, "Clips in the records.")
@@ -61,7 +64,7 @@ def records(directory: pathlib.Path, count: int) -> None:
             short_side=side,
             validation_fraction=1e-9,
         )
-        build.build(options)
+        builder.build(options)
 
 
 def stored(directory: pathlib.Path) -> list[tuple[bytes, list[bytes]]]:
@@ -162,7 +165,7 @@ def measure(directory: pathlib.Path) -> dict[str, list[float]]:
     write_files(directory / "files", found[360])
     makers = {"published": lambda: published(directory / "files", len(found[360]))}
     for side in SIDES:
-        pipeline = Pipeline(directory / str(side), AUDIO, VIDEO, BATCH, cache="no")
+        pipeline = Pipeline(directory / str(side), INPUTS, BATCH, cache="no")
         bound = limit(found[side])
         makers[f"pipeline {side}"] = lambda pipeline=pipeline: iter(pipeline.train())
         makers[f"limit {side}"] = lambda bound=bound: iter(bound)

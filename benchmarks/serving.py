@@ -16,7 +16,7 @@ from absl import app, flags
 
 import amr_tf
 from amr_tf.encoders import build_encoder
-from amr_tf.features import AudioConfig, VideoConfig
+from amr_tf.modalities import AudioConfig, VideoConfig
 from amr_tf.serving import encoded_media, exporting
 from benchmarks import paired
 
@@ -38,7 +38,7 @@ def exported(directory: str) -> tuple[AudioConfig, VideoConfig]:
     shapes = [tuple(e.output_shape[1:]) for e in encoders.values()]
     head = amr_tf.heads.concat(shapes, len(CLASSES))
     model = amr_tf.MultimodalClassifier(encoders, head)
-    exporting.export(model, directory, audio, video, CLASSES)
+    exporting.export(model, directory, {"audio": audio, "video": video}, CLASSES)
     return audio, video
 
 

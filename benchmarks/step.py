@@ -71,7 +71,8 @@ def shapes() -> dict[str, tuple[int, ...]]:
 def encoder(modality: str) -> keras.Model:
     """One modality's encoder."""
     values = flags.FLAGS
-    return build_encoder(values.encoder, modality, shapes()[modality], values.width or None)
+    options = {"width": values.width} if values.width else {}
+    return build_encoder(values.encoder, modality, shapes()[modality], **options)
 
 
 def teachers() -> dict[str, keras.Model]:

@@ -18,9 +18,11 @@ import tensorflow as tf
 from absl import app, flags
 
 from benchmarks import paired
-from trainers.config.recipes import PRESETS, RECIPES
+from tfrecords.description import DatasetInfo
+from trainers.config.flags import with_modalities
+from trainers.config.recipes import PRESETS, recipes
 from trainers.config.run_config import Config
-from trainers.running import assembly
+from trainers.running import assembly, inputs
 
 flags.DEFINE_multi_enum(
     "case", ["demo", "demo, no cache", "clips224"], ["demo", "demo, no cache", "clips224"],
@@ -69,21 +71,20 @@ def waited(directory: str) -> float:
 def config(case: str) -> Config:
     """The run of a case."""
     if case == "clips224":
-        made = Config(**{**RECIPES["ogm_vggsound"], "recipe": "ogm_vggsound", "batch_size": 16})
+        made = Config(**{**recipes()["ogm_vggsound"], "recipe": "ogm_vggsound", "batch_size": 16})
         made = dataclasses.replace(made, data_dir=flags.FLAGS.clips224_dir, cache="no")
     else:
         made = Config(preset="quick", **PRESETS["quick"])
         made = dataclasses.replace(made, cache="no" if "no cache" in case else "auto")
-    return made.resolved()
+    return with_modalities(made.resolved())
 
 
 def shares(case: str) -> list[float]:
     """Waiting over step time, one number a round."""
     run = config(case)
-    assembly.make_synthetic(run)
-    data = assembly.pipeline(run)
-    steps = min(data.steps_per_epoch, 1000)
-    model = assembly.model(run, data.info, steps)
+    assembly.make_records(run)
+    data = assembly.pipeline(run, inputs.of_records(run, DatasetInfo.load(run.data_dir)))
+    model = assembly.model(run, data)
     found = []
     model.fit(data.train(), steps_per_epoch=3, verbose=0)  # graphs are made
     for _ in range(flags.FLAGS.rounds):

@@ -1,143 +1,191 @@
 """Builds sharded TFRecords from raw clips: `python -m tfrecords.build --help`.
 
-A build can be killed at any moment and started again with the same command: shards that are there
-stay as they are, and the finished set has the same bytes, whatever the number of workers.
+    python -m tfrecords.build --dataset=manifest --labels=clips.csv --source=DIR --output=DATA
+
+A build can be killed at any moment and started again with the same command.
 """
 
-import csv
-import io
+from tfrecords import tools  # noqa: F401  isort: skip
+
+import dataclasses
+import importlib
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tfrecords import atomic, schema
-from tfrecords.building import beam, lock, process_pool, shards
-from tfrecords.building.options import BuildError, BuildOptions
-from tfrecords.building.writer import Writer
-from tfrecords.datasets import synthetic
-from tfrecords.datasets.listing import Failure, Listing, SourceError
+from absl import app, flags
+
+from tfrecords import summary
+from tfrecords.building import options
+from tfrecords.building.builder import build
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets import DATASETS, BuildError, Dataset
+from tfrecords.description import AUDIO_CODECS
+from tfrecords.plugins import load_named
+
+_DEFAULT = {field.name: field.default for field in dataclasses.fields(BuildOptions)}
 
 
-def build(options: BuildOptions, progress: bool = True) -> schema.DatasetInfo | None:
-    """Builds what is missing of a record set.
+def define() -> None:
+    """Defines the flags, those of the data sets' options among them."""
+    sets = "; ".join(f"{name}: {dataset.help}" for name, dataset in DATASETS.items())
+    flags.DEFINE_enum("dataset", None, list(DATASETS), f"What the source holds. {sets}.")
+    flags.DEFINE_string(
+        "source", None, "Directory of the media files (arrays: the .npz file; synthetic: where to)."
+    )
+    flags.DEFINE_string("output", None, "Directory of the records.")
+    flags.DEFINE_float(
+        "validation_fraction", None, "Share of the train side cut off for validation."
+    )
+    flags.DEFINE_integer("seed", _DEFAULT["seed"], "Seed of splits, of order, and of rendering.")
+    flags.DEFINE_integer("audio_rate", _DEFAULT["audio_rate"], "Samples a second, Hz.")
+    flags.DEFINE_enum(
+        "audio_codec",
+        _DEFAULT["audio_codec"],
+        list(AUDIO_CODECS),
+        "Lossless both: flac is smaller, and needs tensorflow-io (TensorFlow 2.15) for training.",
+    )
+    flags.DEFINE_float("fps", None, "Stored frames a second (default: 1 for VGGSound, else 4).")
+    flags.DEFINE_integer(
+        "short_side", _DEFAULT["short_side"], "Shorter side that larger frames are scaled down to."
+    )
+    flags.DEFINE_float("max_seconds", _DEFAULT["max_seconds"], "Seconds at which clips are cut.")
+    flags.DEFINE_string(
+        "require",
+        None,
+        "Modalities that a usable clip has, e.g. audio,video; any: one or more (default: all).",
+    )
+    flags.DEFINE_integer("clips_per_shard", _DEFAULT["clips_per_shard"], "Clips in a shard.")
+    flags.DEFINE_integer("workers", None, "Decoding processes (default: one a core).")
+    flags.DEFINE_float("timeout", _DEFAULT["timeout"], "Seconds that decoding a clip may take.")
+    flags.DEFINE_string(
+        "max_failures",
+        str(_DEFAULT["max_failures"]),
+        "Stop when more clips fail: a count (a whole number) or a fraction (0.5).",
+    )
+    flags.DEFINE_string(
+        "shard_range",
+        "0/1",
+        "K/N with K from 0: build only every N-th shard, for array jobs; the last to end completes "
+        "the set.",
+    )
+    flags.DEFINE_string(
+        "runner",
+        None,
+        "Let Apache Beam write the shards: DirectRunner, FlinkRunner, SparkRunner, DataflowRunner. "
+        "--workers then counts per shard (default: 1), and --max_failures is judged in each.",
+    )
+    flags.DEFINE_list("beam_options", [], "Beam's own flags, as in --flink_master=HOST:8081,...")
+    flags.DEFINE_bool("overwrite", False, "Delete the records in --output first.")
+    flags.DEFINE_list("plugins", [], "Modules that register data sets of your own.")
+    for name, (text, field) in _dataset_flags().items():
+        _define_option(name, text, field)
+    flags.mark_flags_as_required(["dataset", "source", "output"])
 
-    Args:
-        options: What to build.
-        progress: Whether to show it.
 
-    Returns:
-        The description of the set; None if other ranges of shards are still missing.
+def _dataset_flags() -> dict[str, tuple[str, dataclasses.Field]]:
+    """Name -> help and field of each option of the registered data sets."""
+    texts: dict[str, dict[str, list[type[Dataset]]]] = {}
+    fields: dict[str, dataclasses.Field] = {}
+    for dataset in DATASETS.values():
+        for field in dataclasses.fields(dataset):
+            texts.setdefault(field.name, {}).setdefault(field.metadata["help"], []).append(dataset)
+            fields[field.name] = field
+    return {
+        name: (" ".join(f"{_named(of)}: {text}" for text, of in texts[name].items()), field)
+        for name, field in fields.items()
+    }
+
+
+def _named(datasets: Sequence[type[Dataset]]) -> str:
+    return ", ".join(dataset.name for dataset in datasets)
+
+
+def _define_option(name: str, text: str, field: dataclasses.Field) -> None:
+    if name in flags.FLAGS:
+        raise BuildError(f"a data set's option {name!r} is a flag of tfrecords.build already")
+    default, choices = field.default, field.metadata["choices"]
+    if choices:
+        flags.DEFINE_enum(name, None, list(choices), text)
+    elif isinstance(default, tuple):
+        flags.DEFINE_list(name, None, text)
+    else:
+        kinds = {
+            bool: flags.DEFINE_bool, int: flags.DEFINE_integer, float: flags.DEFINE_float,
+        }  # fmt: skip
+        kinds.get(type(default), flags.DEFINE_string)(name, None, text)
+
+
+def _dataset(values: flags.FlagValues) -> Dataset:
+    """The data set with the options that were given.
 
     Raises:
-        BuildError: The source cannot be used, the output cannot be written or holds another set, or
-            too many clips fail. Nothing is half-written under a final name, and the same command
-            goes on from there.
+        BuildError: An option of another data set is given.
     """
-    output = pathlib.Path(options.output)
+    chosen = DATASETS[values.dataset]
+    own = {field.name: field.default for field in dataclasses.fields(chosen)}
+    given: dict[str, Any] = {}
+    for name in _dataset_flags():
+        if values[name].value is None:
+            continue
+        if name not in own:
+            owners = [n for n, d in DATASETS.items() if name in _names(d)]
+            raise BuildError(
+                f"--{name} is for {', '.join(owners)}: {chosen.name} has no such option"
+            )
+        value = values[name].value
+        given[name] = tuple(value) if isinstance(own[name], tuple) else value
+    return chosen(**given)
+
+
+def _names(dataset: type[Dataset]) -> set[str]:
+    return {field.name for field in dataclasses.fields(dataset)}
+
+
+def _options(values: flags.FlagValues) -> BuildOptions:
+    names = {field.name for field in dataclasses.fields(BuildOptions)}
+    taken = {name: values[name].value for name in names if name in values}
+    taken["dataset"] = _dataset(values)
+    taken["beam_options"] = tuple(values.beam_options)
+    taken["max_failures"] = options.parse_limit(values.max_failures)
+    taken["shard_range"] = options.parse_range(values.shard_range)
+    return BuildOptions(**taken)
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Builds as the flags say and prints the result.
+
+    Args:
+        arguments: Strings, the command line's without the flags.
+    """
+    if len(arguments) > 1:
+        sys.exit(f"error: what is {arguments[1]!r}? All options begin with --")
     try:
-        if options.dataset == "synthetic":
-            synthetic.render(options.source, options.recipe, options.num_workers, progress)
-        listing = options.list_clips()
-        output.mkdir(parents=True, exist_ok=True)
-        with lock.lock(output, options.shard_range):
-            if options.overwrite:
-                lock.delete(output)
-            identity = options.identity(listing)
-            lock.claim(output, identity)
-            planned = shards.plan(listing.clips, options.seed, options.clips_per_shard)
-            reports = {shard.file: shards.read_report(output, shard) for shard in planned}
-            k, n = options.shard_range
-            missing = [shard for shard in planned[k::n] if reports[shard.file] is None]
-            if missing:
-                lock.check_versions(output)
-                shards.clean(output, missing)
-                if options.runner:
-                    beam.write(options, listing.classes, missing)
-                else:
-                    finished = filter(None, reports.values())
-                    Writer(options, listing.classes, finished).write(missing, progress)
-            # Read again: other ranges may have come to their ends meanwhile.
-            reports = {shard.file: shards.read_report(output, shard) for shard in planned}
-            if any(report is None for report in reports.values()):
-                return None
-            if missing or not (output / schema.DESCRIPTION).exists():
-                _finish(output, options, identity, listing, planned, reports)
-            return schema.DatasetInfo.load(output)
-    except (SourceError, process_pool.WorkerError) as error:
-        raise BuildError(str(error)) from error
-    except OSError as error:
-        raise BuildError(f"{error}; the same command goes on from here") from error
+        chosen = _options(flags.FLAGS)
+        importlib.import_module(
+            "tfrecords.quiet"
+        )  # TensorFlow, which takes seconds: not for --help
+        info = build(chosen)
+    except BuildError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("interrupted; the same command goes on from here")
+    if info is None:
+        print("This range is done; others are still missing.")
+    else:
+        summary.show(info, pathlib.Path(chosen.output))
 
 
-def _finish(
-    output: pathlib.Path,
-    options: BuildOptions,
-    identity: dict[str, Any],
-    listing: Listing,
-    planned: Sequence[shards.Shard],
-    reports: dict[str, shards.Report],
-) -> None:
-    """Writes failures.csv and the description of the finished set."""
-    failures = [*listing.failures, *(f for s in planned for f in reports[s.file].failures)]
-    written = sum(report.clips for report in reports.values())
-    if written + len(failures) != len(listing.clips) + len(listing.failures):
-        raise BuildError(f"{output}: the shards' reports do not add up: delete it and build again")
-    if not written:
-        first = f"; for example {failures[0].clip}: {failures[0].detail}" if failures else ""
-        raise BuildError(f"none of {len(failures):,} clips could be used{first}")
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(("clip", "reason", "detail"))
-    rows.writerows((f.clip, f.reason, f.detail) for f in failures)
-    atomic.write_text(output / lock.FAILURES, text.getvalue())
-    info = schema.DatasetInfo(
-        dataset=options.dataset,
-        classes=listing.classes,
-        audio=schema.Audio(
-            options.audio_rate,
-            options.audio_codec,
-            max_samples=max(r.max_samples for r in reports.values()),
-        ),
-        video=schema.Video(
-            options.fps,
-            options.short_side,
-            max_frames=max(r.max_frames for r in reports.values()),
-            max_height=max(r.max_height for r in reports.values()),
-            max_width=max(r.max_width for r in reports.values()),
-        ),
-        splits={
-            name: _split(name, planned, reports, failures, len(listing.classes))
-            for name in schema.SPLITS
-        },
-        options=identity,
-        notes=listing.notes,
-    )
-    atomic.write_text(output / schema.DESCRIPTION, info.to_json())
-
-
-def _split(
-    name: str,
-    planned: Sequence[shards.Shard],
-    reports: dict[str, shards.Report],
-    failures: Sequence[Failure],
-    classes: int,
-) -> schema.Split:
-    files = tuple(shard.file for shard in planned if shard.split == name)
-    parts = [reports[file] for file in files]
-    return schema.Split(
-        clips=sum(part.clips for part in parts),
-        failed=sum(failure.split == name for failure in failures),
-        shards=files,
-        class_counts=tuple(sum(part.class_counts[i] for part in parts) for i in range(classes)),
-        without_audio=sum(part.without_audio for part in parts),
-        without_video=sum(part.without_video for part in parts),
-    )
+def main() -> None:
+    """The command, also as `amr-build`."""
+    try:
+        load_named(sys.argv)
+        define()
+    except (BuildError, ValueError) as error:
+        sys.exit(f"error: {error}")
+    app.run(run)
 
 
 if __name__ == "__main__":
-    from absl import app, flags
-
-    from tfrecords import command
-
-    flags.adopt_module_key_flags(command)  # so that --help lists them
-    app.run(command.run)
+    main()

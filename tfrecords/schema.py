@@ -1,4 +1,4 @@
-"""The one place that knows the record format and the JSON that describes a record set.
+"""The one place that knows the record format.
 
 A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary where it has one:
 
@@ -11,25 +11,29 @@ A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary
                    audio/encoded          bytes   mono: little-endian 16-bit PCM, or a FLAC stream
                    audio/num_samples      int64
                    image/height, image/width  int64   of the stored frames, pixels
+                   feature/floats         float   an array in row-major order
     feature lists  image/encoded          bytes   one JPEG a frame
                    image/timestamp        int64   microseconds from the clip's start
 
-The keys after the labels' names are there in annotated clips alone (see `datasets.vggsounder`).
-What all clips share (sample rate, frame rate, codec) stands once, in `dataset.json`.
+The keys of a modality that is not called like its kind begin with its name: `flow/image/encoded`.
+The marks after the labels' names are there in annotated clips alone. What all clips share (sample
+rate, frame rate, codec, shape) stands once, in `dataset.json`; see `tfrecords.description`.
 """
 
-import dataclasses
-import json
+import contextlib
+import math
 import pathlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-SCHEMA_VERSION = 1
-DESCRIPTION = "dataset.json"
-SPLITS = ("train", "validation", "test")
-AUDIO_CODECS = ("pcm16", "flac")
-# Larger ones are refused, when records are built and when they are read.
-MAX_PIXELS = 8192 * 4320  # of a frame
-MAX_SAMPLES = 1 << 28  # of a waveform: hours
+import numpy as np
+import tensorflow as tf
+
+from amr_tf.modalities.base import after
+from tfrecords import flac
+from tfrecords.building.decoded import Clip, Pictures, Sound, Vector
+from tfrecords.datasets.listing import Annotation, Listed
+from tfrecords.description import Stored, StoredFeatures
 
 MEDIA_ID = "clip/media_id"
 DATA_PATH = "clip/data_path"
@@ -46,202 +50,248 @@ HEIGHT = "image/height"
 WIDTH = "image/width"
 FRAMES = "image/encoded"
 TIMESTAMPS = "image/timestamp"
+FLOATS = "feature/floats"
+_MARKS = (LABEL_AUDIBLE, LABEL_VISIBLE, BACKGROUND_MUSIC, STATIC_IMAGE)
+
+StoredClip = dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True)
-class Audio:
-    """How the waveforms of a set are stored.
+def key(base: str, modality: str, kind: str) -> str:
+    """A modality's key: the base alone where the modality is called like its kind."""
+    return base if modality == kind else f"{modality}/{base}"
 
-    Attributes:
-        sample_rate: Samples a second (Hz), mono.
-        codec: `pcm16` or `flac`, of `AUDIO_CODECS`.
-        max_samples: Length of the longest waveform.
+
+# -- writing --------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def writer(path: pathlib.Path) -> Iterator[Callable[[bytes], None]]:
+    """Opens a TFRecord file.
+
+    Args:
+        path: Path of the file.
+
+    Yields:
+        A function that writes a record.
+
+    Raises:
+        OSError: The file cannot be written.
     """
+    try:
+        with tf.io.TFRecordWriter(str(path)) as file:
+            yield file.write
+    except tf.errors.OpError as error:
+        raise OSError(f"{path} cannot be written: {error.message}") from error
 
-    sample_rate: int
-    codec: str = "pcm16"
-    max_samples: int = 0
 
+def serialise(listed: Listed, clip: Clip, classes: tuple[str, ...]) -> bytes:
+    """Makes a record.
 
-@dataclasses.dataclass(frozen=True)
-class Video:
-    """How the frames of a set are stored.
+    Args:
+        listed: What the data set says of the clip.
+        clip: What was decoded.
+        classes: Strings, the class names.
 
-    Attributes:
-        fps: Stored frames a second.
-        short_side: Frames with a longer shorter side were scaled down to this many pixels.
-        max_frames: Frames of the longest clip.
-        max_height: Height of the tallest frame, pixels.
-        max_width: Width of the widest frame, pixels.
+    Returns:
+        A `tf.train.SequenceExample`; equal clips give equal bytes.
     """
-
-    fps: float
-    short_side: int
-    max_frames: int = 0
-    max_height: int = 0
-    max_width: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class Split:
-    """One split of a set.
-
-    Attributes:
-        clips: Number of records.
-        failed: Clips that were listed and could not be read; `failures.csv` names them.
-        shards: File names, in order.
-        class_counts: Clips per class id, by their first label.
-        without_audio: Records that lack a waveform.
-        without_video: Records that lack frames.
-    """
-
-    clips: int
-    failed: int
-    shards: tuple[str, ...]
-    class_counts: tuple[int, ...]
-    without_audio: int = 0
-    without_video: int = 0
-
-
-@dataclasses.dataclass(frozen=True)
-class DatasetInfo:
-    """The description that lies beside the shards as `dataset.json`.
-
-    Attributes:
-        dataset: `vggsound`, `cremad` or `synthetic`.
-        classes: Class names; a label id is an index into them.
-        audio: How waveforms are stored.
-        video: How frames are stored.
-        splits: `train`, `validation`, `test`.
-        options: The build's options, as given.
-        notes: What a reader of results must know (a leak of actors, say).
-        schema_version: Of the record format.
-    """
-
-    dataset: str
-    classes: tuple[str, ...]
-    audio: Audio
-    video: Video
-    splits: dict[str, Split]
-    options: dict[str, Any] = dataclasses.field(default_factory=dict)
-    notes: str = ""
-    schema_version: int = SCHEMA_VERSION
-
-    def to_json(self) -> str:
-        """The description as text."""
-        return json.dumps(dataclasses.asdict(self), indent=1, sort_keys=True) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> "DatasetInfo":
-        """Reads what `to_json` wrote.
-
-        Raises:
-            ValueError: The text is no such description or its schema is of another version.
-        """
-        try:
-            fields = json.loads(text)
-            version = fields.get("schema_version")
-            if version != SCHEMA_VERSION:
-                raise ValueError(
-                    f"schema version {version}, this program reads {SCHEMA_VERSION}: "
-                    "build the records again with `python -m tfrecords.build`"
-                )
-            splits = {
-                name: Split(
-                    **split
-                    | {
-                        "shards": tuple(split["shards"]),
-                        "class_counts": tuple(split["class_counts"]),
-                    }
-                )
-                for name, split in fields["splits"].items()
-            }
-            info = cls(
-                **fields
-                | {
-                    "classes": tuple(fields["classes"]),
-                    "audio": Audio(**fields["audio"]),
-                    "video": Video(**fields["video"]),
-                    "splits": splits,
-                }
-            )
-        except (
-            AttributeError, KeyError, TypeError, RecursionError, json.JSONDecodeError
-        ) as error:  # fmt: skip
-            raise ValueError(f"not a description of a record set: {error!r}") from error
-        _check(info)
-        return info
-
-    @classmethod
-    def load(cls, directory: str | pathlib.Path) -> "DatasetInfo":
-        """Reads `dataset.json` of a directory of records.
-
-        Raises:
-            FileNotFoundError: There is none: the directory holds no finished record set.
-            ValueError: It cannot be read as one.
-        """
-        path = pathlib.Path(directory) / DESCRIPTION
-        if not path.is_file():
-            raise FileNotFoundError(
-                f"{path} does not exist: {directory} holds no finished record set. "
-                "Build one with `python -m tfrecords.build --output=" + str(directory) + " ...`"
-            )
-        try:
-            return cls.from_json(path.read_text())
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-
-
-def is_file_name(name: Any) -> bool:
-    """Whether a text names a file in a directory, and nothing above or beside it."""
-    return (
-        isinstance(name, str)
-        and name.isprintable()
-        and name not in ("", ".", "..")
-        and not set(name) & {"/", "\\"}
+    context = {
+        MEDIA_ID: _bytes(listed.media_id),
+        DATA_PATH: _bytes(listed.path),
+        LABEL_INDEX: _ints(*listed.labels),
+        LABEL_STRING: _bytes(*(classes[label] for label in listed.labels)),
+    }
+    if listed.annotation is not None:
+        context |= _annotation(listed.annotation)
+    lists: dict[str, tf.train.FeatureList] = {}
+    for name, value in clip.values.items():
+        _SERIALISERS[type(value)](name, value, context, lists)
+    example = tf.train.SequenceExample(
+        context=tf.train.Features(feature=context),
+        feature_lists=tf.train.FeatureLists(feature_list=lists),
     )
+    return example.SerializeToString(deterministic=True)  # maps have no order of their own
 
 
-def _check(info: DatasetInfo) -> None:
-    """Refuses what no build writes: a description may come from anywhere.
+def _sound(name: str, sound: Sound, context: dict, lists: dict) -> None:
+    pcm = sound.waveform.astype("<i2").tobytes()
+    context[key(AUDIO, name, "audio")] = _bytes(pcm if sound.flac is None else sound.flac)
+    context[key(AUDIO_SAMPLES, name, "audio")] = _ints(len(sound.waveform))
 
-    Shards are files beside it; a class's name is a line of `classes.txt` and of the terminal.
+
+def _pictures(name: str, pictures: Pictures, context: dict, lists: dict) -> None:
+    context[key(HEIGHT, name, "video")] = _ints(pictures.height)
+    context[key(WIDTH, name, "video")] = _ints(pictures.width)
+    frames = tf.train.FeatureList(feature=map(_bytes, pictures.frames))
+    lists[key(FRAMES, name, "video")] = frames
+    times = tf.train.FeatureList(feature=map(_ints, pictures.timestamps_us))
+    lists[key(TIMESTAMPS, name, "video")] = times
+
+
+def _vector(name: str, vector: Vector, context: dict, lists: dict) -> None:
+    values = tf.train.FloatList(value=vector.values.reshape(-1))
+    context[key(FLOATS, name, "features")] = tf.train.Feature(float_list=values)
+
+
+_SERIALISERS = {Sound: _sound, Pictures: _pictures, Vector: _vector}
+
+
+def _annotation(found: Annotation) -> dict[str, tf.train.Feature]:
+    return {
+        LABEL_AUDIBLE: _ints(*found.audible),
+        LABEL_VISIBLE: _ints(*found.visible),
+        BACKGROUND_MUSIC: _ints(found.background_music),
+        STATIC_IMAGE: _ints(found.static_image),
+        VOICE_OVER: _ints(found.voice_over),
+    }
+
+
+def _bytes(*values: str | bytes) -> tf.train.Feature:
+    encoded = [value.encode() if isinstance(value, str) else value for value in values]
+    return tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
+
+
+def _ints(*values: int) -> tf.train.Feature:
+    return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
+
+
+# -- reading in a graph ---------------------------------------------------------------------------
+
+
+def parse(
+    record: tf.Tensor, modalities: Mapping[str, Stored], classes: int | None = None
+) -> StoredClip:
+    """Reads a record's label and the given modalities; frames stay JPEG.
+
+    Args:
+        record: Scalar string, a serialised `tf.train.SequenceExample`.
+        modalities: Mapping, modality -> how it is stored; others are not read.
+        classes: Integer, the number of classes; another label is refused.
+
+    Returns:
+        `label` int64, and modality -> its stored tensors: `samples` `[n]` int16 of a sound;
+        `frames` `[T]` JPEG files and `size`, their height and width `[2]` int32; `values` `[D]`
+        float32. They are empty where the clip lacks the modality.
     """
-    _require(isinstance(info.dataset, str), "dataset", info.dataset)
-    _require(isinstance(info.notes, str), "notes", info.notes)
-    _require(bool(info.classes), "classes", info.classes)
-    for name in info.classes:
-        _require(isinstance(name, str) and bool(name) and name.isprintable(), "class", name)
-    audio, video = info.audio, info.video
-    _require(audio.codec in AUDIO_CODECS, "codec", audio.codec)
-    _require(_is_count(audio.sample_rate) and audio.sample_rate > 0, "sample_rate", audio)
-    _require(_is_count(audio.max_samples, MAX_SAMPLES), "max_samples", audio.max_samples)
-    _require(_is_number(video.fps), "fps", video.fps)
-    for name in ("short_side", "max_frames", "max_height", "max_width"):
-        _require(_is_count(getattr(video, name)), name, getattr(video, name))
-    size = video.max_height * video.max_width
-    _require(size <= MAX_PIXELS, "max_height, max_width", (video.max_height, video.max_width))
-    for name, split in info.splits.items():
-        _require(name in SPLITS, "split", name)
-        for field in ("clips", "failed", "without_audio", "without_video"):
-            _require(_is_count(getattr(split, field)), field, getattr(split, field))
-        counts = split.class_counts
-        _require(all(map(_is_count, counts)), "class_counts", counts)
-        _require(len(counts) in (0, len(info.classes)), "class_counts", len(counts))
-        _require(all(map(is_file_name, split.shards)), "shards", split.shards)
-    _require(isinstance(info.options, dict), "options", info.options)
-    required = info.options.get("require", "")
-    _require(isinstance(required, str), "options.require", required)
+    context: dict[str, Any] = {LABEL_INDEX: tf.io.RaggedFeature(tf.int64)}
+    lists: dict[str, Any] = {}
+    for name, stored in modalities.items():
+        if stored.kind == "audio":
+            context[key(AUDIO, name, "audio")] = tf.io.FixedLenFeature([], tf.string, "")
+        elif stored.kind == "video":
+            for base in (HEIGHT, WIDTH):
+                context[key(base, name, "video")] = tf.io.FixedLenFeature([], tf.int64, 0)
+            frames = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
+            lists[key(FRAMES, name, "video")] = frames
+        else:
+            context[key(FLOATS, name, "features")] = tf.io.RaggedFeature(tf.float32)
+    found, sequences = tf.io.parse_single_sequence_example(record, context, lists)
+    clip: StoredClip = {"label": _first_label(found[LABEL_INDEX], classes)}
+    for name, stored in modalities.items():
+        if stored.kind == "audio":
+            samples = waveform_decoder(stored.codec)(found[key(AUDIO, name, "audio")])
+            clip[name] = {"samples": samples}
+        elif stored.kind == "video":
+            size = [found[key(base, name, "video")] for base in (HEIGHT, WIDTH)]
+            frames = sequences[key(FRAMES, name, "video")]
+            clip[name] = {"frames": frames, "size": tf.cast(tf.stack(size), tf.int32)}
+        else:
+            clip[name] = {"values": _values(found[key(FLOATS, name, "features")], stored)}
+    return clip
 
 
-def _require(condition: bool, what: str, value: Any) -> None:
-    if not condition:
-        raise ValueError(f"not a description of a record set: {what} is {repr(value)[:200]}")
+def _values(values: tf.Tensor, stored: StoredFeatures) -> tf.Tensor:
+    count = tf.size(values)
+    fits = (count == math.prod(stored.dimensions)) | (count == 0)
+    with after(fits, "a record holds another number of features than its set's description"):
+        return tf.identity(values)
 
 
-def _is_count(value: Any, most: int = 2**40) -> bool:
-    return type(value) is int and 0 <= value <= most
+def _first_label(labels: tf.Tensor, classes: int | None) -> tf.Tensor:
+    most = tf.int64.max if classes is None else classes - 1
+    known = tf.reduce_all(labels[:1] == tf.clip_by_value(labels[:1], 0, most))
+    with after(known & (tf.size(labels) > 0), "the label of a record is none of the classes"):
+        return tf.identity(labels)[0]
 
 
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and 0 < value < 1e6
+def waveform_decoder(codec: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    """The function that makes int16 `[samples]` of the bytes of a record.
+
+    Raises:
+        ImportError: The codec is `flac` and tensorflow-io does not work here.
+    """
+    if codec == "flac":
+        return flac.graph_decoder()
+    return lambda stream: tf.io.decode_raw(stream, tf.int16)
+
+
+@tf.autograph.experimental.do_not_convert
+def media_ids(records: tf.data.Dataset) -> list[str]:
+    """The names of the clips in a dataset of serialised records."""
+    spec = {MEDIA_ID: tf.io.FixedLenFeature([], tf.string)}
+    names = records.map(
+        lambda record: tf.io.parse_single_sequence_example(record, spec)[0][MEDIA_ID]
+    )
+    return [name.decode() for name in names.as_numpy_iterator()]
+
+
+# -- reading on the host --------------------------------------------------------------------------
+
+
+def records(paths: Iterable[str | pathlib.Path]) -> Iterator[bytes]:
+    """The serialised records of shards, one after the other."""
+    return iter(tf.data.TFRecordDataset([str(path) for path in paths]).as_numpy_iterator())
+
+
+def read(record: bytes, modalities: Mapping[str, Stored]) -> dict[str, Any]:
+    """Reads a record without a graph, as tools look into record sets.
+
+    Args:
+        record: Bytes of a serialised record.
+        modalities: Mapping, modality -> how it is stored.
+
+    Returns:
+        `media_id`, `labels` (ids), `label` (name of the first), and for each modality that the
+        clip has: int16 `[samples]`, a list of JPEG files, or float32 of the set's shape.
+    """
+    example = tf.train.SequenceExample.FromString(record)
+    context, lists = example.context.feature, example.feature_lists.feature_list
+    names = context[LABEL_STRING].bytes_list.value
+    found: dict[str, Any] = {
+        "media_id": context[MEDIA_ID].bytes_list.value[0].decode(),
+        "labels": list(context[LABEL_INDEX].int64_list.value),
+        "label": names[0].decode() if names else "",
+    }
+    for name, stored in modalities.items():
+        if stored.kind == "audio" and (at := key(AUDIO, name, "audio")) in context:
+            stream = context[at].bytes_list.value[0]
+            is_flac = stored.codec == "flac"
+            found[name] = flac.decode(stream) if is_flac else np.frombuffer(stream, "<i2")
+        elif stored.kind == "video" and (at := key(FRAMES, name, "video")) in lists:
+            found[name] = [frame.bytes_list.value[0] for frame in lists[at].feature]
+        elif stored.kind == "features" and (at := key(FLOATS, name, "features")) in context:
+            values = np.array(context[at].float_list.value, np.float32)
+            found[name] = values.reshape(stored.dimensions)
+    return found
+
+
+def annotations(paths: Iterable[str | pathlib.Path]) -> dict[str, dict[str, tuple[int, ...]]]:
+    """What people heard and saw in the annotated clips of shards.
+
+    Args:
+        paths: Paths of the shards.
+
+    Returns:
+        Clip -> `labels` (class ids), `audible` and `visible` (0 or 1 for each label),
+        `background_music` and `static_image` (0 or 1).
+    """
+    found = {}
+    for record in records(paths):
+        context = tf.train.SequenceExample.FromString(record).context.feature
+        if LABEL_AUDIBLE in context:
+            name = context[MEDIA_ID].bytes_list.value[0].decode()
+            found[name] = {
+                at.rpartition("/")[2]: tuple(context[at].int64_list.value) for at in _MARKS
+            }
+            found[name]["labels"] = tuple(context[LABEL_INDEX].int64_list.value)
+    return found

@@ -7,27 +7,31 @@ import pathlib
 import rich.console
 import rich.table
 
-from tfrecords import schema
 from tfrecords.building import lock
+from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo
 
 
-def show(info: schema.DatasetInfo, output: pathlib.Path) -> None:
+def show(info: DatasetInfo, output: pathlib.Path) -> None:
     """Prints what a record set holds.
 
     Args:
-        info: Its description.
-        output: Its directory.
+        info: The set's description.
+        output: Path of its directory.
     """
     console = rich.console.Console()
     table = rich.table.Table()
-    for title in ("split", "clips", "failed", "no audio", "no video", "shards", "MB"):
+    shown = list(info.modalities)
+    if len(shown) > 2:  # a column each would not fit: those that a clip lacks
+        shown = [m for m in shown if any(s.without.get(m) for s in info.splits.values())]
+    lacking = [f"no {name}" for name in shown]
+    for title in ("split", "clips", "failed", *lacking, "shards", "MB"):
         table.add_column(title, justify="left" if title == "split" else "right")
-    for name in schema.SPLITS:
+    for name in SPLITS:
         split = info.splits[name]
         size = sum((output / file).stat().st_size for file in split.shards)
-        numbers = (split.clips, split.failed, split.without_audio, split.without_video)
-        cells = [f"{number:,}" for number in (*numbers, len(split.shards))]
-        table.add_row(name, *cells, f"{size / 1e6:,.1f}")
+        without = [split.without.get(modality, 0) for modality in shown]
+        numbers = (split.clips, split.failed, *without, len(split.shards))
+        table.add_row(name, *(f"{number:,}" for number in numbers), f"{size / 1e6:,.1f}")
     console.print(table)
     with (output / lock.FAILURES).open(newline="") as file:
         reasons = collections.Counter(row["reason"] for row in csv.DictReader(file))
@@ -36,4 +40,6 @@ def show(info: schema.DatasetInfo, output: pathlib.Path) -> None:
         print(f"failed: {counts}; each is in {output / lock.FAILURES}")
     if info.notes:
         print(f"note: {info.notes}")
-    print(f"{len(info.classes)} classes; records and {schema.DESCRIPTION} in {output}")
+    print(f"modalities: {', '.join(info.modalities)}")
+    print(f"{len(info.classes)} classes; records and {DESCRIPTION} in {output}")
+    print(f"  python -m tfrecords.inspect {output}\n  python -m trainers.fit --data_dir={output}")

@@ -17,6 +17,7 @@ from absl import flags
 from trainers.comparison import plan
 from trainers.comparison.comparison import Comparison
 from trainers.config import flags as trainer_flags
+from trainers.config.methods import flag_aliases
 from trainers.config.run_config import Config
 from trainers.running import assembly, command
 
@@ -24,40 +25,41 @@ from trainers.running import assembly, command
 _OWN = (
     "method", "method_options", "seed", "model_dir", "teachers", "overwrite", "export"
 )  # fmt: skip
-DEFAULT_METHODS = (
-    "naive,dropout,modality_dropout,umt,ogm,ogm_ge,gradient_blending(estimate_epochs=5),gge,"
-    "mmpareto,agm,dgl,ume,audio,video"
-)
 
 
 def define() -> None:
     """Defines the flags."""
     flags.DEFINE_string(
-        "methods", DEFAULT_METHODS, "What to compare; with options: naive,ogm(alpha=0.5)."
+        "methods",
+        "",
+        "What to compare; with options: naive,ogm(alpha=0.5) (default: every method, and each "
+        "modality alone).",
     )
     flags.DEFINE_integer("seeds", 3, "Runs of each, with the seeds 0, 1, ...", lower_bound=1)
     flags.DEFINE_multi_string(
         "sweep", [], "Values of a flag to go through, amr_weight=0.1,1,10; repeat for a grid."
     )
-    flags.DEFINE_string("output_dir", "", "Default: runs/compare-DATASET[-PRESET].")
+    flags.DEFINE_string("output_dir", "", "Where it is kept (default: runs/compare-DATA[-PRESET]).")
     flags.DEFINE_integer("jobs", 1, "Runs at once; they share the devices.", lower_bound=1)
     trainer_flags.define(without=_OWN)
 
 
-def main() -> None:
-    """The command."""
+def compare() -> None:
+    """Compares as the flags say."""
     values = flags.FLAGS
     with command.user_errors():
-        config = trainer_flags.config(values)
+        config = trainer_flags.config(values, aliases=False)
         if not config.amr_weight:
             raise ValueError("--amr_weight=0: runs without AMR are made anyway; give the other")
-        sweepable = [name for name in config.to_json() if name not in _OWN]
+        sweepable = [name for name in (*config.to_json(), *flag_aliases()) if name not in _OWN]
         sweeps = plan.parse_sweeps(values.sweep, sweepable)
-        table = plan.rows(plan.parse_methods(values.methods), range(values.seeds), sweeps)
+        names = config.names
+        methods = plan.parse_methods(values.methods or plan.default_methods(names), names)
+        table = plan.rows(methods, range(values.seeds), names, sweeps)
         comparison = Comparison(output_dir(values.output_dir, config), config, shared_flags(values))
         comparison.claim()
-        assembly.make_synthetic(config)
-    runs = plan.in_order(table)
+        assembly.make_records(config)
+    runs = plan.in_order(table, config.names)
     failed = comparison.run(runs, table, values.jobs)
     comparison.write(table)
     print(f"\n{(comparison.output / 'table.md').read_text()}")
@@ -71,15 +73,19 @@ def main() -> None:
 
 def output_dir(given: str, config: Config) -> pathlib.Path:
     """Where the comparison is kept."""
-    suffix = "" if config.preset == "full" else f"-{config.preset}"
-    return pathlib.Path(given or f"runs/compare-{config.dataset}{suffix}")
+    return pathlib.Path(given or f"runs/compare-{config.data_name}{config.suffix}")
 
 
 def shared_flags(values: flags.FlagValues) -> dict[str, Any]:
     """The flags of `trainers.fit` that were given, but for the weight, which half the runs lack."""
-    given = trainer_flags.given_flags(values)
+    given = trainer_flags.given_flags(values) | trainer_flags.given_aliases(values)
     return {name: value for name, value in given.items() if name != "amr_weight"}
 
 
+def main() -> None:
+    """The command, also as `amr-compare`."""
+    command.run(define, compare)
+
+
 if __name__ == "__main__":
-    command.run(define, main)
+    main()

@@ -14,9 +14,9 @@ import pathlib
 from absl import flags
 
 from amr_tf.analysis.evaluation import Evaluator
-from tfrecords.schema import SPLITS
+from tfrecords.description import SPLITS
 from trainers.reporting import evaluation_report, evaluation_results
-from trainers.running import assembly, command
+from trainers.running import assembly, command, inputs
 from trainers.running.finished_run import check_classes, load_config, load_model
 
 
@@ -40,8 +40,8 @@ def define() -> None:
     )
 
 
-def main() -> None:
-    """The command."""
+def evaluate() -> None:
+    """Evaluates as the flags say."""
     values = flags.FLAGS
     if values.suite == "full":
         full(values)
@@ -57,7 +57,7 @@ def basic(values: flags.FlagValues) -> None:
             raise ValueError("--against and --votes are for the full report: add --suite=full")
         config = load_config(model_dir, values.data_dir, values.batch_size, values.skip_corrupt)
         assembly.setup(config)
-        data = assembly.pipeline(config)
+        data = assembly.pipeline(config, inputs.load(model_dir)[0])
         with assembly.strategy(config).scope():
             model = load_model(model_dir)
         check_classes(model, data)
@@ -85,5 +85,10 @@ def full(values: flags.FlagValues) -> None:
     print(f"report       {path}\nnumbers      {path.with_suffix('.json')}")
 
 
+def main() -> None:
+    """The command, also as `amr-evaluate`."""
+    command.run(define, evaluate)
+
+
 if __name__ == "__main__":
-    command.run(define, main)
+    main()

@@ -15,18 +15,20 @@ from amr_tf.serving import encoded_media
 from tfrecords.building.container import MediaError
 from trainers.config.run_config import Config
 from trainers.reporting import explanation_page
-from trainers.running import command, media_files
-from trainers.running.finished_run import load_model
+from trainers.running import command, inputs, media_files
+from trainers.running.finished_run import load_classes, load_model
 
 
 def define() -> None:
     """Defines the flags."""
     flags.DEFINE_string("model_dir", "", "Directory of a finished `trainers.fit`.")
-    flags.DEFINE_string("output_dir", "", "Of the pages (default: MODEL_DIR/explanations).")
+    flags.DEFINE_string(
+        "output_dir", "", "Directory of the pages (default: MODEL_DIR/explanations)."
+    )
 
 
-def main(clips: list[str]) -> None:
-    """The command."""
+def explain_clips(clips: list[str]) -> None:
+    """Writes a page for each file."""
     values = flags.FLAGS
     with command.user_errors():
         model_dir = command.required_directory("model_dir", values.model_dir)
@@ -34,29 +36,31 @@ def main(clips: list[str]) -> None:
             raise ValueError("name media files: trainers.explain --model_dir=DIR CLIP.mp4 ...")
         config = Config.load(model_dir)
         model = load_model(model_dir, compile=False)
-        classes = (model_dir / "classes.txt").read_text().splitlines()
+        taken, settings = inputs.load(model_dir)
+        media_files.check_inputs(taken)
+        classes = load_classes(model_dir)
         output = pathlib.Path(values.output_dir or model_dir / "explanations")
     failed = 0
     paths = [pathlib.Path(clip) for clip in clips]
-    settings = media_files.settings(config)
-    for clip, found in zip(
-        paths, media_files.read(paths, config.modalities, settings), strict=True
-    ):
+    for clip, found in zip(paths, media_files.read(paths, taken, settings), strict=True):
         if isinstance(found, MediaError):
             print(media_files.refusal(clip, found), file=sys.stderr)
             failed += 1
             continue
-        inputs = encoded_media.media_features(
-            *media_files.batch([found]), config.audio, config.video, config.modalities
-        )
-        explanation = explain(model, inputs)
-        arrays = {name: x.numpy() for name, x in inputs.items()}
+        features = encoded_media.media_features(media_files.batch([found], taken), taken)
+        explanation = explain(model, features)
+        arrays = {name: x.numpy() for name, x in features.items()}
         directory = output / clip.stem
-        page = explanation_page.write(directory, clip, explanation, arrays, config, classes)
+        page = explanation_page.write(directory, clip, explanation, arrays, config, taken, classes)
         print(f"explanation  {page}")
     if failed:
         sys.exit(1)
 
 
+def main() -> None:
+    """The command, also as `amr-explain`."""
+    command.run(define, explain_clips, arguments=True)
+
+
 if __name__ == "__main__":
-    command.run(define, main, arguments=True)
+    main()

@@ -5,16 +5,13 @@ Writes a SavedModel as the next version of --export_dir, with the signatures `se
 the versions lies a `models.config` for TensorFlow Serving.
 """
 
-import json
 import pathlib
 
 from absl import flags
 
 from amr_tf.serving import exporting
-from trainers import fit
-from trainers.reporting import model_card
 from trainers.running import command
-from trainers.running.finished_run import load_config
+from trainers.running.exporting import export
 
 
 def define() -> None:
@@ -23,20 +20,21 @@ def define() -> None:
     flags.DEFINE_string("export_dir", "", "Directory of the versions (default: MODEL_DIR/export).")
 
 
-def main() -> None:
-    """The command."""
+def export_run() -> None:
+    """Exports as the flags say."""
     with command.user_errors():
         model_dir = command.required_directory("model_dir", flags.FLAGS.model_dir)
-        config = load_config(model_dir)
-        results = model_dir / "results.json"
-        if not (model_dir / model_card.FILE).exists() and results.exists():  # of an earlier release
-            model_card.write(config, json.loads(results.read_text()))
         directory = pathlib.Path(flags.FLAGS.export_dir or model_dir / "export")
-        version = fit.export(config, directory)
+        version = export(model_dir, directory)
     print(f"SavedModel   {version}\nServing      {directory / exporting.MODELS_CONFIG}")
     print(f"  saved_model_cli show --dir {version} --all")
     print(f"  python -m trainers.predict --export_dir={version} CLIP...")
 
 
+def main() -> None:
+    """The command, also as `amr-export`."""
+    command.run(define, export_run)
+
+
 if __name__ == "__main__":
-    command.run(define, main)
+    main()

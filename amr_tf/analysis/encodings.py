@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import _checks
+from amr_tf._context import PRESENCE, inputs_by_name
 from amr_tf.analysis.evaluation import Unmeasurable, check_finite, complete_samples
-from amr_tf.model import PRESENCE, MultimodalClassifier
+from amr_tf.model import MultimodalClassifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ class _EncodingPredictor(keras.Model):
 
     def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        inputs = _checks.inputs_by_name(inputs, self.modalities)
+        inputs = inputs_by_name(inputs, self.modalities)
         out = {"labels": labels, "complete": complete_samples(inputs, labels)}
         presence = inputs.get(PRESENCE)
         for m, name in enumerate(self.modalities):

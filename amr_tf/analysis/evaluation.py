@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 from scipy import special
 
+from amr_tf._context import PRESENCE
 from amr_tf.analysis import metrics
 from amr_tf.attribution import attribution_shares
-from amr_tf.model import PRESENCE, MultimodalClassifier
+from amr_tf.model import MultimodalClassifier
 
 REPORTED_TARGETS = ("probability", "logit")
 

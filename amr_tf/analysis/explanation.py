@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import _checks
+from amr_tf._context import PRESENCE, inputs_by_name
 from amr_tf.attribution import attribution_shares, target_score
-from amr_tf.model import PRESENCE, MultimodalClassifier
+from amr_tf.model import MultimodalClassifier
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,7 @@ def explain(
     Returns:
         The explanation.
     """
-    inputs = _checks.inputs_by_name(inputs, model.modalities)
+    inputs = inputs_by_name(inputs, model.modalities)
     inputs = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
     watched = {name: x for name, x in inputs.items() if name != PRESENCE}
     with tf.GradientTape() as tape:

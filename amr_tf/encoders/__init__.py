@@ -1,88 +1,137 @@
-"""Encoders: functional Keras models, one sample's input -> its encoding."""
+"""Encoders: functional Keras models, one sample's input -> its encoding.
 
+A new encoder is one new file and one line below; a user's own is registered by `register_encoder`.
+"""
+
+import dataclasses
 import inspect
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
+from amr_tf._registry import Registry
 from amr_tf.encoders.actions_transformations import actions_transformations
 from amr_tf.encoders.c3d import c3d
+from amr_tf.encoders.mlp import mlp
 from amr_tf.encoders.p3d import p3d
 from amr_tf.encoders.resnet import resnet18
 from amr_tf.encoders.small import small
 from amr_tf.encoders.time_fusion import late_fusion, slow_fusion
 from amr_tf.saving import load_model
 
-__all__ = [
-    "ENCODERS",
-    "IMAGE_ENCODERS",
-    "VIDEO_ENCODERS",
-    "actions_transformations",
-    "build_encoder",
-    "c3d",
-    "late_fusion",
-    "load_weights",
-    "p3d",
-    "resnet18",
-    "slow_fusion",
-    "small",
-]
+# What `build_encoder` itself gives to an encoder; the other arguments are the encoder's options.
+_GIVEN = ("shape", "seed", "name")
 
-# for spectrograms, and frame by frame for video
-IMAGE_ENCODERS: dict[str, Callable[..., keras.Model]] = {"resnet18": resnet18, "small": small}
-# for clips of at least two frames alone
-VIDEO_ENCODERS: dict[str, Callable[..., keras.Model]] = {
-    "actions_transformations": actions_transformations,
-    "c3d": c3d,
-    "late_fusion": late_fusion,
-    "p3d": p3d,
-    "slow_fusion": slow_fusion,
-}
-ENCODERS = IMAGE_ENCODERS | VIDEO_ENCODERS
+
+@dataclasses.dataclass(frozen=True)
+class EncoderPlugin:
+    """A registered encoder.
+
+    Attributes:
+        build: Function, `(shape, seed=..., name=..., **options)` -> a functional Keras model.
+        kinds: Strings, the kinds of modalities whose input it takes.
+    """
+
+    build: Callable[..., keras.Model]
+    kinds: tuple[str, ...]
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """The names of the encoder's own options."""
+        return tuple(n for n in inspect.signature(self.build).parameters if n not in _GIVEN)
+
+
+ENCODERS: Registry[EncoderPlugin] = Registry("encoder")
+
+
+def register_encoder(
+    name: str, kinds: Sequence[str], build: Callable[..., keras.Model] | None = None
+) -> Any:
+    """Registers an encoder, so that commands know it by a name.
+
+    Example:
+        >>> @amr_tf.encoders.register_encoder("flat", kinds=("features",))
+        ... def flat(shape, units=8, seed=0, name="flat"):
+        ...     inputs = keras.Input(shape)
+        ...     x = keras.layers.Flatten()(inputs)
+        ...     return keras.Model(inputs, keras.layers.Dense(units)(x), name=name)
+
+    Args:
+        name: String, a lower-case identifier, as in `--audio_encoder=NAME`.
+        kinds: Strings, the kinds of modalities whose input it takes: `audio` (spectrograms
+            `[T, F, 1]`), `video` (frames `[T, H, W, 3]`), `features` (arrays of any shape).
+        build: Function that makes the model of the shape of one sample, a seed of the initial
+            weights and the model's name; further arguments are its options. Without one, this is a
+            decorator.
+
+    Returns:
+        The function, or the decorator.
+
+    Raises:
+        ValueError: The name is no lower-case identifier, or another encoder has it.
+    """
+
+    def register(build: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
+        ENCODERS.register(name, EncoderPlugin(build, tuple(kinds)), build)
+        return build
+
+    return register if build is None else register(build)
+
+
+register_encoder("small", ("audio", "video"), small)
+register_encoder("resnet18", ("audio", "video"), resnet18)
+register_encoder("c3d", ("video",), c3d)
+register_encoder("p3d", ("video",), p3d)
+register_encoder("slow_fusion", ("video",), slow_fusion)
+register_encoder("late_fusion", ("video",), late_fusion)
+register_encoder("actions_transformations", ("video",), actions_transformations)
+register_encoder("mlp", ("features",), mlp)
 
 
 def build_encoder(
     name: str,
     modality: str,
     shape: tuple[int, ...],
-    width: int | None = None,
     seed: int = 0,
     weights: str | pathlib.Path | None = None,
     frozen: bool = False,
-    depth: int | None = None,
+    **options: Any,
 ) -> keras.Model:
     """Builds one modality's encoder.
 
     Args:
-        name: A key of `ENCODERS`.
-        modality: The model is named `<modality>_encoder`, and starts with weights of its own.
-        shape: Of one sample, `AudioConfig.shape` say.
-        width: Channels of the first stage; the encoder's own default where None.
-        seed: Of the initial weights.
-        weights: A saved encoder to start from, `.keras` or `.weights.h5`.
-        frozen: Whether training leaves the encoder alone, its batch normalisation included.
-        depth: Layers of an encoder that comes in several depths (c3d, p3d); its own default where
-            None.
+        name: String, a key of `ENCODERS`.
+        modality: String, the modality's name. The model is named `<modality>_encoder`, and starts
+            with weights of its own.
+        shape: Integers, the shape of one sample, e.g. `AudioConfig().shape`.
+        seed: Integer, the seed of the initial weights.
+        weights: Path of a saved encoder to start from, `.keras` or `.weights.h5`.
+        frozen: Boolean, whether training leaves the encoder alone, its batch normalisation
+            included.
+        **options: The encoder's own, e.g. `width`, the channels of its first stage. None stands
+            for the encoder's default.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, D]`.
 
     Raises:
-        ValueError: No such encoder, an impossible width, depth or shape (an encoder of video alone
-            for sound, say), or weights of another encoder.
+        ValueError: No such encoder or option, an impossible width, depth or shape (e.g. sound for
+            an encoder of video alone), or weights of another encoder.
         FileNotFoundError: `weights` does not exist.
     """
-    if name not in ENCODERS:
-        raise ValueError(f"no encoder {name!r}; there are {', '.join(sorted(ENCODERS))}")
-    if width is not None and width < 1:
-        raise ValueError(f"the {modality} encoder's width must be positive, not {width}")
-    make = ENCODERS[name]
-    if depth is not None and "depth" not in inspect.signature(make).parameters:
-        raise ValueError(f"the {modality} encoder {name} has one depth only, not {depth}")
-    options = {"width": width, "depth": depth}
+    plugin = ENCODERS.find(name)
     options = {key: value for key, value in options.items() if value is not None}
-    encoder = make(tuple(shape), seed=seed, name=f"{modality}_encoder", **options)
+    for option in options:
+        if option not in plugin.options:
+            raise ValueError(
+                f"the {modality} encoder {name} has no option {option!r}: it has "
+                f"{', '.join(plugin.options) or 'none'}"
+            )
+    if options.get("width", 1) < 1:
+        raise ValueError(f"the {modality} encoder's width must be positive, not {options['width']}")
+    encoder = plugin.build(tuple(shape), seed=seed, name=f"{modality}_encoder", **options)
     if weights is not None:
         load_weights(encoder, weights)
     encoder.trainable = not frozen
@@ -131,3 +180,20 @@ def _check_same(encoder: keras.Model, saved: keras.Model, path: pathlib.Path) ->
         f"weights of the {encoder.name}: {path} holds {saved.name!r}, of another architecture "
         f"or width: {where}"
     )
+
+
+__all__ = [
+    "ENCODERS",
+    "EncoderPlugin",
+    "actions_transformations",
+    "build_encoder",
+    "c3d",
+    "late_fusion",
+    "load_weights",
+    "mlp",
+    "p3d",
+    "register_encoder",
+    "resnet18",
+    "slow_fusion",
+    "small",
+]

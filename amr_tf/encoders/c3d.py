@@ -7,7 +7,6 @@ the network of its section 3.3 (figure 3) and the smaller one of its search, sec
 import keras
 
 from amr_tf.encoders.common import Initializers, check_clips, conv3d, dense
-from amr_tf.layers import MaxPooling3D
 
 # depth -> per stage the convolutions' channels, in widths; units of fc6 and fc7, in widths
 VARIANTS = {
@@ -58,7 +57,7 @@ def c3d(
             layer = f"conv{stage + 1}{'ab'[index] if len(multiples) > 1 else ''}"
             x = conv3d(x, multiple * width, 3, layer, initializers, batch_norm=batch_norm)
         size = (2, 2, 2) if stage else (1, 2, 2)
-        x = MaxPooling3D(size, padding="same", name=f"pool{stage + 1}")(x)
+        x = keras.layers.MaxPooling3D(size, padding="same", name=f"pool{stage + 1}")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     for layer in ("fc6", "fc7"):
         x = dense(x, units * width, layer, initializers, batch_norm)

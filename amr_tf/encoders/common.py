@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.layers import Conv3D, FoldFrames, MeanOverFrames
+from amr_tf.layers import FoldFrames, MeanOverFrames
 from amr_tf.normalization import SyncBatchNormalization
 
 
@@ -89,7 +89,7 @@ def conv3d(
 
     Layers are named `name`, `<name>_norm` and `<name>_relu`.
     """
-    x = Conv3D(
+    x = keras.layers.Conv3D(
         channels,
         kernel,
         strides,

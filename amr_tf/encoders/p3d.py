@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from amr_tf.encoders.common import Initializers, check_clips, conv3d
-from amr_tf.layers import Add, MaxPooling3D
 
 # depth -> blocks of the stages res2 to res5; 63, 131 and 199 are ResNet-50, -101 and -152
 DEPTHS = {17: (1, 1, 1, 1), 63: (3, 4, 6, 3), 131: (3, 4, 23, 3), 199: (3, 8, 36, 3)}
@@ -43,11 +42,11 @@ def p3d(
     initializers = Initializers(seed, name)
     inputs = keras.Input(shape, name="inputs")
     x = conv3d(inputs, width, (1, 7, 7), "conv1", initializers, (1, 2, 2))
-    x = MaxPooling3D((2, 3, 3), (2, 2, 2), padding="same", name="pool1")(x)
+    x = keras.layers.MaxPooling3D((2, 3, 3), (2, 2, 2), padding="same", name="pool1")(x)
     kinds = 0
     for stage, blocks in enumerate(DEPTHS[depth]):
         if stage:
-            x = MaxPooling3D((2, 1, 1), padding="same", name=f"pool{stage + 1}")(x)
+            x = keras.layers.MaxPooling3D((2, 1, 1), padding="same", name=f"pool{stage + 1}")(x)
         for block in range(blocks):
             kind = "ABC"[kinds % 3] if stage < 3 else "2D"
             stride = 2 if stage and not block else 1
@@ -67,7 +66,7 @@ def _block(
     x = conv3d(x, channels, 1, f"{name}_in", initializers, strides)
     x = _space_time(x, channels, kind, name, initializers)
     x = conv3d(x, 4 * channels, 1, f"{name}_out", initializers, relu=False)
-    x = Add(name=f"{name}_add")([x, shortcut])
+    x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -83,5 +82,5 @@ def _space_time(
     if kind == "A":
         return time
     # the published definition halves this sum in C, which the next normalisation undoes
-    both = Add(name=f"{name}_space_time")([space, time])
+    both = keras.layers.Add(name=f"{name}_space_time")([space, time])
     return keras.layers.ReLU(name=f"{name}_space_time_relu")(both)

@@ -8,7 +8,6 @@ import keras
 import tensorflow as tf
 
 from amr_tf.encoders.common import Initializers, norm, per_frame
-from amr_tf.layers import Add, Conv2D, MaxPooling2D
 
 STAGES = (2, 2, 2, 2)
 
@@ -36,7 +35,7 @@ def resnet18(
         x = keras.layers.ReLU(name="stem_relu")(norm(x, "stem"))
         # behind a ReLU, padding with zeros is padding with minus infinity
         x = keras.layers.ZeroPadding2D(1, name="pool_pad")(x)
-        x = MaxPooling2D(3, 2, name="pool")(x)
+        x = keras.layers.MaxPooling2D(3, 2, name="pool")(x)
         for stage, blocks in enumerate(STAGES):
             for block in range(blocks):
                 stride = 2 if stage and not block else 1
@@ -61,7 +60,7 @@ def _block(
     x = _conv(x, channels, 3, stride, f"{name}_a", initializers, padding)
     x = keras.layers.ReLU(name=f"{name}_a_relu")(norm(x, f"{name}_a"))
     x = norm(_conv(x, channels, 3, 1, f"{name}_b", initializers), f"{name}_b")
-    x = Add(name=f"{name}_add")([x, shortcut])
+    x = keras.layers.Add(name=f"{name}_add")([x, shortcut])
     return keras.layers.ReLU(name=f"{name}_relu")(x)
 
 
@@ -74,7 +73,7 @@ def _conv(
     initializers: Initializers,
     padding: str = "same",
 ) -> tf.Tensor:
-    return Conv2D(
+    return keras.layers.Conv2D(
         channels,
         kernel,
         stride,

@@ -9,7 +9,6 @@ import keras
 import tensorflow as tf
 
 from amr_tf.encoders.common import Initializers, per_frame
-from amr_tf.layers import Conv2D
 from amr_tf.normalization import SyncBatchNormalization
 
 # kernel and stride; the first stride is large because most of the time goes where images are
@@ -35,7 +34,7 @@ def small(
 
     def trunk(x: tf.Tensor) -> tf.Tensor:
         for index, (kernel, stride) in enumerate(LAYERS):
-            x = Conv2D(
+            x = keras.layers.Conv2D(
                 width << index,
                 kernel,
                 stride,

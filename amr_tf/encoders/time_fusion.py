@@ -10,7 +10,6 @@ normalisation, and dropout is left to the methods.
 import keras
 
 from amr_tf.encoders.common import Initializers, check_clips, conv3d, dense
-from amr_tf.layers import MaxPooling3D
 
 # channels as in the paper, where `width` is 96; kernel; whether a pooling follows
 LAYERS = ((96, 11, True), (256, 5, True), (384, 3, False), (384, 3, False), (256, 3, True))
@@ -93,7 +92,7 @@ def _network(
             padding="valid",
         )
         if pools:
-            x = MaxPooling3D((1, 2, 2), padding="same", name=f"pool{index + 1}")(x)
+            x = keras.layers.MaxPooling3D((1, 2, 2), padding="same", name=f"pool{index + 1}")(x)
     x = keras.layers.Flatten(name="flatten")(x)
     for layer in ("fc6", "fc7"):
         x = dense(x, _in_proportion(UNITS, width), layer, initializers)

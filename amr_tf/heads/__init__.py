@@ -4,26 +4,92 @@ A head is any Keras model of that form without layers that mix samples; see `che
 here take the encodings' shapes (flattened where of rank > 1 a sample), the number of classes C,
 `hidden`, `dropout` before the last layer in training, and the `seed` of every initial weight and
 mask. They are in float32 whatever the precision policy: softmax and attributions need range and
-digits, and next to encoders a head costs nothing.
+digits, and next to encoders a head costs nothing. A new head is one new file and one line below; a
+user's own is registered by `register_head`.
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 
+from amr_tf._registry import Registry
 from amr_tf.heads.attention import attention
 from amr_tf.heads.linear import concat, sum_branches
 from amr_tf.heads.modulation import film, gated
 
-__all__ = ["HEADS", "attention", "check_head", "concat", "film", "gated", "sum_branches"]
+HEADS: Registry[Callable[..., keras.Model]] = Registry("fusion head")
+_GIVEN = ("encoding_shapes", "num_classes", "seed")
 
-HEADS: dict[str, Callable[..., keras.Model]] = {
-    "concat": concat,
-    "sum": sum_branches,
-    "film": film,
-    "gated": gated,
-    "attention": attention,
-}
+
+def register_head(name: str, build: Callable[..., keras.Model] | None = None) -> Any:
+    """Registers a fusion head, so that commands know it by a name.
+
+    Example:
+        >>> @amr_tf.heads.register_head("mean")
+        ... def mean(encoding_shapes, num_classes, seed=0):
+        ...     inputs = [keras.Input(shape) for shape in encoding_shapes]
+        ...     logits = [keras.layers.Dense(num_classes)(x) for x in inputs]
+        ...     return keras.Model(inputs, keras.layers.Average()(logits), name="head")
+
+    Args:
+        name: String, a lower-case identifier, as in `--fusion=NAME`.
+        build: Function, `(encoding_shapes, num_classes, seed=..., **options)` -> a functional
+            Keras model; without one, this is a decorator.
+
+    Returns:
+        The function, or the decorator.
+
+    Raises:
+        ValueError: The name is no lower-case identifier, or another head has it.
+    """
+
+    def register(build: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
+        return HEADS.register(name, build)
+
+    return register if build is None else register(build)
+
+
+register_head("concat", concat)
+register_head("sum", sum_branches)
+register_head("film", film)
+register_head("gated", gated)
+register_head("attention", attention)
+
+
+def build_head(
+    name: str,
+    encoding_shapes: Sequence[tuple[int, ...]],
+    num_classes: int,
+    seed: int = 0,
+    **options: Any,
+) -> keras.Model:
+    """Builds a fusion head.
+
+    Args:
+        name: String, a key of `HEADS`.
+        encoding_shapes: Tuples of integers, the shape of each modality's encoding.
+        num_classes: Integer, the number of classes C.
+        seed: Integer, the seed of the initial weights and masks.
+        **options: The head's own, e.g. `hidden`. None stands for the head's default.
+
+    Returns:
+        A functional model, list of M encodings `[B, ...]` -> logits `[B, C]`.
+
+    Raises:
+        ValueError: No such head or option, or fewer modalities than it fuses.
+    """
+    build = HEADS.find(name)
+    known = [n for n in inspect.signature(build).parameters if n not in _GIVEN]
+    options = {key: value for key, value in options.items() if value is not None}
+    for option in options:
+        if option not in known:
+            raise ValueError(
+                f"the fusion head {name} has no option {option!r}: it has "
+                f"{', '.join(known) or 'none'}"
+            )
+    return build(encoding_shapes, num_classes, seed=seed, **options)
 
 
 def check_head(head: keras.Model) -> None:
@@ -40,3 +106,16 @@ def check_head(head: keras.Model) -> None:
                 "attributions would not be per sample. Use LayerNormalization, or move it into "
                 "an encoder"
             )
+
+
+__all__ = [
+    "HEADS",
+    "attention",
+    "build_head",
+    "check_head",
+    "concat",
+    "film",
+    "gated",
+    "register_head",
+    "sum_branches",
+]

@@ -15,7 +15,6 @@ from amr_tf.heads.common import (
     last_layer,
     own_seed,
 )
-from amr_tf.layers import Add
 
 
 @in_float32
@@ -55,7 +54,7 @@ def attention(
         x = dense(width, f"token_{m}", seed, bias_initializer=embedding)(x)
         tokens.append(keras.layers.Reshape((1, width), name=f"row_{m}")(x))
     x = joined(tokens, axis=1)
-    x = Add(name="residual")([x, _multi_head(x, seed)])
+    x = keras.layers.Add(name="residual")([x, _multi_head(x, seed)])
     # Keras's default, 1e-3, is more than the variance of a missing modality's token
     x = keras.layers.LayerNormalization(epsilon=1e-5, name="norm")(x)
     x = keras.layers.GlobalAveragePooling1D(name="mean")(x)

@@ -3,7 +3,7 @@
 import keras
 
 from amr_tf.heads.common import Shapes, dense, flat_inputs, in_float32, joined, last_layer
-from amr_tf.layers import Add, StatelessDropout
+from amr_tf.layers import StatelessDropout
 
 
 @in_float32
@@ -69,5 +69,5 @@ def sum_branches(
         branches.append(last_layer(x, num_classes, dropout, seed, suffix=f"_{m}"))
     if len(branches) == 1:
         return keras.Model(inputs, branches[0], name="head")
-    logits = Add(name="logits")(branches)
+    logits = keras.layers.Add(name="logits")(branches)
     return keras.Model(inputs, logits, name="head")

@@ -11,7 +11,6 @@ from amr_tf.heads.common import (
     joined,
     last_layer,
 )
-from amr_tf.layers import Add
 
 
 @in_float32
@@ -52,7 +51,7 @@ def film(
     gamma = dense(width, "gamma", seed, bias_initializer="ones")(first)
     beta = dense(width, "beta", seed)(first)
     x = keras.layers.Multiply(name="scaled")([gamma, x])
-    x = Add(name="modulated")([x, beta])
+    x = keras.layers.Add(name="modulated")([x, beta])
     return keras.Model(inputs, last_layer(x, num_classes, dropout, seed), name="head")
 
 

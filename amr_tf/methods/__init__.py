@@ -1,14 +1,19 @@
 """The methods to train with: each a small plug-in of the one train step.
 
-A new method is one new file and one line of `METHODS`.
+A new method is one new file and one line below; a user's own is registered by `register_method`.
 """
 
+from typing import Any
+
+import keras
+
+from amr_tf._registry import Registry
 from amr_tf.methods.agm import AGM
-from amr_tf.methods.base import Context, Method
+from amr_tf.methods.base import Context, HeldOut, Method
 from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
 from amr_tf.methods.gge import GGE
-from amr_tf.methods.gradient_blending import BlendingData, GradientBlending
+from amr_tf.methods.gradient_blending import GradientBlending
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
 from amr_tf.methods.naive import Naive
@@ -17,21 +22,56 @@ from amr_tf.methods.ume import UME
 from amr_tf.methods.umt import UMT
 from amr_tf.methods.unimodal import Unimodal
 
-METHODS = {
-    "naive": Naive,
-    "unimodal": Unimodal,
-    "dropout": Dropout,
-    "modality_dropout": ModalityDropout,
-    "umt": UMT,
-    "ogm": OGM,
-    "ogm_ge": OGMGE,
-    "gradient_blending": GradientBlending,
-    "gge": GGE,
-    "mmpareto": MMPareto,
-    "agm": AGM,
-    "dgl": DGL,
-    "ume": UME,
-}
+METHODS: Registry[type[Method]] = Registry("method")
+
+
+def register_method(name: str, method: type[Method] | None = None) -> Any:
+    """Registers a method, so that commands know it by a name and saved models find it again.
+
+    Example:
+        >>> @amr_tf.register_method("quiet")
+        ... class Quiet(amr_tf.methods.Method):
+        ...     help = "halves the loss"
+        ...
+        ...     def loss(self, context):
+        ...         return 0.5 * super().loss(context)
+
+    Args:
+        name: String, a lower-case identifier, as in `--method=NAME`.
+        method: Class, a subclass of `Method`; without one, this is a decorator.
+
+    Returns:
+        The class, or the decorator.
+
+    Raises:
+        TypeError: It is no subclass of `Method`.
+        ValueError: The name is no lower-case identifier, or another method has it.
+    """
+
+    def register(method: type[Method]) -> type[Method]:
+        if not (isinstance(method, type) and issubclass(method, Method)):
+            raise TypeError(f"a method is a subclass of amr_tf.methods.Method, not {method!r}")
+        if keras.saving.get_registered_name(method) == method.__name__:
+            package = method.__module__.split(".")[0]
+            keras.saving.register_keras_serializable(package=package)(method)
+        return METHODS.register(name, method)
+
+    return register if method is None else register(method)
+
+
+register_method("naive", Naive)
+register_method("unimodal", Unimodal)
+register_method("dropout", Dropout)
+register_method("modality_dropout", ModalityDropout)
+register_method("umt", UMT)
+register_method("ogm", OGM)
+register_method("ogm_ge", OGMGE)
+register_method("gradient_blending", GradientBlending)
+register_method("gge", GGE)
+register_method("mmpareto", MMPareto)
+register_method("agm", AGM)
+register_method("dgl", DGL)
+register_method("ume", UME)
 
 __all__ = [
     "AGM",
@@ -42,13 +82,14 @@ __all__ = [
     "OGMGE",
     "UME",
     "UMT",
-    "BlendingData",
     "Context",
     "Dropout",
     "GradientBlending",
+    "HeldOut",
     "MMPareto",
     "Method",
     "ModalityDropout",
     "Naive",
     "Unimodal",
+    "register_method",
 ]

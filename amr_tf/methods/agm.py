@@ -39,7 +39,8 @@ class AGM(Method):
         ValueError: A negative alpha.
     """
 
-    needs_several = True
+    help = "modulates the gradient through Shapley responses (Li 2023)"
+    min_modalities = 2
 
     def __init__(self, alpha: float = 1.0) -> None:
         if alpha < 0:

@@ -1,7 +1,11 @@
 """The plug-in interface: five places in the one train step, and nothing else."""
 
-from typing import Any
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
+import keras
 import tensorflow as tf
 
 from amr_tf import distribution
@@ -9,20 +13,102 @@ from amr_tf._context import Context
 from amr_tf._tape import Tape
 from amr_tf.attribution import at_least_float32
 
+# What a method can require of whoever trains it.
+TEACHERS, CLASS_COUNTS, HELD_OUT = "teachers", "class_counts", "held_out"
+
+
+@dataclasses.dataclass(frozen=True)
+class HeldOut:
+    """Data beside the training batches, for methods that require `held_out`.
+
+    Attributes:
+        train: Function, first step -> the endless stream of training batches from there.
+        steps_per_epoch: Integer, the batches in an epoch.
+        seen: Dataset of training clips, each once, as for evaluation.
+        unseen: Dataset of clips that are never trained on, and not those that results are
+            reported on.
+        callbacks: Callbacks of the trainings of single parts, which show progress.
+    """
+
+    train: Callable[[int], tf.data.Dataset]
+    steps_per_epoch: int
+    seen: tf.data.Dataset
+    unseen: tf.data.Dataset
+    callbacks: Sequence[keras.callbacks.Callback] = ()
+
 
 class Method:
     """Naive fusion, and the base of every other method: override what differs.
 
     A method is a small serialisable object; what it learns lives in weights and parts that it
-    gives to the model in `build`, so that they are saved with it.
+    gives to the model in `build`, so that they are saved with it. The arguments of its constructor
+    are its options: commands read their names, types and defaults from the signature.
+
+    Example:
+        >>> @amr_tf.register_method("louder")
+        ... class Louder(amr_tf.methods.Method):
+        ...     help = "multiplies the loss"
+        ...
+        ...     def __init__(self, factor: float = 2.0) -> None:
+        ...         self.factor = factor
+        ...
+        ...     def loss(self, context):
+        ...         return self.factor * super().loss(context)
+        ...
+        ...     def get_config(self):
+        ...         return {"factor": self.factor}
 
     Attributes:
-        needs_several: Whether it is defined for two modalities and more only.
-        trains: Whether there is anything to train.
+        help: String, what the method does, in one line, for `--help` and tables.
+        requires: Strings, what only the data or other runs can tell: `teachers` (a trained
+            unimodal model for each modality) and `class_counts` (the training clips of each class)
+            are arguments of the constructor; `held_out` (a `HeldOut`) is set as an attribute
+            before training.
+        min_modalities: Integer, the least number of modalities that it is defined for.
+        trains: Boolean, whether there is anything to train.
+        flags: Mapping, name of a command's flag -> the option that it is another name of.
+        demo_options: String, the options by which it is cheap enough for small comparisons, e.g.
+            `estimate_epochs=5`.
+        held_out: `HeldOut`, or None while nobody has set it.
     """
 
-    needs_several = False
-    trains = True
+    help: ClassVar[str] = ""
+    requires: ClassVar[tuple[str, ...]] = ()
+    min_modalities: ClassVar[int] = 1
+    trains: ClassVar[bool] = True
+    flags: ClassVar[Mapping[str, str]] = {}
+    demo_options: ClassVar[str] = ""
+    held_out: HeldOut | None = None
+
+    @classmethod
+    def options(cls) -> dict[str, inspect.Parameter]:
+        """The method's own options by name, without what it requires of others."""
+        parameters = inspect.signature(cls).parameters
+        return {name: p for name, p in parameters.items() if name not in cls.requires}
+
+    def check_modalities(self, names: Sequence[str]) -> None:
+        """Refuses modalities that the method is not defined for.
+
+        Raises:
+            ValueError: There are too few.
+        """
+        if len(names) < self.min_modalities:
+            raise ValueError(
+                f"{type(self).__name__} compares modalities: it needs at least "
+                f"{self.min_modalities}, there is {', '.join(names)}"
+            )
+
+    def parts(
+        self, modalities: Sequence[str], build: Callable[[], tuple[dict, keras.Model]]
+    ) -> tuple[dict[str, keras.Model], keras.Model]:
+        """The encoders and the head of a model that is to be made; here the caller's own.
+
+        Args:
+            modalities: Strings, the names of the modalities.
+            build: Function that makes the caller's encoders, by modality, and head.
+        """
+        del modalities
+        return build()
 
     def build(self, model: Any) -> None:
         """Called once when the model is made: auxiliary heads, teachers, state."""

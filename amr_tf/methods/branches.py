@@ -37,7 +37,9 @@ def unimodal_heads(model: Any) -> list[keras.Model]:
     return [getattr(model, f"{name}_head") for name in model.modalities]
 
 
-def head_logits(model: Any, encodings: list[tf.Tensor], training: bool = True) -> list[tf.Tensor]:
+def unimodal_logits(
+    model: Any, encodings: list[tf.Tensor], training: bool = True
+) -> list[tf.Tensor]:
     """Each modality's own head on its encoding: M tensors `[B, C]`."""
     pairs = zip(unimodal_heads(model), encodings, strict=True)
     return [head([e], training=training) for head, e in pairs]

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf.methods.base import Context, Method, cross_entropy
-from amr_tf.methods.branches import add_unimodal_heads, head_logits
+from amr_tf.methods.branches import add_unimodal_heads, unimodal_logits
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -28,7 +28,8 @@ class DGL(Method):
         ValueError: A negative alpha.
     """
 
-    needs_several = True
+    help = "encoders learn from heads of their own alone (Wei 2025)"
+    min_modalities = 2
 
     def __init__(self, alpha: float = 4.0, seed: int = 0) -> None:
         if alpha < 0:
@@ -47,7 +48,7 @@ class DGL(Method):
 
     def loss(self, context: Context) -> tf.Tensor:
         """The fused loss and alpha times the unimodal ones."""
-        branches = head_logits(context.model, context.extras["encodings"])
+        branches = unimodal_logits(context.model, context.extras["encodings"])
         losses = [
             context.mean(context.presence[:, m] * cross_entropy(context.labels, z))
             for m, z in enumerate(branches)

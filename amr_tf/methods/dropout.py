@@ -23,6 +23,8 @@ class Dropout(Method):
         ValueError: `rate` outside of [0, 1).
     """
 
+    help = "drops features of the encodings (Hinton 2012)"
+
     def __init__(self, rate: float = 0.5, seed: int = 0) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"a dropout rate lies in [0, 1), got {rate}")

@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import distribution
-from amr_tf.methods.base import Context, Method, cross_entropy
-from amr_tf.methods.branches import add_unimodal_heads, head_logits
+from amr_tf.methods.base import CLASS_COUNTS, Context, Method, cross_entropy
+from amr_tf.methods.branches import add_unimodal_heads, unimodal_logits
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -38,7 +38,9 @@ class GGE(Method):
         ValueError: A strength outside of [0, 1], or counts that are negative or all zero.
     """
 
-    needs_several = True
+    help = "the fused model fits what biased learners leave over (Han 2021)"
+    requires = (CLASS_COUNTS,)
+    min_modalities = 2
 
     def __init__(
         self, class_counts: Sequence[int] | None = None, strength: float = 1.0, seed: int = 0
@@ -71,7 +73,7 @@ class GGE(Method):
         labels = context.labels
         constant = [tf.stop_gradient(e) for e in context.encodings]
         branches = tf.stack(
-            [tf.cast(z, tf.float32) for z in head_logits(context.model, constant)]
+            [tf.cast(z, tf.float32) for z in unimodal_logits(context.model, constant)]
         )  # [M, B, C]
         losses = tf.stack([cross_entropy(labels, z) for z in tf.unstack(branches)])  # [M, B]
         losses *= tf.transpose(context.presence)

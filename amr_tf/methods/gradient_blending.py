@@ -1,7 +1,5 @@
 """Gradient-Blending (Wang et al. 2020): loss weights from how each head overfits."""
 
-import dataclasses
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -9,32 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import _compat
-from amr_tf.methods.base import Context, Method, cross_entropy
-from amr_tf.methods.branches import add_unimodal_heads, head_logits
+from amr_tf.methods.base import HELD_OUT, Context, HeldOut, Method, cross_entropy
+from amr_tf.methods.branches import add_unimodal_heads, unimodal_logits
 
 MODES = ("offline", "online")
 # Overfitting by less than this (nats a clip) cannot be told from none: O^2 is not taken below its
 # square, so that one head that happens not to overfit does not take all the weight.
 LEAST_OVERFITTING = 0.01
-
-
-@dataclasses.dataclass(frozen=True)
-class BlendingData:
-    """What the weights are estimated on.
-
-    Attributes:
-        train: First step -> endless stream of training batches from there.
-        steps_per_epoch: Batches in an epoch.
-        seen: Training clips once, as for evaluation.
-        held_out: Clips that are never trained on, and not those that results are reported on.
-        callbacks: Of the trainings of single heads, to show progress.
-    """
-
-    train: Callable[[int], tf.data.Dataset]
-    steps_per_epoch: int
-    seen: tf.data.Dataset
-    held_out: tf.data.Dataset
-    callbacks: Sequence[keras.callbacks.Callback] = ()
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -52,7 +31,7 @@ class GradientBlending(Method):
     A head that does not generalise (G_k <= 0) gets weight 0; |O_k| counts as 0.01 at least; where
     no head generalises all weights are equal. The weights are part of the saved model.
 
-    Set `method.data` to a `BlendingData` before `fit`.
+    Set `method.held_out` to a `HeldOut` before `fit`.
 
     Args:
         mode: `offline` estimates once, before the first epoch; `online` before each super-epoch.
@@ -64,7 +43,10 @@ class GradientBlending(Method):
         ValueError: An unknown mode, or numbers of epochs out of range.
     """
 
-    needs_several = True
+    help = "weights of unimodal and fused losses by how they overfit (Wang 2020)"
+    requires = (HELD_OUT,)
+    demo_options = "estimate_epochs=5"
+    min_modalities = 2
 
     def __init__(
         self,
@@ -84,7 +66,6 @@ class GradientBlending(Method):
         self.super_epoch = super_epoch
         self.estimate_epochs = estimate_epochs
         self.seed = seed
-        self.data: BlendingData | None = None
 
     def build(self, model: Any) -> None:
         """Makes the unimodal heads and the weights, equal at first."""
@@ -105,26 +86,26 @@ class GradientBlending(Method):
         """Estimates the weights where they are due.
 
         Raises:
-            ValueError: `data` is not set.
+            ValueError: `held_out` is not set.
         """
         due = epoch == 0 if self.mode == "offline" else epoch % self.super_epoch == 0
         if due:
-            if self.data is None:
+            if self.held_out is None:
                 raise ValueError(
                     "GradientBlending estimates weights on held-out clips: set "
-                    "model.method.data = amr_tf.methods.BlendingData(...) before fit"
+                    "model.method.held_out = amr_tf.methods.HeldOut(...) before fit"
                 )
-            if model.steps_done % self.data.steps_per_epoch:
+            if model.steps_done % self.held_out.steps_per_epoch:
                 return  # goes on within an epoch, at whose begin they were estimated
-            model.blend_weights.assign(self.estimate(model, self.data))
+            model.blend_weights.assign(self.estimate(model, self.held_out))
 
-    def estimate(self, model: Any, data: BlendingData) -> np.ndarray:
+    def estimate(self, model: Any, data: HeldOut) -> np.ndarray:
         """The weights `[M + 1]`, float32; the model is left as it was."""
         with model.distribute_strategy.scope():
             measure = _HeadLosses(model)
         start = _compat.snapshot(model)
         history = model.history  # Keras puts each training's own there
-        before = measure(data.seen), measure(data.held_out)
+        before = measure(data.seen), measure(data.unseen)
         heads = len(before[0])
         after = np.zeros((2, heads))
         for k in range(heads):
@@ -138,7 +119,7 @@ class GradientBlending(Method):
                 verbose=0,
                 callbacks=list(data.callbacks),
             )
-            after[:, k] = measure(data.seen)[k], measure(data.held_out)[k]
+            after[:, k] = measure(data.seen)[k], measure(data.unseen)[k]
             _compat.restore(model, start)
         model.history = history
         model.reset_metrics()
@@ -203,4 +184,6 @@ def _head_losses(
     model: Any, labels: tf.Tensor, encodings: list, logits: tf.Tensor, training: bool = True
 ) -> list[tf.Tensor]:
     """Cross-entropy of each sample, the modalities' heads first, the fused one last: `[B]` each."""
-    return [cross_entropy(labels, z) for z in [*head_logits(model, encodings, training), logits]]
+    return [
+        cross_entropy(labels, z) for z in [*unimodal_logits(model, encodings, training), logits]
+    ]

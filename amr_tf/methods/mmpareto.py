@@ -8,7 +8,7 @@ import tensorflow as tf
 from amr_tf import distribution
 from amr_tf._tape import Tape
 from amr_tf.methods.base import Context, Method, cross_entropy
-from amr_tf.methods.branches import add_unimodal_heads, head_logits, unimodal_heads
+from amr_tf.methods.branches import add_unimodal_heads, unimodal_heads, unimodal_logits
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -36,7 +36,8 @@ class MMPareto(Method):
         ValueError: gamma is not positive, or a negative weight.
     """
 
-    needs_several = True
+    help = "unimodal and fused gradients without conflict (Wei 2024)"
+    min_modalities = 2
 
     def __init__(self, gamma: float = 1.5, unimodal_weight: float = 1.0, seed: int = 0) -> None:
         if gamma <= 0 or unimodal_weight < 0:
@@ -55,7 +56,7 @@ class MMPareto(Method):
     def loss(self, context: Context) -> tf.Tensor:
         """L_mm + sum_m L_m."""
         fused = super().loss(context)
-        branches = head_logits(context.model, context.encodings)
+        branches = unimodal_logits(context.model, context.encodings)
         context.extras["losses"] = (
             fused,
             [

@@ -30,6 +30,8 @@ class ModalityDropout(Method):
         ValueError: `rate` outside of [0, 1).
     """
 
+    help = "drops whole modalities (Neverova 2016)"
+
     def __init__(self, rate: float = 0.5, per_sample: bool = False, seed: int = 0) -> None:
         if not 0 <= rate < 1:
             raise ValueError(f"a modality dropout rate lies in [0, 1), got {rate}")

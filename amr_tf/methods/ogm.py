@@ -1,5 +1,6 @@
 """OGM and OGM-GE (Peng et al. 2022): slow the encoder of the modality that is ahead."""
 
+from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -45,7 +46,9 @@ class OGM(Method):
         ValueError: A negative alpha or an unknown score.
     """
 
-    needs_several = True
+    help = "slows the encoder that is ahead (Peng 2022)"
+    flags = MappingProxyType({"ogm_score": "score"})
+    min_modalities = 2
 
     def __init__(
         self, alpha: float = 0.1, score: str = "linear", start: int = 0, end: int = 50
@@ -138,6 +141,8 @@ class OGMGE(OGM):
     Raises:
         ValueError: As for OGM, or a negative noise.
     """
+
+    help = "OGM with generalisation enhancement by noise (Peng 2022)"
 
     def __init__(
         self,

@@ -1,29 +1,45 @@
 """UME: the mean of the trained unimodal models' logits; nothing is trained jointly."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
 
-from amr_tf.methods.base import Method
+from amr_tf.methods.base import TEACHERS, Method
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class UME(Method):
     """Unimodal ensemble (Du et al. 2023, arXiv 2305.01233), a reference without any training.
 
-    `z = 1/M sum_m z^m`, z^m the logits of a trained unimodal model. `ensemble_head` makes the
-    fused head of the unimodal ones; the encoders are the unimodal models'.
+    `z = 1/M sum_m z^m`, z^m the logits of a trained unimodal model.
+
+    Args:
+        teachers: Mapping, modality -> trained `MultimodalClassifier` of that modality alone. A
+            saved ensemble holds their encoders and heads as its own, and needs none.
     """
 
-    needs_several = True
+    help = "the mean of the unimodal models' logits; nothing is trained (Du 2023)"
+    requires = (TEACHERS,)
+    min_modalities = 2
     trains = False
+
+    def __init__(self, teachers: Mapping[str, keras.Model] | None = None) -> None:
+        self.teachers = dict(teachers or {})
+
+    def parts(
+        self, modalities: Sequence[str], build: Callable[[], tuple[dict, keras.Model]]
+    ) -> tuple[dict[str, keras.Model], keras.Model]:
+        """The unimodal models' encoders, and the mean of their heads."""
+        del build
+        encoders = {m: self.teachers[m].encoders[m] for m in modalities}
+        return encoders, ensemble_head({m: self.teachers[m].head for m in modalities})
 
 
 def ensemble_head(heads: Mapping[str, keras.Model]) -> keras.Model:
     """Averages unimodal heads.
 
     Args:
-        heads: Modality -> functional head, list of one encoding -> logits `[B, C]`.
+        heads: Mapping, modality -> functional head, list of one encoding -> logits `[B, C]`.
 
     Returns:
         A functional head, list of M encodings -> `[B, C]`.

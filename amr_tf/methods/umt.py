@@ -1,12 +1,13 @@
 """UMT (Du et al. 2021): unimodal teachers keep the encoders from starving."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from amr_tf.methods.base import Context, Method
+from amr_tf.methods.base import TEACHERS, Context, Method
 from amr_tf.methods.branches import ablation_logits, linear_logits
 
 UMT_TARGETS = ("encodings", "predictions")
@@ -38,7 +39,10 @@ class UMT(Method):
         ValueError: A negative weight, a temperature that isn't positive, an unknown target.
     """
 
-    needs_several = True
+    help = "encoders stay near those of unimodal teachers (Du 2021)"
+    requires = (TEACHERS,)
+    flags = MappingProxyType({"umt_target": "target"})
+    min_modalities = 2
 
     def __init__(
         self,

@@ -15,6 +15,8 @@ class Unimodal(Method):
         modality: Name of the modality to keep, `audio` say.
     """
 
+    help = "one modality alone"
+
     def __init__(self, modality: str) -> None:
         self.modality = modality
 

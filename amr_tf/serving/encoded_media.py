@@ -6,72 +6,75 @@ every size may be dynamic. Sizes are read from the headers and limited before an
 
 import io
 import wave
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import features
-from amr_tf.model import PRESENCE
+from amr_tf._context import PRESENCE
+from amr_tf.modalities import AudioConfig, Modality, VideoConfig
+from amr_tf.modalities import audio as audio_features
+from amr_tf.modalities import video as video_features
 
 MAX_WAV_BYTES = 32 << 20  # of a clip; decoded it takes twice as much
 MAX_FRAME_PIXELS = 4096 * 4096  # decoded they take three bytes each
 
 
 def media_features(
-    audio: tf.Tensor | None,
-    frames: tf.Tensor | None,
-    audio_config: features.AudioConfig | None,
-    video_config: features.VideoConfig | None,
-    modalities: Sequence[str] = ("audio", "video"),
+    files: Mapping[str, tf.Tensor], inputs: Mapping[str, Modality]
 ) -> dict[str, tf.Tensor]:
     """A model's inputs of encoded clips, which may differ in length, size and what they have.
 
     What a clip lacks counts as absent, as in the training pipeline: zeros, and 0 in `presence`.
 
     Args:
-        audio: `[B]`, each a WAV file's bytes: 16-bit PCM at the model's rate, its channels are
-            averaged; "" for a clip without sound.
-        frames: `[B, T]`, each a JPEG file's bytes, in order; "" fills up rows. Of a clip's frames
-            those that the model sees are decoded, and no others.
-        audio_config: The model's audio input; None if it has none, and `audio` is ignored.
-        video_config: The model's video input; None if it has none, and `frames` is ignored.
-        modalities: The model's, in its order.
+        files: Mapping, modality -> `[B]`, each a WAV file's bytes: 16-bit PCM at the model's rate,
+            its channels are averaged, "" for a clip without sound; or `[B, T]`, each a JPEG file's
+            bytes, in order, where "" fills up rows. Of a clip's frames those that the model sees
+            are decoded, and no others.
+        inputs: Mapping, modality -> the model's input, of the kinds audio and video, in its order.
 
     Returns:
-        Modality -> input, as `features.serving_features`, and `presence` `[B, M]` float32.
+        Modality -> input of its encoder, and `presence` `[B, M]` float32.
 
     Raises:
         tf.errors.InvalidArgumentError: What is no WAV or JPEG file, or is truncated, of another
             sample rate, or over the limits; a clip that has nothing for the model.
     """
-    inputs, there = {}, {}
-    if audio_config is not None:
-        samples = tf.map_fn(
-            lambda file: _samples(file, audio_config),
-            audio,
-            fn_output_signature=tf.TensorSpec([audio_config.samples], tf.float32),
-        )
-        inputs["audio"] = features.log_spectrogram(samples, audio_config)
-        there["audio"] = tf.not_equal(audio, "")
-    if video_config is not None:
-        chosen, has_frames = _chosen(frames, video_config.frames)
-        pixels = tf.map_fn(
-            lambda file: _pixels(file, video_config.size),
-            tf.reshape(chosen, [-1]),
-            fn_output_signature=tf.TensorSpec(video_config.shape[1:], tf.uint8),
-        )
-        pixels = tf.reshape(pixels, [-1, *video_config.shape])
-        inputs["video"] = features.normalize_frames(pixels, video_config)
-        there["video"] = has_frames
-    presence = tf.cast(tf.stack([there[m] for m in modalities], axis=1), tf.float32)
-    wanted = " or ".join(modalities)
-    message = f"each clip needs {wanted}: a clip of this batch has nothing for the model"
+    found, there = {}, {}
+    for name, modality in inputs.items():
+        read = _sounds if modality.kind == "audio" else _clips
+        found[name], there[name] = read(files[name], modality)
+    presence = tf.cast(tf.stack(list(there.values()), axis=1), tf.float32)
+    message = (
+        f"each clip needs {' or '.join(inputs)}: a clip of this batch has nothing for the model"
+    )
     presence = _checked(presence, tf.reduce_all(tf.reduce_any(presence > 0, axis=1)), message)
-    for m, name in enumerate(modalities):
-        x = inputs[name]
-        inputs[name] = x * tf.reshape(presence[:, m], [-1] + [1] * (x.shape.rank - 1))
-    return {**inputs, PRESENCE: presence}
+    for m, (name, x) in enumerate(found.items()):
+        found[name] = x * tf.reshape(presence[:, m], [-1] + [1] * (x.shape.rank - 1))
+    return {**found, PRESENCE: presence}
+
+
+def _sounds(files: tf.Tensor, config: AudioConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """Spectrograms of WAV files `[B]`, and whether there is one, `[B]`."""
+    samples = tf.map_fn(
+        lambda file: _samples(file, config),
+        files,
+        fn_output_signature=tf.TensorSpec([config.samples], tf.float32),
+    )
+    return audio_features.log_spectrogram(samples, config), tf.not_equal(files, "")
+
+
+def _clips(files: tf.Tensor, config: VideoConfig) -> tuple[tf.Tensor, tf.Tensor]:
+    """Normalised frames of JPEG files `[B, T]`, and whether there are any, `[B]`."""
+    chosen, there = _chosen(files, config.frames)
+    pixels = tf.map_fn(
+        lambda file: _pixels(file, config.size),
+        tf.reshape(chosen, [-1]),
+        fn_output_signature=tf.TensorSpec(config.shape[1:], tf.uint8),
+    )
+    pixels = tf.reshape(pixels, [-1, *config.shape])
+    return video_features.normalize_frames(pixels, config), there
 
 
 def wav(samples: np.ndarray, sample_rate: int) -> bytes:
@@ -83,7 +86,7 @@ def wav(samples: np.ndarray, sample_rate: int) -> bytes:
     return file.getvalue()
 
 
-def _samples(file: tf.Tensor, config: features.AudioConfig) -> tf.Tensor:
+def _samples(file: tf.Tensor, config: AudioConfig) -> tf.Tensor:
     """What the model hears of a WAV file, `[samples]` float32; zeros for ""."""
 
     def decoded() -> tf.Tensor:
@@ -95,7 +98,7 @@ def _samples(file: tf.Tensor, config: features.AudioConfig) -> tf.Tensor:
         )
         waveform = _checked(waveform, tf.equal(rate, config.sample_rate), message)
         waveform = tf.reduce_mean(waveform, axis=1)
-        return features.fit_length(features.tiled(waveform, config), config.samples)
+        return audio_features.fit_length(audio_features.tiled(waveform, config), config.samples)
 
     return tf.cond(tf.equal(file, ""), lambda: tf.zeros([config.samples]), decoded)
 
@@ -126,7 +129,7 @@ def _chosen(frames: tf.Tensor, wanted: int) -> tuple[tf.Tensor, tf.Tensor]:
     counts = tf.cast(found.row_lengths(), tf.int32)
     # a last column of "", for rows without frames
     rows = tf.concat([found.to_tensor(""), tf.fill([tf.shape(frames)[0], 1], "")], axis=1)
-    indices = features.even_frames(counts[:, tf.newaxis], wanted)
+    indices = video_features.even_frames(counts[:, tf.newaxis], wanted)
     return tf.gather(rows, indices, batch_dims=1), counts > 0
 
 
@@ -141,7 +144,7 @@ def _pixels(file: tf.Tensor, size: int) -> tf.Tensor:
         )
         limited = _checked(file, shape[0] * shape[1] <= MAX_FRAME_PIXELS, message)
         frame = tf.io.decode_jpeg(limited, channels=3)
-        return features.resize_center(frame[tf.newaxis], size)[0]
+        return video_features.resize_center(frame[tf.newaxis], size)[0]
 
     return tf.cond(tf.equal(file, ""), lambda: tf.zeros([size, size, 3], tf.uint8), decoded)
 

@@ -10,7 +10,6 @@
 Feature extraction is inside the graph: a client sends clips as they are.
 """
 
-import dataclasses
 import json
 import pathlib
 import tempfile
@@ -19,10 +18,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from amr_tf import features
+from amr_tf.modalities import Modality
 from amr_tf.model import MultimodalClassifier
 from amr_tf.serving import encoded_media, warmup
-from amr_tf.serving.signatures import SIGNATURES, ServedClassifier
+from amr_tf.serving.signatures import ServedClassifier
 
 NAME = "amr"  # under which TensorFlow Serving offers the model
 MODELS_CONFIG = "models.config"
@@ -37,27 +36,30 @@ model_config_list {{
   }}
 }}
 """
-# What the numbers of the configurations leave open of `amr_tf.features`.
-_AUDIO_RULES = {
-    "channels": "averaged",
-    "length": "repeated, or cut at its end, to tile_seconds, unless that is 0; then the middle "
-    "`seconds`, repeated where shorter",
-    "window": "Hann, periodic; centred on the multiples of the hop, zeros beyond the ends",
-    "value": "log(|STFT| + epsilon), time before frequency",
-}
-_VIDEO_RULES = {
-    "choice": "of n frames those with the indices (2 k + 1) n // (2 frames), k = 0 ... frames - 1",
-    "crop": "the middle square",
-    "resize": "averaged areas where larger than size, bilinear where smaller, rounded to uint8",
-    "value": "(RGB / 255 - mean) / std",
+# What the numbers of the configurations leave open of `amr_tf.modalities`.
+_RULES = {
+    "audio": {
+        "channels": "averaged",
+        "length": "repeated, or cut at its end, to tile_seconds, unless that is 0; then the middle "
+        "`seconds`, repeated where shorter",
+        "window": "Hann, periodic; centred on the multiples of the hop, zeros beyond the ends",
+        "value": "log(|STFT| + epsilon), time before frequency",
+    },
+    "video": {
+        "choice": "of n frames those with the indices (2 k + 1) n // (2 frames), k = 0 ... "
+        "frames - 1",
+        "crop": "the middle square",
+        "resize": "averaged areas where larger than size, bilinear where smaller, rounded to uint8",
+        "value": "(RGB / 255 - mean) / std",
+    },
+    "features": {"value": "(x - mean) / std, 0 where std is 0"},
 }
 
 
 def export(
     model: MultimodalClassifier,
     directory: str | pathlib.Path,
-    audio: features.AudioConfig | None,
-    video: features.VideoConfig | None,
+    inputs: Mapping[str, Modality],
     classes: tuple[str, ...],
     notes: Mapping[str, Any] | None = None,
     extra: Mapping[str, str] | None = None,
@@ -69,12 +71,11 @@ def export(
 
     Args:
         model: The classifier; made outside of a distribution strategy.
-        directory: Of the versions.
-        audio: The audio input, None without one.
-        video: The video input, None without one.
-        classes: Class names, by id; also in `assets/`.
-        notes: What else to keep in `assets/model.json`.
-        extra: File name -> text of what else to keep in `assets.extra/`.
+        directory: Path of the versions.
+        inputs: Mapping, modality -> the model's input.
+        classes: Strings, the class names by id; also in `assets/`.
+        notes: Mapping, what else to keep in `assets/model.json`.
+        extra: Mapping, file name -> text of what else to keep in `assets.extra/`.
 
     Returns:
         The version's directory.
@@ -87,12 +88,11 @@ def export(
             raise ValueError(f"a class name must be one line of text, not {name!r}")
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    served = ServedClassifier(model, audio, video, tuple(classes))
+    served = ServedClassifier(model, inputs, tuple(classes))
     description = {
         "modalities": list(model.modalities),
         "classes": list(classes),
-        "audio": {**dataclasses.asdict(audio), **_AUDIO_RULES} if audio else None,
-        "video": {**dataclasses.asdict(video), **_VIDEO_RULES} if video else None,
+        **{name: {**m.describe(), **_RULES[m.kind]} for name, m in inputs.items()},
         "limits": {
             "wav_bytes": encoded_media.MAX_WAV_BYTES,
             "frame_pixels": encoded_media.MAX_FRAME_PIXELS,
@@ -106,10 +106,10 @@ def export(
         (files / "model.json").write_text(json.dumps(description, indent=2) + "\n")
         served.assets = [tf.saved_model.Asset(str(file)) for file in sorted(files.iterdir())]
         made = pathlib.Path(part) / "model"
-        signatures = {name: served.signature(name) for name in SIGNATURES}
+        signatures = {name: served.signature(name) for name in served.signature_names}
         tf.saved_model.save(served, str(made), signatures)
         (made / "assets.extra").mkdir()
-        warmup.write(made / "assets.extra", NAME, warmup.requests(audio, video))
+        warmup.write(made / "assets.extra", NAME, warmup.requests(inputs))
         for name, text in (extra or {}).items():
             (made / "assets.extra" / name).write_text(text, "utf-8")
         version = _publish(made, directory)

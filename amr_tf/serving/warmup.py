@@ -17,32 +17,40 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import features
+from amr_tf.modalities import Modality
 from amr_tf.serving import encoded_media
+from amr_tf.serving.signatures import MEDIA, input_name
 
 FILE = "tf_serving_warmup_requests"
 
 
-def requests(
-    audio: features.AudioConfig | None, video: features.VideoConfig | None
-) -> dict[str, dict[str, np.ndarray]]:
+def requests(inputs: Mapping[str, Modality]) -> dict[str, dict[str, np.ndarray]]:
     """Signature name -> its inputs, of one silent, black clip of the model's sizes.
 
     Args:
-        audio: The audio input, None without one.
-        video: The video input, None without one.
+        inputs: Mapping, modality -> the model's input.
     """
     arrays, media = {}, {}
-    if audio is not None:
-        arrays["waveform"] = np.zeros([1, audio.samples], np.float32)
-        silence = encoded_media.wav(np.zeros(audio.samples), audio.sample_rate)
-        # as objects: NumPy's own strings lose the zeros at their end
-        media["audio"] = np.array([silence], object)
-    if video is not None:
-        arrays["frames"] = np.zeros([1, *video.shape], np.uint8)
-        jpeg = tf.io.encode_jpeg(arrays["frames"][0, 0]).numpy()
-        media["frames"] = np.array([[jpeg] * video.frames], object)
-    return {"serving_default": arrays, "serving_media": media, "explain": arrays}
+    for name, modality in inputs.items():
+        raw = modality.absent().numpy()
+        array = input_name(name, modality.kind)
+        file = input_name(name, modality.kind, media=True)
+        if modality.kind == "audio":
+            arrays[array] = raw[None].astype(np.float32)
+            # as objects: NumPy's own strings lose the zeros at their end
+            media[file] = np.array([encoded_media.wav(raw, modality.sample_rate)], object)
+        elif modality.kind == "video":
+            arrays[array] = raw[None]
+            jpeg = tf.io.encode_jpeg(raw[0]).numpy()
+            media[file] = np.array([[jpeg] * modality.frames], object)
+        else:
+            arrays[array] = raw[None]
+    files = all(modality.kind in MEDIA for modality in inputs.values())
+    return {
+        "serving_default": arrays,
+        **({"serving_media": media} if files else {}),
+        "explain": arrays,
+    }
 
 
 def write(

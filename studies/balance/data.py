@@ -16,10 +16,12 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf.analysis.corruption import Corruption, audio_corruptions, video_corruptions
-from amr_tf.features import AudioConfig, VideoConfig
-from tfrecords import atomic, build
-from tfrecords.datasets import synthetic
-from tfrecords.reading.clips import Clip
+from amr_tf.modalities import AudioConfig, VideoConfig
+from tfrecords import atomic
+from tfrecords.building import builder
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets.synthetic import Synthetic
+from tfrecords.reading.clips import CutClip
 from tfrecords.reading.pipeline import Pipeline
 
 AUDIO = AudioConfig(fft_length=256, hop=512)
@@ -34,7 +36,7 @@ _VOICES = 32
 
 @dataclasses.dataclass(frozen=True)
 class Level:
-    """How strongly the class shows in sound and picture, see `synthetic.Recipe`.
+    """How strongly the class shows in sound and picture, see `tfrecords.datasets.synthetic`.
 
     Attributes:
         audio: Float, the strength in the sound.
@@ -69,20 +71,12 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
     """
     where = directory(work, level)
     strengths = LEVELS[level]
-    build.build(
-        build.BuildOptions(
-            dataset="synthetic",
-            source=str(where / "clips"),
-            output=str(where),
-            recipe=synthetic.Recipe(
-                train, test, audio_strength=strengths.audio, video_strength=strengths.video
-            ),
-        )
-    )
+    clips = Synthetic(train, test, audio_strength=strengths.audio, video_strength=strengths.video)
+    builder.build(BuildOptions(clips, source=str(where / "clips"), output=str(where)))
     last = corrupted_name("video", MEASURED_SEVERITIES[-1])
     if (where / f"{last}.npy").exists():
         return
-    data = Pipeline(where, AUDIO, VIDEO, batch_size=128)
+    data = Pipeline(where, {"audio": AUDIO, "video": VIDEO}, batch_size=128)
     for split in ("train", "validation", "test"):
         names = {m: f"{split}-{m}" for m in SHAPES} | {"label": f"{split}-label"}
         _write(where, names, lambda split=split: data.evaluate(split))
@@ -100,7 +94,7 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
 
 def in_turn(
     corruptions: tuple[Corruption, ...], severity: int
-) -> Callable[[tf.Tensor, Clip], Clip]:
+) -> Callable[[tf.Tensor, CutClip], CutClip]:
     """A change for `Pipeline.evaluate`: clip i suffers corruption i modulo their number.
 
     Args:
@@ -112,7 +106,7 @@ def in_turn(
     """
     changes = [corruption.in_graph(severity) for corruption in corruptions]
 
-    def change(index: tf.Tensor, clip: Clip) -> Clip:
+    def change(index: tf.Tensor, clip: CutClip) -> CutClip:
         branches = [functools.partial(c, index, clip) for c in changes]
         return tf.switch_case(tf.cast(index % len(branches), tf.int32), branches)
 

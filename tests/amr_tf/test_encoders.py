@@ -4,10 +4,12 @@ import pytest
 import tensorflow as tf
 
 from amr_tf import distribution
-from amr_tf.encoders import IMAGE_ENCODERS, build_encoder
+from amr_tf.encoders import ENCODERS, build_encoder
 
 SPECTROGRAM = (30, 17, 1)
 FRAMES = (2, 32, 32, 3)
+
+IMAGE_ENCODERS = [name for name, plugin in ENCODERS.items() if "audio" in plugin.kinds]
 
 
 def count(model):
@@ -18,7 +20,7 @@ def batch(shape, size=3, seed=0):
     return np.random.default_rng(seed).normal(size=(size, *shape)).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", sorted(IMAGE_ENCODERS))
+@pytest.mark.parametrize("name", IMAGE_ENCODERS)
 @pytest.mark.parametrize("shape", [SPECTROGRAM, FRAMES])
 def test_encodings_are_vectors_one_a_clip(name, shape):
     encoder = build_encoder(name, "video", shape, width=8)
@@ -48,7 +50,7 @@ def test_resnet18_initial_convolutions_have_the_published_spread():
     np.testing.assert_allclose(np.std(kernel.kernel), np.sqrt(2 / (9 * 32)), rtol=0.05)
 
 
-@pytest.mark.parametrize("name", sorted(IMAGE_ENCODERS))
+@pytest.mark.parametrize("name", IMAGE_ENCODERS)
 def test_a_clip_is_the_mean_of_its_frames(name):
     clip = build_encoder(name, "video", FRAMES, width=4)
     frame = build_encoder(name, "video", FRAMES[1:], width=4)
@@ -58,7 +60,7 @@ def test_a_clip_is_the_mean_of_its_frames(name):
     np.testing.assert_allclose(clip(x), each.mean(0), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(IMAGE_ENCODERS))
+@pytest.mark.parametrize("name", IMAGE_ENCODERS)
 def test_initial_weights_are_a_function_of_seed_and_modality(name):
     def kernel(modality, seed):
         return build_encoder(name, modality, SPECTROGRAM, width=4, seed=seed).weights[0].numpy()
@@ -68,7 +70,7 @@ def test_initial_weights_are_a_function_of_seed_and_modality(name):
     assert (kernel("audio", 1) != kernel("video", 1)).any()
 
 
-@pytest.mark.parametrize("name", sorted(IMAGE_ENCODERS))
+@pytest.mark.parametrize("name", IMAGE_ENCODERS)
 def test_saving_and_loading(name, tmp_path):
     encoder = build_encoder(name, "video", FRAMES, width=4)
     x = batch(FRAMES)
@@ -123,7 +125,9 @@ def test_a_frozen_encoder_has_nothing_to_train_and_keeps_its_averages(tmp_path):
 
 
 def test_impossible_requests_are_refused():
-    with pytest.raises(ValueError, match=r"no encoder 'vgg'; there are .*resnet18, .*small"):
+    with pytest.raises(
+        ValueError, match=r"no encoder 'vgg': there are small, resnet18, .*--plugins"
+    ):
         build_encoder("vgg", "audio", SPECTROGRAM)
     with pytest.raises(ValueError, match="width must be positive"):
         build_encoder("small", "audio", SPECTROGRAM, width=0)
@@ -146,7 +150,8 @@ def test_training_on_replicas_is_training_on_one_device(strategy):
     gradient_step(whole, tf.constant(x), 6)
     with strategy.scope():
         encoder = build_encoder("small", "video", FRAMES, width=4)
-    ends = tf.constant([0, 4] + [6] * (strategy.num_replicas_in_sync - 1))  # the last ones empty
+    count = strategy.num_replicas_in_sync
+    ends = tf.constant([0, *range(7 - count, 7)])  # the first has more than the others
     replicas = strategy.experimental_distribute_values_from_function(
         lambda context: tf.constant(context.replica_id_in_sync_group)
     )

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 from amr_tf import saving
-from amr_tf.encoders import VIDEO_ENCODERS, build_encoder
+from amr_tf.encoders import ENCODERS, build_encoder, c3d, p3d
 from tests.amr_tf.test_encoders import batch, count, gradient_step
 
 CLIP = (3, 24, 24, 3)
-NAMES = sorted(VIDEO_ENCODERS)
+NAMES = [name for name, plugin in ENCODERS.items() if plugin.kinds == ("video",)]
 # graphs of many layers, for two replicas, take longest
 DEEP = ("actions_transformations", "c3d", "p3d")
 MARKED = [pytest.param(n, marks=[pytest.mark.slow] * (n in DEEP)) for n in NAMES]
@@ -51,7 +51,9 @@ def test_depths_that_there_are_not_are_refused():
     for name, depth in (("c3d", 11), ("p3d", 50)):
         with pytest.raises(ValueError, match=f"has a depth of .*, not {depth}"):
             build(name, depth=depth)
-    with pytest.raises(ValueError, match="video encoder slow_fusion has one depth only, not 3"):
+    with pytest.raises(
+        ValueError, match="video encoder slow_fusion has no option 'depth': it has width"
+    ):
         build("slow_fusion", depth=3)
 
 
@@ -81,7 +83,7 @@ def test_saving_and_loading(name, tmp_path):
 
 @pytest.mark.parametrize("name", MARKED)
 @pytest.mark.parametrize("strategy", [2], indirect=True)
-def test_training_with_an_empty_replica_is_training_on_one_device(name, strategy):
+def test_training_on_uneven_replicas_is_training_on_one_device(name, strategy):
     x = batch(CLIP, 4)
     whole = build(name)
     gradient_step(whole, tf.constant(x), 4)
@@ -92,11 +94,13 @@ def test_training_with_an_empty_replica_is_training_on_one_device(name, strategy
     )
 
     def step(replica):
-        gradient_step(encoder, tf.constant(x)[: 4 * (1 - replica)], 4)
+        gradient_step(encoder, tf.constant(x)[3 * replica : 3 + replica], 4)
 
     tf.function(lambda r: strategy.run(step, (r,)))(replicas)
     for mine, wanted in zip(encoder.get_weights(), whole.get_weights(), strict=True):
-        np.testing.assert_allclose(mine, wanted, rtol=1e-4, atol=1e-4)
+        # sums in another order: normalising four clips magnifies their rounding; a replica's own
+        # moments would differ by 0.2 and more
+        np.testing.assert_allclose(mine, wanted, rtol=1e-3, atol=1e-3)
 
 
 # -- C3D ---------------------------------------------------------------------------------------
@@ -115,7 +119,7 @@ def with_classifier(encoder, classes):
 
 def test_c3d_has_the_published_parameters():
     """80 M parameters; in float32 320 MB, the size that Qiu et al. (2017) report is 321 MB."""
-    full = VIDEO_ENCODERS["c3d"]((16, 112, 112, 3), batch_norm=False)
+    full = c3d((16, 112, 112, 3), batch_norm=False)
     assert full.get_layer("pool5").output.shape[1:] == (1, 4, 4, 512)
     by_hand = convolutions(27, (3, 64, 128, 256, 256, 512, 512, 512, 512))
     by_hand += convolutions(1, (1 * 4 * 4 * 512, 4096, 4096, 487))
@@ -125,7 +129,7 @@ def test_c3d_has_the_published_parameters():
 
 def test_the_c3d_of_the_search_has_the_published_parameters():
     """Section 3.1 of the paper: 17.5 million, for the 101 classes of UCF101."""
-    small = VIDEO_ENCODERS["c3d"]((16, 112, 112, 3), depth=5, batch_norm=False)
+    small = c3d((16, 112, 112, 3), depth=5, batch_norm=False)
     by_hand = convolutions(27, (3, 64, 128, 256, 256, 256))
     by_hand += convolutions(1, (1 * 4 * 4 * 256, 2048, 2048, 101))
     assert with_classifier(small, 101) == by_hand == 17_444_965
@@ -160,7 +164,7 @@ def p3d_by_hand(blocks, width=64):
     [(63, (3, 4, 6, 3)), pytest.param(199, (3, 8, 36, 3), marks=pytest.mark.slow)],
 )
 def test_p3d_has_the_parameters_of_its_architecture(depth, blocks):
-    encoder = VIDEO_ENCODERS["p3d"]((16, 32, 32, 3), depth=depth)
+    encoder = p3d((16, 32, 32, 3), depth=depth)
     trained, moving = p3d_by_hand(blocks)
     assert (count(encoder), encoder.count_params()) == (trained, trained + moving)
 
@@ -215,7 +219,7 @@ def test_slow_fusion_takes_in_all_frames_layer_by_layer(frames, responses):
 
 
 def test_fusion_over_time_has_the_published_layers():
-    encoder = VIDEO_ENCODERS["slow_fusion"]((10, 170, 170, 3), width=96 // 12)
+    encoder = ENCODERS["slow_fusion"].build((10, 170, 170, 3), width=96 // 12)
     kernels = [tuple(encoder.get_layer(f"conv{i}").kernel.shape) for i in (1, 2, 3, 4, 5)]
     assert [kernel[:3] for kernel in kernels] == [
         (4, 11, 11),
@@ -248,7 +252,7 @@ def test_late_fusion_sees_the_first_and_the_last_frame_by_one_network():
 @pytest.mark.parametrize(("frames", "half"), [(3, 2), (4, 2)])
 def test_actions_transformations_are_those_of_the_formula(frames, half):
     shape = (frames, *CLIP[1:])
-    encoder = VIDEO_ENCODERS["actions_transformations"](shape, width=2, transformations=5)
+    encoder = ENCODERS["actions_transformations"].build(shape, width=2, transformations=5)
     x = batch(shape)
     images = next(layer for layer in encoder.layers if isinstance(layer, keras.Model))
     each = np.stack([images(x[:, t]) for t in range(frames)], 1).astype(np.float64)

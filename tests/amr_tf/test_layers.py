@@ -5,12 +5,8 @@ import tensorflow as tf
 
 from amr_tf import distribution
 from amr_tf.layers import (
-    Conv2D,
-    Conv3D,
     Cosine,
     FoldFrames,
-    MaxPooling2D,
-    MaxPooling3D,
     MeanOverFrames,
     StatelessDropout,
     UnfoldFrames,
@@ -137,30 +133,6 @@ def test_batch_normalisation_is_the_formula(shape):
     np.testing.assert_allclose(layer(given, training=True), inferred, rtol=1e-4, atol=1e-3)
 
 
-@pytest.mark.parametrize("size", [1, 3, (5, 3)])
-def test_the_gradients_of_a_convolution_are_its_adjoints(size):
-    """<dy, conv(dx, k)> = <gradient, dx>, and in k; conv(x, k) is linear in both. In float64."""
-    layer = Conv2D(4, size, padding="same", use_bias=False, dtype="float64")
-    layer.build((None, 6, 5, 3))
-    kernel = tf.convert_to_tensor(layer.kernel)
-    rng = np.random.default_rng(2)
-    x, dx = (tf.constant(rng.normal(size=(2, 6, 5, 3))) for _ in range(2))
-    dk = tf.constant(rng.normal(size=kernel.shape))
-    dy = tf.constant(rng.normal(size=(2, 6, 5, 4)))
-    with tf.GradientTape() as tape:
-        tape.watch([x, kernel])
-        outputs = layer.convolution_op(x, kernel)
-    of_x, of_kernel = tape.gradient(outputs, [x, kernel], dy)
-    np.testing.assert_allclose(outputs, tf.nn.conv2d(x, kernel, 1, "SAME"), rtol=1e-12)
-    for gradient, change, moved in (
-        (of_x, dx, tf.nn.conv2d(dx, kernel, 1, "SAME")),
-        (of_kernel, dk, tf.nn.conv2d(x, dk, 1, "SAME")),
-    ):
-        np.testing.assert_allclose(
-            tf.reduce_sum(gradient * change), tf.reduce_sum(dy * moved), rtol=1e-10
-        )
-
-
 def test_batch_normalisation_wants_channels_last():
     with pytest.raises(ValueError, match="channels must be the last axis, not axis 1"):
         SyncBatchNormalization(axis=1).build((None, 3, 4, 4))
@@ -208,37 +180,3 @@ def test_a_cosine_with_the_zero_vector_is_0_with_gradient_0():
     np.testing.assert_array_equal(cosines, 0)
     for gradient in tape.gradient(cosines, [a, b]):
         np.testing.assert_array_equal(gradient, 0)
-
-
-@pytest.mark.parametrize(
-    ("make", "rank", "channels"),
-    [
-        (lambda: Conv2D(4, 3), 2, 4),
-        (lambda: MaxPooling2D(3, 1), 2, 2),
-        (lambda: Conv3D(4, 3), 3, 4),
-        (lambda: MaxPooling3D(3, 1), 3, 2),
-    ],
-)
-def test_a_replica_without_samples_has_the_right_shape_and_no_gradient(
-    strategy, make, rank, channels
-):
-    space = (5,) * rank
-    with strategy.scope():
-        layer = make()
-        layer.build((None, *space, 2))
-
-    def run(x):
-        x = x[: tf.size(x)]  # hides the static batch, as a dataset does
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = layer(x)
-            total = tf.reduce_sum(tf.square(y))
-        return [y, *tape.gradient(total, [x, *layer.trainable_weights])]
-
-    ends = [0] * (strategy.num_replicas_in_sync - 1) + [2]
-    results = on_replicas(strategy, run, [np.ones((n, *space, 2), np.float32) for n in ends])
-    for index, n in enumerate(ends):
-        y, to_input, *to_weights = results[index]
-        assert y.shape == (n, *(3,) * rank, channels)
-        assert to_input.shape == (n, *space, 2)
-        assert all(np.any(gradient != 0) == (n > 0) for gradient in to_weights)

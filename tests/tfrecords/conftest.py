@@ -6,9 +6,9 @@ import pytest
 
 from tests.tfrecords import files
 from tfrecords.building.options import BuildOptions
-from tfrecords.datasets import synthetic
+from tfrecords.datasets import Synthetic
 
-RECIPE = synthetic.Recipe(num_train=16, num_test=6)
+RECIPE = Synthetic(num_train=16, num_test=6)
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def recipe():
 def rendered(tmp_path_factory):
     """Directory of 16 train and 6 test clips. Tests leave it as it is."""
     directory = tmp_path_factory.mktemp("rendered")
-    synthetic.render(directory, RECIPE, num_workers=2, progress=False)
+    RECIPE.prepare(directory, 0, 2, False)
     return directory
 
 

@@ -1,5 +1,6 @@
 """Writes small media files whose content is known, and functions that worker processes can call."""
 
+import dataclasses
 import os
 import pathlib
 import signal
@@ -9,7 +10,9 @@ import time
 import av
 import numpy as np
 
-from tfrecords.building import media
+from tfrecords.building import decoding, media
+from tfrecords.building.decoding import Source
+from tfrecords.datasets.listing import Listed
 
 
 def tone(frequency, seconds, rate=16_000, level=0.5, start=0.0):
@@ -84,14 +87,61 @@ def pointer(path):
     return path
 
 
-def hostile(video, audio, settings, require):
+@dataclasses.dataclass
+class Decoded:
+    """A clip of sound and picture, its fields side by side; None or empty where it lacks one."""
+
+    waveform: np.ndarray | None
+    flac: bytes | None
+    frames: tuple
+    timestamps_us: tuple
+    height: int
+    width: int
+    duration: float
+
+
+def decode(video, audio=None, settings=None, require=("audio", "video"), window=None):
+    """A media file's sound and picture; the sound may be in a second file."""
+    settings = settings or media.Settings()
+    clip = decoding.decode(sources(video, audio), settings, require, window)
+    sound, pictures = clip.values.get("audio"), clip.values.get("video")
+    return Decoded(
+        waveform=None if sound is None else sound.waveform,
+        flac=None if sound is None else sound.flac,
+        frames=() if pictures is None else pictures.frames,
+        timestamps_us=() if pictures is None else pictures.timestamps_us,
+        height=0 if pictures is None else pictures.height,
+        width=0 if pictures is None else pictures.width,
+        duration=clip.duration,
+    )
+
+
+def sources(video, audio=None):
+    """What the modalities of a media file are read from."""
+    paths = {"audio": pathlib.Path(audio or video), "video": pathlib.Path(video)}
+    return {name: Source(name, path) for name, path in paths.items()}
+
+
+def outcome(video, audio=None, settings=None, require=()):
+    """What a worker process answers."""
+    settings = settings or media.Settings()
+    return decoding.outcome(sources(video, audio), settings, require, media.Window())
+
+
+def listed(name, labels=(0,), split="train", path=None, **more):
+    """A clip whose file holds sound and picture."""
+    path = path or f"{name}.mp4"
+    return Listed(name, labels, split, {"audio": path, "video": path}, **more)
+
+
+def hostile(sources, settings, require, window):
     """Decodes, but for clips whose names tell it to do something else."""
-    name = pathlib.Path(video).name
+    name = next(iter(sources.values())).path.name
     if name.startswith("crash"):
         os.kill(os.getpid(), signal.SIGSEGV)
     if name.startswith("hang"):
         time.sleep(60)
-    return media.outcome(video, audio, settings, require)
+    return decoding.outcome(sources, settings, require, window)
 
 
 def double(x):

@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf.features import AudioConfig, VideoConfig
+from amr_tf.modalities import AudioConfig, VideoConfig
 from tests.tfrecords.reading import test_pipeline
-from tfrecords import build, flac, inspect, schema
-from tfrecords.building.options import BuildError, BuildOptions
+from tfrecords import flac, inspect, schema
+from tfrecords.building import builder as build
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets import BuildError
+from tfrecords.description import AUDIO_CODECS, DESCRIPTION, DatasetInfo
 from tfrecords.reading.clips import Augment
 from tfrecords.reading.pipeline import Pipeline
 
@@ -40,8 +43,8 @@ needs_tensorflow_io = pytest.mark.skipif(
 def built(rendered, recipe, tmp_path_factory):
     """The same clips as records with PCM and with FLAC."""
     parent = tmp_path_factory.mktemp("records")
-    for codec in schema.AUDIO_CODECS:
-        options = BuildOptions("synthetic", str(rendered), str(parent / codec), recipe=recipe)
+    for codec in AUDIO_CODECS:
+        options = BuildOptions(recipe, str(rendered), str(parent / codec))
         build.build(dataclasses.replace(options, audio_codec=codec, workers=2), progress=False)
     return parent
 
@@ -95,19 +98,26 @@ def test_records_hold_the_samples_of_the_pcm_records_bit_for_bit(built):
         assert count == samples
         np.testing.assert_array_equal(flac.decode(stream), np.frombuffer(stored, "<i2"))
         assert len(stream) < len(stored)
-    infos = {codec: schema.DatasetInfo.load(built / codec) for codec in schema.AUDIO_CODECS}
-    assert {codec: info.audio.codec for codec, info in infos.items()} == {
-        codec: codec for codec in schema.AUDIO_CODECS
+    infos = {codec: DatasetInfo.load(built / codec) for codec in AUDIO_CODECS}
+    assert {codec: info.modalities["audio"].codec for codec, info in infos.items()} == {
+        codec: codec for codec in AUDIO_CODECS
     }
-    assert infos["flac"].audio.max_samples == infos["pcm16"].audio.max_samples
+    longest = {info.modalities["audio"].max_samples for info in infos.values()}
+    assert len(longest) == 1
 
 
 @needs_tensorflow_io
 @pytest.mark.parametrize("cache", ["no", "yes"])
 def test_training_and_evaluation_get_what_pcm_records_give(built, cache):
     batches = {}
-    for codec in schema.AUDIO_CODECS:
-        pipeline = Pipeline(built / codec, AUDIO, VIDEO, batch_size=4, cache=cache, augment=PLAIN)
+    for codec in AUDIO_CODECS:
+        pipeline = Pipeline(
+            built / codec,
+            {"audio": AUDIO, "video": VIDEO},
+            batch_size=4,
+            cache=cache,
+            augment=PLAIN,
+        )
         batches[codec] = test_pipeline.take(pipeline.train(), 3)
         batches[codec] += test_pipeline.take(pipeline.evaluate("test"), 2)
     assert test_pipeline.same(batches["pcm16"], batches["flac"])
@@ -121,9 +131,10 @@ def test_a_record_without_sound_is_one_without_sound(tmp_path):
         return clip | {"audio": None if silent else stream}
 
     test_pipeline.write(tmp_path, change, {"require": "video"})
-    info = schema.DatasetInfo.load(tmp_path)
-    info = dataclasses.replace(info, audio=dataclasses.replace(info.audio, codec="flac"))
-    (tmp_path / schema.DESCRIPTION).write_text(info.to_json())
+    info = DatasetInfo.load(tmp_path)
+    stored = dataclasses.replace(info.modalities["audio"], codec="flac")
+    info = dataclasses.replace(info, modalities={**info.modalities, "audio": stored})
+    (tmp_path / DESCRIPTION).write_text(info.to_json())
     for x, y in test_pipeline.make(tmp_path).evaluate("test").as_numpy_iterator():
         np.testing.assert_array_equal(x["presence"], np.stack([y % 2 == 0, y >= 0], 1))
 
@@ -133,7 +144,7 @@ def test_without_tensorflow_io_the_pipeline_says_so_at_once(built, monkeypatch):
     flac.graph_decoder.cache_clear()
     try:
         with pytest.raises(ImportError) as error:
-            Pipeline(built / "flac", AUDIO, VIDEO, batch_size=4)
+            Pipeline(built / "flac", {"audio": AUDIO, "video": VIDEO}, batch_size=4)
     finally:
         flac.graph_decoder.cache_clear()
     assert str(error.value) == (
@@ -144,15 +155,15 @@ def test_without_tensorflow_io_the_pipeline_says_so_at_once(built, monkeypatch):
 
 def test_a_model_without_audio_reads_flac_records_anywhere(built, monkeypatch):
     monkeypatch.setattr(flac, "graph_decoder", None)
-    pipeline = Pipeline(built / "flac", None, VIDEO, batch_size=4)
+    pipeline = Pipeline(built / "flac", {"video": VIDEO}, batch_size=4)
     assert len(test_pipeline.take(pipeline.evaluate("test"), 2)) == 2
 
 
 def test_verify_decodes_flac_on_both_stacks(built, tmp_path):
-    assert inspect.verify(built / "flac", progress=False) == []
+    assert list(inspect.verify(built / "flac", progress=False)) == []
     inspect.contact_sheet(built / "flac", tmp_path / "sheet.png")
     file = damaged(built / "flac", tmp_path)
-    wrong = inspect.verify(tmp_path, progress=False)
+    wrong = list(inspect.verify(tmp_path, progress=False))
     assert len(wrong) == 2
     assert wrong[1].startswith(f"{file}, record 2: ")
 
@@ -160,7 +171,7 @@ def test_verify_decodes_flac_on_both_stacks(built, tmp_path):
 @needs_tensorflow_io
 def test_a_damaged_stream_is_named_by_shard_and_index(built, tmp_path):
     file = damaged(built / "flac", tmp_path)
-    pipeline = Pipeline(tmp_path, AUDIO, VIDEO, batch_size=4)
+    pipeline = Pipeline(tmp_path, {"audio": AUDIO, "video": VIDEO}, batch_size=4)
     with (
         pytest.raises(ValueError, match=f"{file}, record 2, is corrupt"),
         pipeline.records.naming_corrupt_records(),
@@ -170,7 +181,7 @@ def test_a_damaged_stream_is_named_by_shard_and_index(built, tmp_path):
 
 def damaged(directory, copy):
     """Copies the test split of a set, its third sound cut off; returns the file's name."""
-    info = schema.DatasetInfo.load(directory)
+    info = DatasetInfo.load(directory)
     (file,) = info.splits["test"].shards
     records = list(tf.data.TFRecordDataset(str(directory / file)).as_numpy_iterator())
     example = tf.train.SequenceExample.FromString(records[2])
@@ -182,7 +193,7 @@ def damaged(directory, copy):
     (copy / f"{file}.json").write_text((directory / f"{file}.json").read_text())
     splits = {"test": info.splits["test"]}
     description = dataclasses.replace(info, splits=splits).to_json()
-    (copy / schema.DESCRIPTION).write_text(description)
+    (copy / DESCRIPTION).write_text(description)
     return file
 
 
@@ -194,6 +205,6 @@ def test_no_flac_at_all_is_said_to_be_none():
 def test_the_codec_is_an_option_that_decides_the_records(built, rendered, recipe):
     with pytest.raises(BuildError, match="--audio_codec=mp3 is none of pcm16, flac"):
         BuildOptions("synthetic", str(rendered), str(built / "o"), audio_codec="mp3")
-    options = BuildOptions("synthetic", str(rendered), str(built / "flac"), recipe=recipe)
+    options = BuildOptions(recipe, str(rendered), str(built / "flac"))
     with pytest.raises(BuildError, match=r"audio_codec \(flac there, pcm16 now\)"):
         build.build(options, progress=False)

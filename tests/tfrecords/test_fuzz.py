@@ -20,12 +20,15 @@ import tensorflow as tf
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from amr_tf.modalities import Augment
 from tests.fuzzing import changed_json, csv_files, fuzz
+from tests.tfrecords import files
 from tests.tfrecords.reading import test_pipeline
 from tfrecords import schema
 from tfrecords.building import options, shards
 from tfrecords.datasets import cremad, vggsound, vggsounder
-from tfrecords.datasets.listing import Listed, Listing, SourceError
+from tfrecords.datasets.listing import Listing, SourceError
+from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo, Split, StoredAudio, StoredVideo
 from tfrecords.reading import clips, records
 from tfrecords.reading.records import CorruptRecord
 
@@ -50,9 +53,9 @@ def check_listing(listing):
     names = [clip.media_id for clip in listing.clips]
     assert len(set(names)) == len(names)
     for clip in listing.clips:
-        assert clip.split in schema.SPLITS
+        assert clip.split in SPLITS
         assert all(0 <= label < len(listing.classes) for label in clip.labels)
-        for path in filter(None, (clip.video, clip.audio)):
+        for path in clip.files.values():
             assert not pathlib.PurePath(path).is_absolute()
             assert ".." not in pathlib.PurePath(path).parts
             assert path.isprintable()
@@ -100,7 +103,7 @@ def test_lists_of_crema_d(sentences, demographics, train, test, split, folds):
     for clip in listing.clips:
         assert cremad.CLASSES[clip.labels[0]] == cremad.parse(clip.media_id)[2]
     if split == "speakers":
-        actors = {name: set() for name in schema.SPLITS}
+        actors = {name: set() for name in SPLITS}
         for clip in listing.clips:
             actors[clip.split].add(clip.media_id[:4])
         for one, other in itertools.combinations(actors.values(), 2):
@@ -124,7 +127,7 @@ def test_annotations_of_vggsounder(pairs):
         labels=[label for label, _ in pairs], modalities=[m for _, m in pairs], meta_labels=flags
     )
     classes = vggsound.class_names()
-    listing = Listing(classes, (Listed("clip", (7,), "test", "clip.mp4"),))
+    listing = Listing(classes, (files.listed("clip", (7,), "test"),))
     package = types.SimpleNamespace(VGGSounder=lambda background_music: {"clip": data})
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, "vggsounder", package)
@@ -154,25 +157,25 @@ def test_limits_and_ranges(text):
             assert len(found) == 2
 
 
-DESCRIPTION = json.loads(
-    schema.DatasetInfo(
-        "vggsound", ("a", "b, c"), schema.Audio(16_000), schema.Video(4.0, 256),
-        {name: schema.Split(3, 1, (f"{name}-0.tfrecord",), (1, 2)) for name in schema.SPLITS},
+DESCRIBED = json.loads(
+    DatasetInfo(
+        "vggsound", ("a", "b, c"), {"audio": StoredAudio(16_000), "video": StoredVideo(4.0, 256)},
+        {name: Split(3, 1, (f"{name}-0.tfrecord",), (1, 2)) for name in SPLITS},
         {"require": "audio,video"}, "a note",
     ).to_json()
 )  # fmt: skip
 
 
 @fuzz(150)
-@given(changed_json(DESCRIPTION) | st.text(max_size=30))
+@given(changed_json(DESCRIBED) | st.text(max_size=30))
 @example("[" * 100_000)
 @example("1" * 5000)
 def test_descriptions(text):
     try:
-        info = schema.DatasetInfo.from_json(text)
+        info = DatasetInfo.from_json(text)
     except ValueError:
         return
-    assert schema.DatasetInfo.from_json(info.to_json()).to_json() == info.to_json()
+    assert DatasetInfo.from_json(info.to_json()).to_json() == info.to_json()
     for split in info.splits.values():
         assert all(pathlib.PurePath(name).name == name for name in split.shards)
         assert sum(split.class_counts) >= 0
@@ -239,11 +242,10 @@ def examples(draw):
 @tf.function(input_signature=[tf.TensorSpec([], tf.string)])
 def cuts(record):
     """One record as evaluation and training see it."""
-    clip = clips.parse(record, ("audio", "video"), "pcm16", 17)
-    inputs = test_pipeline.AUDIO, test_pipeline.VIDEO
-    key = tf.constant([3, 4], tf.int64)
-    training = clips.cut_for_training(clip, *inputs, clips.Augment(), key)
-    return clips.cut_for_evaluation(clip, *inputs), training, clips.decode(clip)["label"]
+    clip = schema.parse(record, test_pipeline.STORED, 17)
+    inputs, key = test_pipeline.INPUTS, tf.constant([3, 4], tf.int64)
+    training = clips.cut_for_training(clip, inputs, Augment(), key)
+    return clips.cut_for_evaluation(clip, inputs), training, clips.decode(clip)["label"]
 
 
 @fuzz(150)
@@ -286,18 +288,16 @@ def test_sets_of_records(whole, found, cut, skip, training):
                 writer.write(record)
         if cut:
             path.write_bytes(path.read_bytes()[:-cut])
-        info = schema.DatasetInfo.load(directory)
+        info = DatasetInfo.load(directory)
         train = info.splits["train"]
         built = shards.Report([0] * len(info.classes), "changed", clips=4)
         built.class_counts[5:9] = [1] * 4
         count = train.clips - 4 + (4 if skip else len(found))
         splits = info.splits | {"train": dataclasses.replace(train, clips=count)}
-        (directory / schema.DESCRIPTION).write_text(
-            dataclasses.replace(info, splits=splits).to_json()
-        )
+        (directory / DESCRIPTION).write_text(dataclasses.replace(info, splits=splits).to_json())
         if not skip:
             built.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        path.with_name(f"{path.name}.json").write_text(json.dumps(dataclasses.asdict(built)))
+        path.with_name(f"{path.name}.json").write_text(built.to_json())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:

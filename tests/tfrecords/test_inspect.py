@@ -6,25 +6,26 @@ import pytest
 import rich.console
 from PIL import Image
 
-from tfrecords import build, inspect, schema
+from tfrecords import inspect
+from tfrecords.building import builder as build
 from tfrecords.building.options import BuildOptions
+from tfrecords.description import DatasetInfo
 
 
 @pytest.fixture(scope="module")
 def output(rendered, recipe, tmp_path_factory):
     path = tmp_path_factory.mktemp("inspected") / "set"
-    build.build(
-        BuildOptions("synthetic", str(rendered), str(path), recipe=recipe, workers=1), False
-    )
+    build.build(BuildOptions(recipe, str(rendered), str(path), workers=1), False)
     return path
 
 
 def test_a_whole_set_is_whole(output):
-    assert inspect.verify(output, progress=False) == []
+    assert list(inspect.verify(output, progress=False)) == []
 
 
 @pytest.mark.parametrize(
-    ("at", "message"), [(0.6, "corrupted record"), (None, "test: 5 records instead of 6")]
+    ("at", "message"),
+    [(0.6, "its content is not what its checksum says"), (None, "record 5: the length of")],
 )
 def test_a_corrupt_record_is_named_by_shard_and_index(output, tmp_path, at, message):
     copy = shutil.copytree(output, tmp_path / "set")
@@ -41,7 +42,7 @@ def test_a_corrupt_record_is_named_by_shard_and_index(output, tmp_path, at, mess
     else:
         content[round(at * len(content))] ^= 255
     path.write_bytes(content)
-    wrong = inspect.verify(copy, progress=False)
+    wrong = list(inspect.verify(copy, progress=False))
     assert wrong[0] == f"{path.name}: its checksum is not the one it was built with"
     assert message in " ".join(wrong[1:])
     if at is not None:
@@ -53,10 +54,10 @@ def test_a_corrupt_record_is_named_by_shard_and_index(output, tmp_path, at, mess
 def test_the_description_counts_what_is_there(output):
     text = io.StringIO()
     console = rich.console.Console(file=text, width=120)
-    inspect.describe(output, schema.DatasetInfo.load(output), console)
+    inspect.describe(output, DatasetInfo.load(output), console)
     lines = text.getvalue().splitlines()
     assert any("accordion trilling, folk" in line for line in lines)
-    sound = next(line for line in lines if "test" in line and "seconds of sound" in line)
+    sound = next(line for line in lines if "test" in line and "audio: seconds" in line)
     least, median, most = (float(cell) for cell in sound.split("│")[3:6])
     assert 1 <= least <= median <= most <= 2
 
@@ -70,4 +71,4 @@ def test_the_contact_sheet_shows_something(output, tmp_path):
 
 def test_no_set_is_said_to_be_none(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no finished record set"):
-        inspect.verify(tmp_path)
+        list(inspect.verify(tmp_path))

@@ -14,11 +14,13 @@ import rich.console
 import tensorflow as tf
 from PIL import Image
 
+from amr_tf.modalities import video
 from tests.tfrecords import files
 from tests.tfrecords.reading import test_pipeline
-from tfrecords import flac, inspect, schema
+from tfrecords import flac, inspect
 from tfrecords.building import media
 from tfrecords.datasets import cremad, vggsound
+from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo, Split, StoredAudio, StoredVideo
 from tfrecords.reading import clips
 from tfrecords.reading.records import RecordSet
 
@@ -30,15 +32,22 @@ OUTSIDE = (
 
 def described(**changes):
     """A description of records as JSON, with changes at its top level."""
-    split = schema.Split(1, 0, ("train-00000-of-00001.tfrecord",), (1, 0))
-    info = schema.DatasetInfo(
-        "vggsound", ("a", "b"), schema.Audio(16_000), schema.Video(4.0, 256), {"train": split}
+    split = Split(1, 0, ("train-00000-of-00001.tfrecord",), (1, 0))
+    info = DatasetInfo(
+        "vggsound",
+        ("a", "b"),
+        {"audio": StoredAudio(16_000), "video": StoredVideo(4.0, 256)},
+        {"train": split},
     )
     return json.dumps(json.loads(info.to_json()) | changes)
 
 
 def split(**changes):
     return {"clips": 0, "failed": 0, "shards": [], "class_counts": []} | changes
+
+
+def stored(kind, name=None, **numbers):
+    return {"modalities": [{"name": name or kind, "kind": kind, **numbers}]}
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
@@ -48,7 +57,7 @@ def test_lists_of_vggsound_name_no_file_elsewhere(name, tmp_path):
     with (tmp_path / "vggsound.csv").open("w", newline="") as file:
         csv.writer(file).writerows(rows)
     listing = vggsound.listing(tmp_path)
-    assert [clip.video for clip in listing.clips] == ["good_000001.mp4"]
+    assert [clip.files["video"] for clip in listing.clips] == ["good_000001.mp4"]
     assert [failure.reason for failure in listing.failures] == ["bad line"] * 2
 
 
@@ -61,7 +70,7 @@ def test_a_start_of_thousands_of_digits_is_a_bad_line_or_a_missing_file(tmp_path
     (tmp_path / "vggsound.csv").write_text("\n".join(rows) + "\n")
     listing = vggsound.listing(tmp_path)
     assert [failure.reason for failure in listing.failures] == ["bad line"]
-    outcome = media.outcome(tmp_path / listing.clips[1].video, None, media.Settings(), ())
+    outcome = files.outcome(tmp_path / listing.clips[1].path, None, media.Settings(), ())
     assert outcome.reason == "unreadable"  # the name is too long for the file system
 
 
@@ -71,14 +80,16 @@ def test_lists_of_crema_d_name_no_file_elsewhere(name, tmp_path):
     with (tmp_path / "SentenceFilenames.csv").open("w", newline="") as file:
         csv.writer(file).writerows([["n", "Filename"], *([1, n] for n in [*good, name])])
     listing = cremad.listing(tmp_path, split="random")
-    assert sorted({clip.video for clip in listing.clips}) == [f"VideoFlash/{n}.flv" for n in good]
+    assert sorted({clip.files["video"] for clip in listing.clips}) == [
+        f"VideoFlash/{n}.flv" for n in good
+    ]
     assert len(listing.failures) == 1
 
 
 @pytest.mark.parametrize("name", OUTSIDE)
 def test_shards_lie_beside_their_description(name, tmp_path):
     text = described(splits={"train": split(shards=[name])})
-    (tmp_path / schema.DESCRIPTION).write_text(text)
+    (tmp_path / DESCRIPTION).write_text(text)
     with pytest.raises(ValueError, match="not a description of a record set: shards is"):
         RecordSet(tmp_path, skip_corrupt=True)
 
@@ -89,14 +100,14 @@ def test_shards_lie_beside_their_description(name, tmp_path):
 def test_class_names_are_single_printable_lines(name):
     """They are the lines of classes.txt: a break would shift all that follow."""
     with pytest.raises(ValueError, match="class is"):
-        schema.DatasetInfo.from_json(described(classes=[name, "b"]))
+        DatasetInfo.from_json(described(classes=[name, "b"]))
 
 
 def test_class_names_keep_what_means_something_elsewhere(tmp_path):
     names = ["[/red] <b>&amp;</b> | =1+1", "b, “c” 鳥"]
-    info = schema.DatasetInfo.from_json(described(classes=names))
+    info = DatasetInfo.from_json(described(classes=names))
     assert list(info.classes) == names
-    splits = {name: schema.Split(0, 0, (), (0, 0)) for name in schema.SPLITS}
+    splits = {name: Split(0, 0, (), (0, 0)) for name in SPLITS}
     out = io.StringIO()
     console = rich.console.Console(file=out, width=200)
     inspect.describe(tmp_path, dataclasses.replace(info, splits=splits), console)
@@ -106,12 +117,18 @@ def test_class_names_keep_what_means_something_elsewhere(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "what"),
     [
-        ({"audio": {"sample_rate": 0}}, "sample_rate"),
-        ({"audio": {"sample_rate": 16_000, "max_samples": 10**12}}, "max_samples"),
-        ({"audio": {"sample_rate": 16_000, "codec": "mp3"}}, "codec"),
-        ({"video": {"fps": float("nan"), "short_side": 1}}, "fps"),
-        ({"video": {"fps": 4, "short_side": 1, "max_height": 1 << 20, "max_width": 999}}, "max_h"),
-        ({"video": {"fps": 4, "short_side": "1"}}, "short_side"),
+        (stored("audio", sample_rate=0), "sample_rate"),
+        (stored("audio", sample_rate=16_000, max_samples=10**12), "max_samples"),
+        (stored("audio", sample_rate=16_000, codec="mp3"), "codec"),
+        (stored("video", fps=float("nan"), short_side=1), "fps"),
+        (stored("video", fps=4, short_side=1, max_height=1 << 20, max_width=999), "max_h"),
+        (stored("video", fps=4, short_side="1"), "short_side"),
+        (stored("features", dimensions=[10**9]), "dimensions"),
+        (stored("features", dimensions=[2], mean=[1.0]), "mean"),
+        (stored("features", dimensions=[1], std=[float("inf")]), "std"),
+        (stored("audio", name="../x", sample_rate=16_000), "modality"),
+        ({"modalities": []}, "modalities"),
+        ({"splits": {"test": split(without={"flow": 1})}}, "without"),
         ({"classes": []}, "classes"),
         ({"options": []}, "options"),
         ({"options": {"require": 3}}, "options.require"),
@@ -125,12 +142,12 @@ def test_class_names_keep_what_means_something_elsewhere(tmp_path):
 )  # fmt: skip
 def test_descriptions_with_impossible_values_are_refused(changes, what):
     with pytest.raises(ValueError, match=f"not a description of a record set: {what}"):
-        schema.DatasetInfo.from_json(described(**changes))
+        DatasetInfo.from_json(described(**changes))
 
 
 def test_deep_nesting_is_refused():
     with pytest.raises(ValueError, match="not a description"):
-        schema.DatasetInfo.from_json("[" * 200_000)
+        DatasetInfo.from_json("[" * 200_000)
 
 
 def claiming(jpeg, height, width):
@@ -163,11 +180,11 @@ def test_a_record_with_a_giant_frame_is_named(training, tmp_path):
 
 
 def test_frames_up_to_the_limit_are_decoded(monkeypatch):
-    monkeypatch.setattr(schema, "MAX_PIXELS", 16 * 16)
+    monkeypatch.setattr(video, "MAX_PIXELS", 16 * 16)
 
     def decode(one):
-        clip = {"frames": tf.constant([one]), "size": tf.constant([16, 16])}
-        return clips.decode(clip)["frames"]
+        stored = {"frames": tf.constant([one]), "size": tf.constant([16, 16])}
+        return clips.decode({"video": stored})["video"]["frames"]
 
     assert decode(jpeg()).shape == (1, 16, 16, 3)
     with pytest.raises(tf.errors.InvalidArgumentError, match="a JPEG claims too many pixels"):
@@ -195,10 +212,10 @@ def test_a_wav_header_that_claims_days_costs_nothing(tmp_path):
     content[at : at + 4] = struct.pack("<I", 0xFFFF_FFF0)  # 37 hours
     path.write_bytes(content)
     began = time.monotonic()
-    outcome = media.outcome(path, None, media.Settings(), ("audio",))
+    outcome = files.outcome(path, None, media.Settings(), ("audio",))
     assert getattr(outcome, "reason", "decoded") in ("truncated", "decoded")
     if not isinstance(outcome, media.MediaError):
-        assert len(outcome.waveform) <= 16_000
+        assert len(outcome.values["audio"].waveform) <= 16_000
     assert time.monotonic() - began < 5
 
 
@@ -212,21 +229,21 @@ def test_a_video_header_that_claims_giant_frames_is_refused(tmp_path):
     content[at : at + 4] = struct.pack(">HH", 60_000, 60_000)
     path.write_bytes(content)
     began = time.monotonic()
-    outcome = media.outcome(path, None, media.Settings(), ("video",))
+    outcome = files.outcome(path, None, media.Settings(), ("video",))
     # FFmpeg believes the stream's own header, which says 64 x 48, or refuses
     if isinstance(outcome, media.MediaError):
         assert outcome.reason in ("too large", "undecodable", "truncated")
     else:
-        assert (outcome.height, outcome.width) == (48, 64)
+        pictures = outcome.values["video"]
+        assert (pictures.height, pictures.width) == (48, 64)
     assert time.monotonic() - began < 5
 
 
 def test_names_do_not_reach_the_output(tmp_path):
     """A shard's name follows from split and number alone, whatever its clips are called."""
     from tfrecords.building.shards import plan
-    from tfrecords.datasets.listing import Listed
 
-    names = [Listed(name, (0,), "train", name) for name in ("../../x", "/etc/passwd", "a\nb")]
+    names = [files.listed(name, path=name) for name in ("../../x", "/etc/passwd", "a\nb")]
     assert [shard.file for shard in plan(names, 0, 2)] == [
         "train-00000-of-00002.tfrecord", "train-00001-of-00002.tfrecord",
     ]  # fmt: skip

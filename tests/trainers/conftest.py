@@ -8,9 +8,11 @@ import sys
 import pytest
 
 from tests.trainers import forks
-from tfrecords import build
+from tfrecords.building import builder as build
 from tfrecords.building.options import BuildOptions
-from tfrecords.datasets import synthetic
+from tfrecords.datasets import Synthetic
+from tfrecords.description import DatasetInfo
+from trainers.running import assembly, inputs
 from trainers.running.command import alone
 
 ROOT = forks.ROOT
@@ -42,15 +44,20 @@ def records(once):
 
     def make(directory):
         options = BuildOptions(
-            dataset="synthetic",
+            dataset=Synthetic(120, 40, audio_strength=4.0, video_strength=4.0),
             source=str(directory / "clips"),
             output=str(directory),
             clips_per_shard=32,
-            recipe=synthetic.Recipe(120, 40, audio_strength=4.0, video_strength=4.0),
         )
         build.build(options, progress=False)
 
     return once("records", make)[0]
+
+
+def pipeline(config, worker=(0, 1)):
+    """The data of a run."""
+    info = DatasetInfo.load(config.data_dir)
+    return assembly.pipeline(config, inputs.of_records(config, info), worker)
 
 
 def command(module, *arguments, check=True, cwd=None, fresh=False):

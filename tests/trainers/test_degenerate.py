@@ -15,6 +15,7 @@ from amr_tf.analysis.bootstrap import Bootstrap
 from tests.trainers.conftest import command
 from tests.trainers.reporting.test_evaluation_report import SECTIONS, evaluated, subject
 from tfrecords import schema
+from tfrecords.description import DESCRIPTION, DatasetInfo, Split
 from trainers.reporting import report_files
 from trainers.reporting.report_sections import (
     corrupted_section,
@@ -134,7 +135,7 @@ def changed(records, target, kept=None, further=()):
     Classes may be added of which there is no clip.
     """
     shutil.copytree(records, target, ignore=shutil.ignore_patterns("clips"))
-    info = schema.DatasetInfo.load(target)
+    info = DatasetInfo.load(target)
     splits = dict(info.splits)
     for split, wanted in (kept or {}).items():
         paths = [str(target / name) for name in splits[split].shards]
@@ -146,14 +147,14 @@ def changed(records, target, kept=None, further=()):
                 for record in found:
                     writer.write(record)
         counts = tuple(len(found) if c == 0 else 0 for c in range(len(info.classes)))
-        splits[split] = schema.Split(len(found), 0, shards, counts)
+        splits[split] = Split(len(found), 0, shards, counts)
     options = {**info.options, "require": "video"}  # so that a clip may lack its sound
     for name, split in splits.items():
         counts = (*split.class_counts, *(0 for _ in further))
         splits[name] = dataclasses.replace(split, class_counts=counts)
     classes = (*info.classes, *further)
     info = dataclasses.replace(info, splits=splits, classes=classes, options=options)
-    (target / schema.DESCRIPTION).write_text(info.to_json())
+    (target / DESCRIPTION).write_text(info.to_json())
     return target
 
 

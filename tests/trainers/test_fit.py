@@ -10,9 +10,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from amr_tf.analysis.evaluation import Evaluator
-from tests.trainers.conftest import command
+from tests.trainers.conftest import command, pipeline
 from trainers.config.run_config import Config
-from trainers.running import assembly
 from trainers.running.finished_run import load_config
 
 NOISE = ("WARNING", "Warning", "I0000", "E0000", "tensorflow/", "oneDNN", "Traceback")
@@ -65,7 +64,7 @@ def test_results_are_those_of_the_saved_model(finished_run):
     """Evaluated anew, on one device, from model.keras."""
     model_dir, _ = finished_run
     results = json.loads((model_dir / "results.json").read_text())
-    data = assembly.pipeline(load_config(model_dir))
+    data = pipeline(load_config(model_dir))
     summary = Evaluator(keras.models.load_model(model_dir / "model.keras"))(
         data.evaluate("test")
     ).summary()
@@ -257,6 +256,8 @@ def test_help_explains_the_flags():
 
 
 def test_batch_larger_than_the_data_is_refused(records, tmp_path):
-    config = Config(data_dir=str(records), batch_size=5000, model_dir=str(tmp_path))
+    config = Config(
+        modalities="audio,video", data_dir=str(records), batch_size=5000, model_dir=str(tmp_path)
+    )
     with pytest.raises(ValueError, match="a global batch of 5000 exceeds the 1"):
-        assembly.pipeline(config).steps_per_epoch  # noqa: B018
+        pipeline(config).steps_per_epoch  # noqa: B018

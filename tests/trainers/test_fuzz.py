@@ -14,15 +14,13 @@ from hypothesis import strategies as st
 from tests.fuzzing import changed_json, csv_files, fuzz
 from tfrecords.datasets import cremad_votes
 from trainers.comparison import plan
-from trainers.config.run_config import (
-    METHOD_NAMES,
-    MODALITIES,
-    Config,
-    parse_options,
-    parse_ratio,
-)
+from trainers.config.methods import method_names
+from trainers.config.parsing import parse_options, parse_ratio
+from trainers.config.run_config import Config
 from trainers.running.run_directory import best_accuracy, trim
 
+MODALITIES = ("audio", "video")
+METHOD_NAMES = method_names(MODALITIES)
 NUMBERS = ("1", "0", "-1", "1e308", "1e400", "nan", "inf", "1_0", "٣", " 2 ", "9" * 400, "")
 
 
@@ -65,7 +63,7 @@ def test_options(text):
 def test_methods_with_any_options(method, options):
     """Also what a method makes of its options is a ValueError, or a method."""
     try:
-        made = Config(method=method, method_options=options).make_method()
+        made = Config(modalities="audio,video", method=method, method_options=options).make_method()
     except ValueError:
         return
     assert made.get_config() is not None
@@ -75,13 +73,13 @@ def test_methods_with_any_options(method, options):
 @given(text_of(*METHOD_NAMES, "(", ")", ",", "=", "alpha", "../", "\n"))
 def test_methods(text):
     try:
-        found = plan.parse_methods(text)
+        found = plan.parse_methods(text, MODALITIES)
     except ValueError as error:
         assert "--methods" in str(error)  # noqa: PT017
         return
     assert found
     assert all(name in METHOD_NAMES for name, _ in found)
-    for row in plan.rows(found, [0]):
+    for row in plan.rows(found, [0], MODALITIES):
         for run in (*row.plain, *row.amr):  # a name is one part of a path
             assert pathlib.PurePath(run.name).name == run.name
             assert len(run.name) < 255
@@ -98,7 +96,7 @@ def test_sweeps(texts):
         return
     assert len(sweeps) == len(texts)
     assert all(flag in ("amr_weight", "epochs") and value for s in sweeps for flag, value in s)
-    for row in plan.rows([("naive", "")], [0], sweeps)[:9]:
+    for row in plan.rows([("naive", "")], [0], MODALITIES, sweeps)[:9]:
         for run in (*row.plain, *row.amr):
             assert pathlib.PurePath(run.name).name == run.name
 
@@ -107,7 +105,9 @@ def test_sweeps(texts):
 @given(text_of(*MODALITIES, "=", ",", "runs/a"))
 def test_teachers(text):
     try:
-        given_teachers = Config(teachers=text).given_teachers
+        given_teachers = Config(
+            modalities="audio,video", method="umt", teachers=text
+        ).given_teachers
     except ValueError as error:
         assert "--teachers=" in str(error)  # noqa: PT017
         return
@@ -115,7 +115,11 @@ def test_teachers(text):
     assert all(given_teachers.values())
 
 
-RUN = {"flags": Config().to_json(), "versions": {"python": "3.11"}, "command": ["fit"]}
+RUN = {
+    "flags": Config(modalities="audio,video").to_json(),
+    "versions": {"python": "3.11"},
+    "command": ["fit"],
+}
 
 
 @fuzz(150)
@@ -130,7 +134,7 @@ def test_descriptions_of_runs(text):
         except ValueError:
             return
     json.dumps(config.to_json(), allow_nan=False)
-    assert config.resolved().model_dir
+    assert not config.modalities or config.resolved().model_dir
 
 
 COLUMNS = ("FileName", *cremad_votes.COLUMNS.values(), "1001_IEO_NEU_XX", "A", "N", "A:D", "")

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import attribution_shares, features
+from amr_tf import attribution_shares
+from amr_tf.serving.signatures import array_features
+from tests.tfrecords import files
 from tests.trainers.conftest import ROOT, command
-from tfrecords.building import media
 from trainers import predict
-from trainers.config.run_config import Config
-from trainers.running import media_files
+from trainers.running import inputs
 from trainers.running.finished_run import load_model
 
 
@@ -57,21 +57,20 @@ def of_run(finished_run, clips, bad):
 def test_rows_are_the_keras_models_answers(finished_run, clips, of_run):
     """Clip by clip, by way of `serving_features` and the model's call."""
     model_dir = finished_run[0]
-    config, model = Config.load(model_dir), load_model(model_dir, compile=False)
+    (taken, settings), model = inputs.load(model_dir), load_model(model_dir, compile=False)
     classes = (model_dir / "classes.txt").read_text().splitlines()
     rows = json.loads(of_run.stdout)
     assert [row["clip"] for row in rows] == [str(clip) for clip in clips]
     for clip, row in zip(clips, rows, strict=True):
-        found = media.decode(clip, settings=media_files.settings(config), require=())
+        found = files.decode(clip, settings=settings, require=())
         frames = [tf.io.decode_jpeg(jpeg, channels=3) for jpeg in found.frames]
         if not frames:
             frames = [tf.zeros([64, 64, 3], tf.uint8)]
         waveform = tf.constant(found.waveform[None] / 32_768, tf.float32)
-        inputs = features.serving_features(
-            waveform, tf.stack(frames)[None], config.audio, config.video
-        )
-        inputs["presence"] = tf.constant([[1.0, float(bool(found.frames))]])
-        logits, attributions = model.attribute(inputs)
+        arrays = {"waveform": waveform, "frames": tf.stack(frames)[None]}
+        features = array_features(arrays, taken)
+        features["presence"] = tf.constant([[1.0, float(bool(found.frames))]])
+        logits, attributions = model.attribute(features)
         probabilities = tf.nn.softmax(logits)[0].numpy()
         order = np.argsort(-probabilities)[:3]
         assert row["class_id"] == order[0]
@@ -176,10 +175,10 @@ def test_which_model_is_one_of_two(tmp_path):
         predict.load(str(tmp_path), "")
 
 
-def test_an_export_of_an_earlier_release_is_refused(tmp_path):
+def test_an_export_without_its_description_is_refused(tmp_path):
     assets = tmp_path / "1" / "assets"
     assets.mkdir(parents=True)
     (tmp_path / "1" / "saved_model.pb").touch()
     (assets / "model.json").write_text("{}")
-    with pytest.raises(ValueError, match="1 is of an earlier release: export the model again"):
+    with pytest.raises(ValueError, match=r"is no description of an export: .*again"):
         predict.load("", str(tmp_path))

@@ -20,18 +20,19 @@ import pathlib
 import re
 
 from tfrecords.building import lock
-from tfrecords.building.options import BuildError, BuildOptions
+from tfrecords.building.options import BuildOptions
 from tfrecords.building.shards import Shard
 from tfrecords.building.writer import Writer
+from tfrecords.datasets.listing import BuildError, Listing
 
 
-def write(options: BuildOptions, classes: tuple[str, ...], missing: list[Shard]) -> None:
+def write(options: BuildOptions, listing: Listing, missing: list[Shard]) -> None:
     """Writes shards, many at a time.
 
     Args:
         options: Of the build: `runner` and `beam_options` above all. `max_failures` is judged
             within each shard.
-        classes: Class names.
+        listing: What the data set lists; without its clips, which the shards name.
         missing: What to write.
 
     Raises:
@@ -50,15 +51,17 @@ def write(options: BuildOptions, classes: tuple[str, ...], missing: list[Shard])
     try:
         with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
             elements = pipeline | beam.Create(missing) | beam.Reshuffle()
-            elements | "Write" >> beam.Map(_write, options, classes)
+            elements | "Write" >> beam.Map(
+                _write, options, dataclasses.replace(listing, clips=(), failures=())
+            )
     except Exception as error:
         raise BuildError(f"--runner={options.runner}: {_reason(error)}") from error
 
 
-def _write(shard: Shard, options: BuildOptions, classes: tuple[str, ...]) -> None:
+def _write(shard: Shard, options: BuildOptions, listing: Listing) -> None:
     """Writes one shard, on whatever machine."""
     lock.check_versions(pathlib.Path(options.output))
-    Writer(options, classes).write([shard], progress=False)
+    Writer(options, listing).write([shard], progress=False)
 
 
 def _reason(error: Exception) -> str:

@@ -11,8 +11,13 @@ from typing import Any
 import av
 
 # What media come in; playlists and the like could make FFmpeg open other files or the network.
-_FORMATS = "mov,matroska,webm,flv,wav,avi,mpegts,mpeg,asf,ogg,mp3,aac,flac"
+_FORMATS = (
+    "mov,mp4,m4a,matroska,webm,flv,wav,w64,avi,mpegts,mpeg,asf,ogg,mp3,aac,ac3,eac3,flac,aiff,caf,"
+    "au,amr,wv,ape,gif,rm,mxf,nut,dv,ivf,h264,hevc,m4v,mpegvideo,yuv4mpegpipe"
+)
 _POINTER = b"version https://git-lfs"
+_FAR = 5.0  # seconds into a file from which on seeking pays
+_BEFORE = 1.0  # seconds before a clip's start at which decoding begins at the latest
 _WHOLE = 0.8  # of the declared duration: a file that decodes to less is truncated
 # Titles in odd encodings are no reason to refuse a clip; PyAV 19 has this of its own.
 _LENIENT = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -43,7 +48,8 @@ class Stream:
     """A stream of an open file.
 
     Attributes:
-        frame_rate: Frames a second of a video stream, 0 if unknown.
+        frame_rate: Number, the frames a second of a video stream, 0 if unknown.
+        begin: Number, where decoding begins, in seconds from the container's start.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: Any) -> None:
@@ -53,6 +59,20 @@ class Stream:
         self._origin = max(0, container.start_time or 0) / 1e6
         self._read = 0.0  # where the packets of all streams end, seconds
         self._own = 0.0  # where those of this one do
+        self.begin = 0.0
+
+    def seek(self, start: float) -> None:
+        """Goes to the last key frame before a time, where that spares much decoding.
+
+        Args:
+            start: Number, seconds from the container's start.
+        """
+        if start < _FAR:
+            return
+        at = round((start - _BEFORE + self._origin) * 1e6)
+        with contextlib.suppress(av.error.FFmpegError):  # then all is decoded from the start
+            self._container.seek(at, backward=True)
+            self.begin = start - _BEFORE
 
     def decode(self) -> Iterator[tuple[Any, float | None]]:
         """Decodes the stream, leaving out damaged packets.
@@ -87,9 +107,11 @@ class Stream:
         declared = (self._container.duration or 0) / 1e6
         if self._read < _WHOLE * min(declared, longest):
             raise MediaError("truncated", f"ends after {self._read:.2f} of {declared:.2f} s")
-        if decoded < _WHOLE * min(self._own, longest):
+        wanted = min(self._own, longest) - self.begin
+        if decoded - self.begin < _WHOLE * wanted:
             kind = self._stream.type
-            raise MediaError("undecodable", f"{decoded:.2f} of {self._own:.2f} s of {kind}")
+            seen = max(0.0, decoded - self.begin)
+            raise MediaError("undecodable", f"{seen:.2f} of {wanted:.2f} s of {kind}")
         if self._stream.duration:
             ticks = (self._stream.start_time or 0) + self._stream.duration
             decoded = min(decoded, float(ticks * self._stream.time_base) - self._origin)

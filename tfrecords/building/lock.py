@@ -9,8 +9,9 @@ from typing import Any
 import av
 import PIL
 
-from tfrecords import atomic, lock_files, schema
-from tfrecords.building.options import BuildError
+from tfrecords import atomic, lock_files
+from tfrecords.datasets.listing import BuildError
+from tfrecords.description import DESCRIPTION, SPLITS
 
 IDENTITY = "build.json"
 FAILURES = "failures.csv"
@@ -51,9 +52,9 @@ def lock(directory: pathlib.Path, shard_range: tuple[int, int] = WHOLE) -> Itera
 
 def delete(output: pathlib.Path) -> None:
     """Deletes a record set, its description first, and nothing else."""
-    for name in (schema.DESCRIPTION, FAILURES):
+    for name in (DESCRIPTION, FAILURES):
         (output / name).unlink(missing_ok=True)
-    for split in schema.SPLITS:
+    for split in SPLITS:
         for path in [*output.glob(f"{split}-*.tfrecord*"), *output.glob(f".{split}-*.part")]:
             path.unlink()
     (output / IDENTITY).unlink(missing_ok=True)

@@ -9,16 +9,15 @@ import dataclasses
 import io
 import math
 import pathlib
-from typing import Any
 
 import av
 import numpy as np
 from PIL import Image
 
-from tfrecords import flac, schema
+from tfrecords import flac
 from tfrecords.building.container import MediaError, open_stream
-
-MODALITIES = ("audio", "video")
+from tfrecords.building.decoded import Pictures, Sound
+from tfrecords.description import MAX_PIXELS
 
 _SHORTEST = 0.1  # seconds of sound below which a clip is useless
 _GAP = 0.1  # seconds by which timestamps may jitter (Matroska and FLV round to milliseconds)
@@ -44,98 +43,62 @@ class Settings:
     fps: float = 4.0
     short_side: int = 256
     max_seconds: float = 60.0
-    max_pixels: int = schema.MAX_PIXELS
+    max_pixels: int = MAX_PIXELS
     jpeg_quality: int = 95
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip:
-    """A decoded clip; a modality that it lacks is None or empty.
+class Window:
+    """The part of a file that is a clip.
 
     Attributes:
-        waveform: int16 `[samples]`, mono, or None.
-        flac: The same as a FLAC stream, where the settings ask for it.
-        frames: One JPEG a frame.
-        timestamps_us: Time of each frame, microseconds.
-        height: Of the frames, pixels; 0 without frames.
-        width: Likewise.
-        duration: Seconds.
+        start: Number, seconds from the file's start.
+        end: Number, seconds from the file's start; infinity for the file's end.
     """
 
-    waveform: np.ndarray | None = None
-    flac: bytes | None = None
-    frames: tuple[bytes, ...] = ()
-    timestamps_us: tuple[int, ...] = ()
-    height: int = 0
-    width: int = 0
-    duration: float = 0.0
+    start: float = 0.0
+    end: float = math.inf
 
 
-def decode(
-    video: str | pathlib.Path,
-    audio: str | pathlib.Path | None = None,
-    settings: Settings | None = None,
-    require: tuple[str, ...] = MODALITIES,
-) -> Clip:
-    """Decodes a clip.
+def sound(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Sound, float]:
+    """Decodes the waveform of a file's part.
 
     Args:
-        video: The media file.
-        audio: A second file that holds the sound, if it is not in the first.
-        settings: Rates and sizes.
-        require: Modalities without which a clip is refused; with none, either is enough.
+        path: Path of the file.
+        settings: Rates and limits.
+        window: The part of the file.
 
     Returns:
-        The clip; a modality that is not required and cannot be decoded is left out.
+        The sound and its length in seconds.
 
     Raises:
-        MediaError: A required modality, or every one, cannot be decoded.
+        MediaError: There is no sound, or it cannot be decoded.
     """
-    settings = settings or Settings()
-    found: dict[str, Any] = {}
-    seconds: list[float] = []
-    errors: list[MediaError] = []
-    for modality, path, read in (("audio", audio or video, _sound), ("video", video, _pictures)):
-        try:
-            fields, end = read(pathlib.Path(path), settings)
-        except MediaError as error:
-            if modality in require:
-                raise
-            errors.append(error)
-            continue
-        found |= fields
-        seconds.append(end)
-    if not found:
-        raise errors[0]
-    return Clip(**found, duration=max(seconds))
-
-
-def _sound(path: pathlib.Path, settings: Settings) -> tuple[dict[str, Any], float]:
-    """The waveform and its end in seconds."""
+    stop = min(window.end, window.start + settings.max_seconds)
     with open_stream(path, "audio", settings.max_pixels) as stream:
-        end = 0.0
+        stream.seek(window.start)
+        end = stream.begin
         pieces: list[_Piece] = []
         for frame, time in stream.decode():
             if time is None:
                 time = end
-            if time >= settings.max_seconds:
+            if time >= stop:
                 break
             form = (frame.format.name, frame.layout.name, frame.sample_rate)
             if not pieces or form != pieces[-1].form or abs(time - end) > _GAP:
-                pieces.append(_Piece(time, form, settings.audio_rate))
+                pieces.append(_Piece(time - window.start, form, settings.audio_rate))
                 end = time
             pieces[-1].add(frame)
             end += frame.samples / frame.sample_rate
-        end = stream.end(end, settings.max_seconds)
-    if end < _SHORTEST:
-        raise MediaError("too short", f"{end:.3f} s of sound in {path.name}")
-    waveform = np.zeros(round(end * settings.audio_rate), np.int16)
+        length = stream.end(end, stop) - window.start
+    if length < _SHORTEST:
+        raise MediaError("too short", f"{max(0, length):.3f} s of sound in {path.name}")
+    waveform = np.zeros(round(length * settings.audio_rate), np.int16)
     for piece in pieces:
         piece.place(waveform)
-    found = {"waveform": waveform}
     if settings.audio_codec == "flac":
-        found["flac"] = flac.encode(waveform, settings.audio_rate)
-    return found, end
+        return Sound(waveform, flac.encode(waveform, settings.audio_rate)), length
+    return Sound(waveform), length
 
 
 class _Piece:
@@ -166,33 +129,46 @@ class _Piece:
         target[:] = whole[: len(target)]
 
 
-def _pictures(path: pathlib.Path, settings: Settings) -> tuple[dict[str, Any], float]:
-    """The frames at times k / fps and the video's end in seconds."""
+def pictures(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Pictures, float]:
+    """Decodes the frames of a file's part at the times k / fps.
+
+    Args:
+        path: Path of the file.
+        settings: Rates and sizes.
+        window: The part of the file.
+
+    Returns:
+        The frames and the video's length in seconds.
+
+    Raises:
+        MediaError: There is no video, or it cannot be decoded.
+    """
+    stop = min(window.end, window.start + settings.max_seconds)
     with open_stream(path, "video", settings.max_pixels) as stream:
+        stream.seek(window.start)
         step = 1 / (stream.frame_rate or settings.fps)
-        encoder = _Jpegs(settings)
+        encoder = Jpegs(settings)
         kept: list[bytes] = []
-        last, end = None, 0.0
+        last, end = None, stream.begin
         for frame, time in stream.decode():
             if time is None:
                 time = end
-            if time >= settings.max_seconds:
+            if time >= stop:
                 break
             if last is not None:
-                kept += encoder.until(time, last, len(kept))
+                kept += encoder.until(time - window.start, last, len(kept))
                 step = max(time - (end - step), _EARLY)
             last, end = frame, time + step
-        end = stream.end(end, settings.max_seconds)
+        length = stream.end(end, stop) - window.start
         if last is None:
             raise MediaError("undecodable", f"no frame of {path.name} could be decoded")
-        kept += encoder.until(max(end, 2 * _EARLY), last, len(kept))
-    times = tuple(round(1e6 * k / settings.fps) for k in range(len(kept)))
-    height, width = encoder.size
-    found = {"frames": tuple(kept), "timestamps_us": times, "height": height, "width": width}
-    return found, end
+        if length <= 0:
+            raise MediaError("too short", f"{path.name} ends before the clip starts")
+        kept += encoder.until(max(length, 2 * _EARLY), last, len(kept))
+    return encoder.pictures(kept), length
 
 
-class _Jpegs:
+class Jpegs:
     """Encodes the frames of one clip: upright, all of one size.
 
     Attributes:
@@ -204,6 +180,11 @@ class _Jpegs:
         self._settings = settings
         # One for the clip: setting up the conversion costs ten times the conversion of a frame.
         self._reformatter = av.video.reformatter.VideoReformatter()
+
+    def pictures(self, jpegs: list[bytes]) -> Pictures:
+        """The kept frames with their times."""
+        times = tuple(round(1e6 * k / self._settings.fps) for k in range(len(jpegs)))
+        return Pictures(tuple(jpegs), times, *self.size)
 
     def until(self, time: float, frame: av.VideoFrame, count: int) -> list[bytes]:
         """The JPEGs for the times before `time` that are not filled yet, if any, all of `frame`.
@@ -227,20 +208,11 @@ class _Jpegs:
             frame, width, height, "rgb24", interpolation="BICUBIC", threads=1
         )
         pixels = np.rot90(scaled.to_ndarray(), turns)
-        out = io.BytesIO()
-        image = Image.fromarray(np.ascontiguousarray(pixels))
-        image.save(out, "JPEG", quality=self._settings.jpeg_quality)
-        return out.getvalue()
+        return jpeg(np.ascontiguousarray(pixels), self._settings.jpeg_quality)
 
 
-def outcome(
-    video: str | pathlib.Path,
-    audio: str | pathlib.Path | None,
-    settings: Settings,
-    require: tuple[str, ...],
-) -> Clip | MediaError:
-    """`decode` for worker processes: returns what it would raise."""
-    try:
-        return decode(video, audio, settings, require)
-    except MediaError as error:
-        return error
+def jpeg(pixels: np.ndarray, quality: int) -> bytes:
+    """Encodes a frame `[H, W, 3]` uint8 as a JPEG file."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=quality)
+    return out.getvalue()

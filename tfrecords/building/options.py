@@ -7,22 +7,12 @@ import pathlib
 import re
 from typing import Any
 
-from tfrecords import schema
 from tfrecords.building import media
-from tfrecords.datasets import cremad, synthetic, vggsound, vggsounder
-from tfrecords.datasets.listing import Listing
+from tfrecords.datasets import Dataset, Listing, find
+from tfrecords.datasets.listing import BuildError
+from tfrecords.description import AUDIO_CODECS
 
-READERS = {"cremad": cremad, "vggsound": vggsound, "synthetic": synthetic}
-REQUIRE = {
-    "audio,video": ("audio", "video"),
-    "audio": ("audio",),
-    "video": ("video",),
-    "any": (),
-}
-
-
-class BuildError(Exception):
-    """The build cannot go on; the message says why and what to do."""
+ANY = "any"  # of --require: a usable clip has one modality or more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,41 +22,31 @@ class BuildOptions:
     The first group decides the records; None stands for the data set's own default.
 
     Attributes:
-        dataset: `vggsound`, `cremad` or `synthetic`.
-        source: Directory of the media files; `synthetic` renders them there if they are not.
-        output: Directory of the records.
-        labels: Lists of clips (VGGSound), or the directory of the published split (CREMA-D).
-        vggsounder: VGGSound: give test clips the labels of VGGSounder too.
-        split: CREMA-D: `speakers` (the default), `published` or `random`.
-        folds: CREMA-D: cut the actors into this many folds ...
-        fold: ... and test on this one, from 0.
-        validation_fraction: Share of the train side that becomes validation.
-        seed: Of splits and of the order of records.
-        audio_rate: Samples a second (Hz).
-        audio_codec: `pcm16`, or `flac`: smaller, and read with tensorflow-io alone.
-        fps: Stored frames a second.
-        short_side: Frames with a longer shorter side are scaled down to this (pixels).
-        max_seconds: Clips are cut there.
-        require: `audio,video`, `audio`, `video` or `any`: what a usable clip has.
-        clips_per_shard: At most.
-        recipe: Of the clips that `synthetic` renders.
-        workers: Processes; None: one a core.
-        timeout: Seconds that decoding a clip may take.
-        max_failures: Stop when more clips fail: a count (int) or a fraction (float).
-        shard_range: (k, n): build only every n-th shard, from the k-th.
-        overwrite: Delete the records that are there first.
-        runner: Apache Beam's runner that writes the shards; None: this program does.
-        beam_options: More flags for Beam.
+        dataset: The data set with its options, or the name of one whose options are the defaults.
+        source: String, what the data set is read from: for most a directory.
+        output: String, the directory of the records.
+        validation_fraction: Number, the share of the train side that becomes validation.
+        seed: Integer, the seed of splits and of the order of records.
+        audio_rate: Integer, the samples a second (Hz).
+        audio_codec: String, `pcm16`, or `flac`, which is smaller and read with tensorflow-io.
+        fps: Number, the stored frames a second.
+        short_side: Integer, the pixels to which a longer shorter side of a frame is scaled down.
+        max_seconds: Number, the seconds at which clips are cut.
+        require: String, the modalities that a usable clip has, separated by commas, or `any`.
+        clips_per_shard: Integer, the most clips in a shard.
+        workers: Integer, the number of processes; None for one a core.
+        timeout: Number, the seconds that decoding a clip may take.
+        max_failures: Integer, the number of failures, or number, their fraction, above which the
+            build stops.
+        shard_range: Two integers (k, n): only every n-th shard is built, from the k-th.
+        overwrite: Boolean, whether to delete the records that are there first.
+        runner: String, Apache Beam's runner that writes the shards; None for this program.
+        beam_options: Strings, more flags for Beam.
     """
 
-    dataset: str
+    dataset: Dataset | str
     source: str
     output: str
-    labels: tuple[str, ...] = ()
-    vggsounder: bool = False
-    split: str | None = None
-    folds: int = 0
-    fold: int = 0
     validation_fraction: float | None = None
     seed: int = 0
     audio_rate: int = 16_000
@@ -74,9 +54,8 @@ class BuildOptions:
     fps: float | None = None
     short_side: int = 256
     max_seconds: float = 60.0
-    require: str = "audio,video"
+    require: str | None = None
     clips_per_shard: int = 256
-    recipe: synthetic.Recipe = dataclasses.field(default_factory=synthetic.Recipe)
 
     workers: int | None = None
     timeout: float = 60.0
@@ -87,32 +66,14 @@ class BuildOptions:
     beam_options: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.dataset not in READERS:
-            raise BuildError(f"--dataset={self.dataset} is none of {', '.join(READERS)}")
-        if self.require not in REQUIRE:
-            raise BuildError(f"--require={self.require} is none of {'; '.join(REQUIRE)}")
-        if self.audio_codec not in schema.AUDIO_CODECS:
-            codecs = ", ".join(schema.AUDIO_CODECS)
+        if isinstance(self.dataset, str):
+            object.__setattr__(self, "dataset", find(self.dataset)())
+        if self.audio_codec not in AUDIO_CODECS:
+            codecs = ", ".join(AUDIO_CODECS)
             raise BuildError(f"--audio_codec={self.audio_codec} is none of {codecs}")
-        reader = READERS[self.dataset]
-        defaults = {"fps": reader.FPS, "validation_fraction": reader.VALIDATION_FRACTION}
-        if self.dataset == "cremad":
-            defaults["split"] = "speakers"
-            if self.split not in (None, *cremad.SPLITS):
-                raise BuildError(f"--split={self.split} is none of {', '.join(cremad.SPLITS)}")
-        elif self.split or self.folds:
-            raise BuildError(
-                f"--split and --folds are for cremad: {self.dataset} has its own split"
-            )
-        if self.vggsounder and self.dataset != "vggsound":
-            raise BuildError(f"--vggsounder is for vggsound: it knows no clip of {self.dataset}")
-        for name, value in defaults.items():
+        for name in ("fps", "validation_fraction"):
             if getattr(self, name) is None:
-                object.__setattr__(self, name, value)
-        if self.folds and (self.split != "speakers" or not 0 <= self.fold < self.folds > 1):
-            raise BuildError(
-                "--folds needs --split=speakers, at least 2 folds and --fold from 0 to folds - 1"
-            )
+                object.__setattr__(self, name, getattr(self.dataset, name))
         least = {"audio_rate": 1_000, "fps": 0.01, "short_side": 16, "max_seconds": 0.1}
         least |= {"clips_per_shard": 1, "timeout": 0.1, "workers": 1}
         for name, bound in least.items():
@@ -154,38 +115,46 @@ class BuildOptions:
             SourceError: The source cannot be used.
         """
         source = pathlib.Path(self.source)
-        if self.dataset == "cremad":
-            return cremad.listing(
-                source,
-                self.labels,
-                self.split,
-                self.validation_fraction,
-                self.seed,
-                self.folds,
-                self.fold,
-            )
-        if self.dataset == "synthetic":
-            return synthetic.listing(source, self.validation_fraction, self.seed)
-        listed = vggsound.listing(
-            source, self.labels, validation_fraction=self.validation_fraction, seed=self.seed
-        )
-        return vggsounder.annotate(listed) if self.vggsounder else listed
+        return self.dataset.listing(source, self.validation_fraction, self.seed)
 
-    def identity(self, listed: Listing) -> dict[str, Any]:
+    def required(self, listing: Listing) -> tuple[str, ...]:
+        """The modalities without which a clip is refused.
+
+        Raises:
+            BuildError: `require` names another modality than the set's.
+        """
+        names = tuple(listing.modalities)
+        if self.require is None:
+            return names if self.dataset.required is None else self.dataset.required
+        if self.require == ANY:
+            return ()
+        wanted = tuple(self.require.split(","))
+        unknown = [name for name in wanted if name not in names]
+        if unknown:
+            raise BuildError(
+                f"--require={self.require}: the set holds {', '.join(names)}; name some of them, "
+                f"or {ANY}"
+            )
+        return tuple(name for name in names if name in wanted)
+
+    def identity(self, listing: Listing) -> dict[str, Any]:
         """All that decides the records: two builds with one identity give the same bytes."""
-        names = ["dataset", "validation_fraction", "seed", "require", "clips_per_shard"]
-        names += {"cremad": ["split", "folds", "fold"], "synthetic": ["recipe"]}.get(
-            self.dataset, []
+        clips = sorted(
+            (c.media_id, c.labels, c.split, *sorted(c.files.items()), c.start, c.end or -1)
+            for c in listing.clips
         )
-        fields = dataclasses.asdict(self)
-        clips = sorted((clip.media_id, clip.labels, clip.split) for clip in listed.clips)
-        digest = hashlib.sha256(repr((listed.classes, clips)).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(repr((listing.classes, clips)).encode()).hexdigest()[:16]
         return {
-            **{name: fields[name] for name in names},
-            **({"vggsounder": vggsounder.version()} if self.vggsounder else {}),
+            "dataset": self.dataset.name,
+            **self.dataset.identity(),
+            "validation_fraction": self.validation_fraction,
+            "seed": self.seed,
+            "require": ",".join(self.required(listing)),
+            "clips_per_shard": self.clips_per_shard,
+            "modalities": [f"{name}:{kind}" for name, kind in listing.modalities.items()],
             **dataclasses.asdict(self.settings),
             "source": os.path.abspath(self.source),
-            "listed": f"{len(clips) + len(listed.failures)} clips, {digest}",
+            "listed": f"{len(clips) + len(listing.failures)} clips, {digest}",
         }
 
 

@@ -8,12 +8,16 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from tfrecords import atomic, schema
-from tfrecords.building.media import Clip, MediaError
+import numpy as np
+
+from tfrecords import atomic
+from tfrecords.building.container import MediaError
+from tfrecords.building.decoded import Clip, Pictures, Sound, Vector
 from tfrecords.building.process_pool import Lost
 from tfrecords.datasets.listing import Failure, Listed, shuffled
+from tfrecords.description import SPLITS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,16 +40,15 @@ class Report:
     """What became of a shard's clips.
 
     Attributes:
-        sha256: Of the file.
-        bytes: Its size.
-        clips: Number of records.
-        class_counts: Records per class id, by their first label.
-        without_audio: Records without a waveform.
-        without_video: Records without frames.
-        max_samples: Length of the longest waveform.
-        max_frames: Most frames of a record.
-        max_height: Of the frames, pixels.
-        max_width: Likewise.
+        class_counts: Integers, the records of each class by their first label.
+        sha256: String, the checksum of the file.
+        bytes: Integer, its size.
+        clips: Integer, the number of records.
+        without: Mapping, modality -> how many records lack it.
+        largest: Mapping, e.g. `audio.samples` or `video.height` -> its greatest value.
+        shapes: Mapping, modality of features -> the shapes that occur, two at the most.
+        moments: Mapping, modality of features -> the number of clips, and each feature's sum and
+            sum of squares.
         failures: The clips that are not in the records.
     """
 
@@ -53,24 +56,68 @@ class Report:
     sha256: str = ""
     bytes: int = 0
     clips: int = 0
-    without_audio: int = 0
-    without_video: int = 0
-    max_samples: int = 0
-    max_frames: int = 0
-    max_height: int = 0
-    max_width: int = 0
+    without: dict[str, int] = dataclasses.field(default_factory=dict)
+    largest: dict[str, int] = dataclasses.field(default_factory=dict)
+    shapes: dict[str, list[list[int]]] = dataclasses.field(default_factory=dict)
+    moments: dict[str, list] = dataclasses.field(default_factory=dict)
     failures: list[Failure] = dataclasses.field(default_factory=list)
 
-    def add(self, listed: Listed, clip: Clip) -> None:
+    def add(self, listed: Listed, clip: Clip, modalities: Iterable[str]) -> None:
         """Counts a record."""
         self.clips += 1
         self.class_counts[listed.labels[0]] += 1
-        self.without_audio += clip.waveform is None
-        self.without_video += not clip.frames
-        self.max_samples = max(self.max_samples, 0 if clip.waveform is None else len(clip.waveform))
-        self.max_frames = max(self.max_frames, len(clip.frames))
-        self.max_height = max(self.max_height, clip.height)
-        self.max_width = max(self.max_width, clip.width)
+        for name in modalities:
+            value = clip.values.get(name)
+            if value is None:
+                self.without[name] = self.without.get(name, 0) + 1
+            elif isinstance(value, Sound):
+                self._at_least(name, samples=len(value.waveform))
+            elif isinstance(value, Pictures):
+                sizes = {"height": value.height, "width": value.width}
+                self._at_least(name, frames=len(value.frames), **sizes)
+            else:
+                self._add_vector(name, value)
+
+    def _at_least(self, name: str, **sizes: int) -> None:
+        for field, size in sizes.items():
+            key = f"{name}.{field}"
+            self.largest[key] = max(self.largest.get(key, 0), size)
+
+    def _add_vector(self, name: str, vector: Vector) -> None:
+        shape = list(vector.values.shape)
+        shapes = self.shapes.setdefault(name, [])
+        if shape not in shapes[:2]:
+            shapes.append(shape)
+        if len(shapes) == 1:
+            values = vector.values.reshape(-1).astype(np.float64)
+            count, total, squares = self.moments.get(name, (0, 0.0, 0.0))
+            self.moments[name] = [count + 1, values + total, values**2 + squares]
+
+    def to_json(self) -> str:
+        """The report as text."""
+        fields = dataclasses.asdict(self)
+        for name, (count, *sums) in self.moments.items():
+            fields["moments"][name] = [count, *(x.tolist() for x in sums)]
+        return json.dumps(fields, indent=1) + "\n"
+
+
+def moments(parts: Sequence[Sequence]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each feature, from the shards' counts and sums.
+
+    Args:
+        parts: For each shard the number of clips, and each feature's sum and sum of squares.
+
+    Returns:
+        Two tuples of numbers, in row-major order; empty where there are no clips.
+    """
+    count = sum(part[0] for part in parts)
+    if not count:
+        return (), ()
+    mean, square = (sum(np.asarray(part[i]) for part in parts) / count for i in (1, 2))
+    # rounding can make the variance of a constant a little negative
+    std = np.sqrt(np.maximum(square - mean**2, 0))
+    std[std <= 1e-6 * np.abs(mean)] = 0.0
+    return tuple(mean.tolist()), tuple(std.tolist())
 
 
 def plan(clips: Iterable[Listed], seed: int, clips_per_shard: int) -> list[Shard]:
@@ -86,7 +133,7 @@ def plan(clips: Iterable[Listed], seed: int, clips_per_shard: int) -> list[Shard
     """
     by_name = {clip.media_id: clip for clip in clips}
     shards = []
-    for split in schema.SPLITS:
+    for split in SPLITS:
         members = (name for name, clip in by_name.items() if clip.split == split)
         order = [by_name[name] for name in shuffled(members, seed)]
         count = -(-len(order) // clips_per_shard)
@@ -102,6 +149,7 @@ def write(
     shard: Shard,
     outcomes: Iterable[Clip | MediaError | Lost],
     classes: tuple[str, ...],
+    modalities: Sequence[str],
 ) -> Report:
     """Writes a shard and its report.
 
@@ -109,7 +157,8 @@ def write(
         directory: Where to.
         shard: The shard.
         outcomes: What decoding each of its clips gave, in their order.
-        classes: Class names.
+        classes: Strings, the class names.
+        modalities: Strings, the set's modalities.
 
     Returns:
         The report.
@@ -118,23 +167,22 @@ def write(
         OSError: The directory cannot be written to.
     """
     # Brings TensorFlow, which takes seconds: not before something is to be written.
-    from tfrecords.building import serialization
+    from tfrecords import schema
 
     path = directory / shard.file
     report = Report([0] * len(classes))
-    # A name of its own: some of Beam's runners try a shard twice at a time.
     with atomic.writing(path) as temporary:
-        with serialization.writer(temporary) as write_record:
+        with schema.writer(temporary) as write_record:
             for listed, outcome in zip(shard.clips, outcomes, strict=True):
                 if isinstance(outcome, Clip):
-                    write_record(serialization.serialise(listed, outcome, classes))
-                    report.add(listed, outcome)
+                    write_record(schema.serialise(listed, outcome, classes))
+                    report.add(listed, outcome, modalities)
                 else:
                     failure = (listed.media_id, listed.split, outcome.reason, outcome.detail)
                     report.failures.append(Failure(*failure))
         report.bytes = temporary.stat().st_size
         report.sha256 = checksum(temporary)
-    atomic.write_json(_report_path(path), dataclasses.asdict(report), indent=1)
+    atomic.write_text(_report_path(path), report.to_json())
     return report
 
 

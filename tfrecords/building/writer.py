@@ -3,13 +3,17 @@
 import collections
 import contextlib
 import itertools
+import math
 import pathlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from tfrecords.building import media, process_pool, shards
-from tfrecords.building.options import REQUIRE, BuildError, BuildOptions
-from tfrecords.datasets.listing import Listed
+from tfrecords.building import decoding, process_pool, shards
+from tfrecords.building.decoded import Clip
+from tfrecords.building.decoding import Source
+from tfrecords.building.media import Window
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets.listing import BuildError, Listed, Listing
 from tfrecords.progress import Progress
 
 _JUDGED = 100  # clips that must have been tried before a fraction of failures says anything
@@ -20,7 +24,7 @@ class Writer:
 
     Args:
         options: Of the build.
-        classes: Class names.
+        listing: What the data set lists.
         finished: Reports of the shards that are there.
 
     Raises:
@@ -30,13 +34,14 @@ class Writer:
     def __init__(
         self,
         options: BuildOptions,
-        classes: tuple[str, ...],
+        listing: Listing,
         finished: Iterable[shards.Report] = (),
     ) -> None:
         self._options = options
         self._source = pathlib.Path(options.source)
         self._source_id = self._source_now()
-        self._classes = classes
+        self._listing = listing
+        self._required = options.required(listing)
         self._output = pathlib.Path(options.output)
         self._tried = 0
         self._reasons = collections.Counter()
@@ -58,8 +63,8 @@ class Writer:
         options = self._options
         clips = [clip for shard in missing for clip in shard.clips]
         tasks = map(self._task, clips)
-        results = process_pool.run(media.outcome, tasks, options.num_workers, options.timeout)
-        title = f"{options.dataset} to records"
+        results = process_pool.run(decoding.outcome, tasks, options.num_workers, options.timeout)
+        title = f"{options.dataset.name} to records"
         with (
             contextlib.closing(results),
             Progress(title, self._tried + len(clips), progress, self._tried) as bar,
@@ -67,18 +72,32 @@ class Writer:
             outcomes = self._watched(results, clips, bar)
             for shard in missing:
                 part = itertools.islice(outcomes, len(shard.clips))
-                shards.write(self._output, shard, part, self._classes)
+                shards.write(
+                    self._output,
+                    shard,
+                    part,
+                    self._listing.classes,
+                    tuple(self._listing.modalities),
+                )
 
     def _task(self, clip: Listed) -> tuple:
-        audio = None if clip.audio is None else self._source / clip.audio
-        require = REQUIRE[self._options.require]
-        return self._source / clip.video, audio, self._options.settings, require
+        sources = {
+            name: Source(kind, *self._place(clip, clip.files[name]))
+            for name, kind in self._listing.modalities.items()
+            if name in clip.files
+        }
+        window = Window(clip.start, math.inf if clip.end is None else clip.end)
+        return sources, self._options.settings, self._required, window
+
+    def _place(self, clip: Listed, file: str) -> tuple:
+        """The rest of a `Source`: a file below the source, or a row of an array in it."""
+        return (self._source / file,) if clip.row is None else (self._source, file, clip.row)
 
     def _watched(self, results: Iterator[Any], clips: list[Listed], bar: Progress) -> Iterator[Any]:
         """The results, counted; raises when going on makes no sense."""
         for clip, result in zip(clips, results, strict=True):
             self._tried += 1
-            if not isinstance(result, media.Clip):
+            if not isinstance(result, Clip):
                 self._reasons[result.reason] += 1
                 if result.reason in ("missing", "unreadable") and self._gone():
                     raise BuildError(

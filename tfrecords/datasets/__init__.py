@@ -1,1 +1,89 @@
-"""The data sets: each lists its clips with labels and splits."""
+"""The data sets: each lists its clips with labels and splits.
+
+A new data set is one new file and one line below; a user's own is registered by `register`.
+"""
+
+from collections.abc import Callable
+
+from tfrecords.datasets.arrays import Arrays
+from tfrecords.datasets.base import About, Dataset, option
+from tfrecords.datasets.cremad import Cremad
+from tfrecords.datasets.folders import Folders
+from tfrecords.datasets.listing import Annotation, BuildError, Failure, Listed, Listing, SourceError
+from tfrecords.datasets.manifest import Manifest
+from tfrecords.datasets.synthetic import Synthetic
+from tfrecords.datasets.vggsound import VGGSound
+
+DATASETS: dict[str, type[Dataset]] = {}  # without TensorFlow, which worker processes lack
+DEMO = "synthetic"  # what a first run trains on
+
+
+def register(name: str) -> Callable[[type[Dataset]], type[Dataset]]:
+    """A decorator that registers a data set, so that commands know it by a name.
+
+    Args:
+        name: String, a lower-case identifier, as in `--dataset=NAME`.
+
+    Raises:
+        TypeError: The class is no subclass of `Dataset`.
+        ValueError: The name is no lower-case identifier, or another data set has it.
+    """
+
+    def registered(dataset: type[Dataset]) -> type[Dataset]:
+        if not (isinstance(dataset, type) and issubclass(dataset, Dataset)):
+            raise TypeError(f"a data set is a subclass of tfrecords.datasets.Dataset: {dataset!r}")
+        if not name.isidentifier() or name != name.lower():
+            raise ValueError(f"a data set's name is a lower-case identifier, not {name!r}")
+        there = DATASETS.get(name, dataset)
+        # a module that is imported again defines its data sets again
+        if (there.__module__, there.__qualname__) != (dataset.__module__, dataset.__qualname__):
+            raise ValueError(f"there is a data set {name!r} already: {there.__module__}")
+        dataset.name = name
+        DATASETS[name] = dataset
+        return dataset
+
+    return registered
+
+
+def find(name: str) -> type[Dataset]:
+    """The data set of a name.
+
+    Raises:
+        BuildError: There is none; the message lists those that there are.
+    """
+    if name not in DATASETS:
+        raise BuildError(
+            f"--dataset={name}: there are {', '.join(DATASETS)}; name a module that registers "
+            "another with --plugins"
+        )
+    return DATASETS[name]
+
+
+register("manifest")(Manifest)
+register("folders")(Folders)
+register("arrays")(Arrays)
+register("synthetic")(Synthetic)
+register("vggsound")(VGGSound)
+register("cremad")(Cremad)
+
+__all__ = [
+    "DATASETS",
+    "DEMO",
+    "About",
+    "Annotation",
+    "Arrays",
+    "BuildError",
+    "Cremad",
+    "Dataset",
+    "Failure",
+    "Folders",
+    "Listed",
+    "Listing",
+    "Manifest",
+    "SourceError",
+    "Synthetic",
+    "VGGSound",
+    "find",
+    "option",
+    "register",
+]

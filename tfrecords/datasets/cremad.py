@@ -7,10 +7,15 @@ through Git LFS. A clip is called ACTOR_SENTENCE_EMOTION_LEVEL, `1001_DFA_ANG_XX
 Reference: Cao et al., CREMA-D: Crowd-sourced emotional multimodal actors dataset, 2014.
 """
 
+import dataclasses
+import functools
 import pathlib
 import re
 from collections.abc import Iterable, Sequence
+from types import MappingProxyType
 
+from tfrecords.datasets import cremad_votes
+from tfrecords.datasets.base import About, Dataset, Votes, option
 from tfrecords.datasets.listing import (
     Failure,
     Listed,
@@ -23,8 +28,16 @@ from tfrecords.datasets.listing import (
 
 CLASSES = ("NEU", "HAP", "SAD", "FEA", "DIS", "ANG")  # in the order of the published label ids
 SPLITS = ("speakers", "published", "random")
-FPS = 4.0  # of the stored frames
 VALIDATION_FRACTION = 14 / 77  # of the train side: 63, 14 and 14 actors of 91
+
+# OGM-GE's code (Peng et al. 2022): ResNet-18 from scratch, one linear layer on the concatenation.
+OGM_CREMAD = {
+    "audio_encoder": "resnet18", "video_encoder": "resnet18", "optimizer": "sgd",
+    "learning_rate": 0.001, "momentum": 0.9, "weight_decay": 1e-4, "schedule": "step",
+    "epochs": 100, "batch_size": 64, "frame_size": 224, "crop_scale": 0.08,
+    "audio_rate": 22_050, "audio_seconds": 3.0, "tile_seconds": 3.0, "fft_length": 512,
+    "hop": 353, "frames": 1,
+}  # fmt: skip
 
 _TEST_FRACTION = 14 / 91
 _NAME = re.compile(r"([0-9]{4})_([A-Z]{3})_([A-Z]{3})_([A-Z]{1,2})")
@@ -146,7 +159,8 @@ def _listed(source: pathlib.Path, name: str, split: str) -> Listed:
     label = CLASSES.index(parse(name)[2])
     audio = f"AudioWAV/{name}.wav"
     separate = (source / audio).exists()  # otherwise the sound of the video file
-    return Listed(name, (label,), split, f"VideoFlash/{name}.flv", audio if separate else None)
+    video = f"VideoFlash/{name}.flv"
+    return Listed(name, (label,), split, {"audio": audio if separate else video, "video": video})
 
 
 def _published(
@@ -222,3 +236,54 @@ def _by_speaker(
     validation, _ = _cut(rest, validation_fraction, source, seed)
     splits = dict.fromkeys(actors, "train")
     return splits | dict.fromkeys(tests, "test") | dict.fromkeys(validation, "validation")
+
+
+@dataclasses.dataclass(frozen=True)
+class Cremad(Dataset):
+    """CREMA-D."""
+
+    help = "a clone of the CREMA-D repository with `git lfs pull` done"
+    about = About(
+        what="CREMA-D (Cao et al. 2014): 91 actors speak 12 sentences in 6 emotions.",
+        licence="Open Database License 1.0.",
+        limits="The emotions are acted, in a studio, in English. The model tells what an actor was "
+        "asked to show, not what a person feels: don't judge people by it.",
+        get="clone the CREMA-D repository and run `git lfs pull`",
+    )
+    validation_fraction = VALIDATION_FRACTION
+    recipes = MappingProxyType({"ogm_cremad": OGM_CREMAD})
+
+    labels: tuple[str, ...] = option(
+        (), "With --split=published: directory of its train.csv and test.csv (default: SOURCE)."
+    )
+    split: str = option(
+        "speakers",
+        "speakers: no actor is in two splits; published: the field's, all actors are in both "
+        "halves; random.",
+        SPLITS,
+    )
+    folds: int = option(0, "Cut the actors into this many folds.")
+    fold: int = option(0, "The fold to test on, from 0.")
+
+    def __post_init__(self) -> None:
+        """Refuses impossible options by a SourceError."""
+        if self.split not in SPLITS:
+            raise SourceError(f"--split={self.split} is none of {', '.join(SPLITS)}")
+        if self.folds and (self.split != "speakers" or not 0 <= self.fold < self.folds > 1):
+            raise SourceError(
+                "--folds needs --split=speakers, at least 2 folds and --fold from 0 to folds - 1"
+            )
+
+    def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
+        """Lists the clips."""
+        return listing(
+            source, self.labels, self.split, validation_fraction, seed, self.folds, self.fold
+        )
+
+    def votes(self, path: pathlib.Path) -> Votes:
+        """The votes of `processedResults/summaryTable.csv`."""
+        try:
+            found = cremad_votes.read(path)
+        except ValueError as error:
+            raise ValueError(f"--votes={error}") from error
+        return Votes(functools.partial(cremad_votes.recognised, found), cremad_votes.ALONE)

@@ -5,10 +5,14 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
-class SourceError(Exception):
+class BuildError(Exception):
+    """The build cannot go on; the message says why and what to do."""
+
+
+class SourceError(BuildError):
     """The source as a whole cannot be used; the message says which file and what to do."""
 
 
@@ -36,20 +40,30 @@ class Listed:
     """A clip as the data set lists it.
 
     Attributes:
-        media_id: The clip's name, unique in its set.
-        labels: Class ids; the first is the one that the data set itself gives.
-        split: `train`, `validation` or `test`.
-        video: Path of the media file, relative to the source.
-        audio: Path of a second file with the sound, or None.
+        media_id: String, the clip's name, unique in its set.
+        labels: Integers, class ids; the first is the one that the data set itself gives.
+        split: String, `train`, `validation` or `test`.
+        files: Mapping, modality -> path of its file, relative to the source. It lacks the
+            modalities that the clip lacks; several may name one file.
+        start: Number, where in the files the clip begins, seconds.
+        end: Number, where it ends, seconds; None for the files' end.
+        row: Integer, the clip's row where the source is a file of arrays; else None.
         annotation: What is known of the labels and the clip besides, or None.
     """
 
     media_id: str
     labels: tuple[int, ...]
     split: str
-    video: str
-    audio: str | None = None
+    files: Mapping[str, str]
+    start: float = 0.0
+    end: float | None = None
+    row: int | None = None
     annotation: Annotation | None = None
+
+    @property
+    def path(self) -> str:
+        """The path that stands for the clip: the picture's, or else that of what it has."""
+        return self.files.get("video") or next(iter(self.files.values()), "")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,16 +88,20 @@ class Listing:
     """All that a data set lists.
 
     Attributes:
-        classes: Class names; a label id is an index into them.
+        classes: Strings, the class names; a label id is an index into them.
         clips: The usable entries.
         failures: The others.
-        notes: What a reader of results must know.
+        notes: String, what a reader of results must know.
+        modalities: Mapping, modality -> its kind, in the set's order.
     """
 
     classes: tuple[str, ...]
     clips: tuple[Listed, ...]
     failures: tuple[Failure, ...] = ()
     notes: str = ""
+    modalities: Mapping[str, str] = dataclasses.field(
+        default_factory=lambda: {"audio": "audio", "video": "video"}
+    )
 
 
 def draw(seed: int, name: str) -> float:

@@ -19,15 +19,16 @@ import numpy as np
 
 from tfrecords.building import process_pool
 from tfrecords.datasets import patterns, vggsound
+from tfrecords.datasets.base import About, Dataset, option
 from tfrecords.datasets.listing import Listing, SourceError
 from tfrecords.progress import Progress
 
-FPS = 4.0  # of the stored frames
-VALIDATION_FRACTION = 0.12
 LABELS = "vggsound.csv"
 DESCRIPTION = "synthetic.json"
 
 _CLASSES = tuple(sorted(patterns.CLASSES))
+# Clips of the presets of a first run: train, of which validation is cut, and test.
+PRESETS = {"full": (6_000, 2_000), "quick": (3_000, 1_000)}
 _SECONDS = (1.0, 2.0)
 _TIMEOUT = 120.0  # seconds to render a clip
 
@@ -171,18 +172,41 @@ def render(
     return directory / LABELS
 
 
-def listing(source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
-    """Lists rendered clips.
+@dataclasses.dataclass(frozen=True)
+class Synthetic(Dataset):
+    """Clips that are rendered into the source where they are not there yet."""
 
-    Args:
-        source: Where they were rendered to.
-        validation_fraction: Share of the train clips that becomes validation.
-        seed: Of the choice of those.
+    help = "clips rendered for the purpose; SOURCE is where to"
+    about = About(
+        what="Clips rendered by this project (`tfrecords/datasets/synthetic.py`): ten classes of "
+        "tones and moving shapes, in noise.",
+        licence="That of the project, Apache-2.0.",
+        limits="The clips are synthetic: the model knows nothing of real sound and pictures, and "
+        "its numbers say nothing of other data.",
+    )
+    validation_fraction = 0.12
 
-    Returns:
-        The listing.
-    """
-    return vggsound.listing(source, (), _CLASSES, validation_fraction, seed)
+    num_train: int = option(6_000, "Clips listed as train.")
+    num_test: int = option(2_000, "Clips listed as test.")
+    audio_strength: float = option(1.0, "Strength of a class's sound; 0 is noise alone.")
+    video_strength: float = option(1.0, "Strength of a class's looks; 0 is noise alone.")
+
+    def prepare(self, source: pathlib.Path, seed: int, workers: int, progress: bool) -> None:
+        """Renders the clips that are not there yet."""
+        render(source, self.recipe(seed), workers, progress)
+
+    def recipe(self, seed: int) -> Recipe:
+        """What is rendered."""
+        return Recipe(self.num_train, self.num_test, seed, self.audio_strength, self.video_strength)
+
+    def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
+        """Lists the rendered clips."""
+        return vggsound.listing(source, (), _CLASSES, validation_fraction, seed)
+
+    def demo(self, preset: str) -> Dataset:
+        """The set of the preset."""
+        train, test = PRESETS[preset]
+        return dataclasses.replace(self, num_train=train, num_test=test)
 
 
 def _claim(path: pathlib.Path, recipe: Recipe) -> None:

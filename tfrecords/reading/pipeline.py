@@ -6,25 +6,23 @@ gives from step s on.
 """
 
 import functools
-import math
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import psutil
 import tensorflow as tf
 
-from amr_tf import features
-from amr_tf.features import AudioConfig, VideoConfig
+from amr_tf.modalities import Augment, Modality
+from tfrecords import schema
 from tfrecords.reading import clips, spec_augment
-from tfrecords.reading.clips import Augment
-from tfrecords.reading.records import RecordSet, media_ids
+from tfrecords.reading.records import RecordSet
 
 PARALLEL_SHARDS = 16
 # bytes of serialised records among which an epoch of a large set is shuffled
 SHUFFLE_BYTES = 1 << 30
 
-Change = Callable[[tf.Tensor, clips.Clip], clips.Clip]
+Change = Callable[[tf.Tensor, clips.CutClip], clips.CutClip]
 
 # datasets made in functions so marked trace what they map as it is written: AutoGraph would take
 # seconds of every start to rewrite it all, and nothing of it branches on a tensor
@@ -35,17 +33,18 @@ class Pipeline:
     """The splits of a record set as datasets.
 
     Args:
-        directory: Of the records.
-        audio: The audio input; None to leave audio out, unread.
-        video: The video input; None to leave video out, unread and not decoded.
-        batch_size: Global batch: clips a step.
-        seed: Of order and augmentation.
-        cache: `auto`, `yes` or `no`: keep decoded clips in memory; `auto` where they take less
-            than a quarter of what is free.
-        augment: Of training clips.
-        worker: (index, count). With more than one, each reads its own shards and yields batches
-            of the global size: a strategy over several workers gives each step its part of one.
-        skip_corrupt: Whether corrupt records are skipped and counted, see `RecordSet`.
+        directory: Path of the records.
+        inputs: Mapping, modality -> the model's input; the set's other modalities are neither read
+            nor decoded.
+        batch_size: Integer, the global batch: clips a step.
+        seed: Integer, the seed of order and augmentation.
+        cache: String, `auto`, `yes` or `no`: whether decoded clips are kept in memory; `auto`
+            where they take less than a quarter of what is free.
+        augment: What is random in training clips.
+        worker: Two integers (index, count). With more than one, each reads its own shards and
+            yields batches of the global size: a strategy over several workers gives each step its
+            part of one.
+        skip_corrupt: Boolean, whether corrupt records are skipped and counted, see `RecordSet`.
 
     Attributes:
         records: The directory's `RecordSet`.
@@ -62,8 +61,7 @@ class Pipeline:
     def __init__(
         self,
         directory: str | pathlib.Path,
-        audio: AudioConfig | None,
-        video: VideoConfig | None,
+        inputs: Mapping[str, Modality],
         batch_size: int,
         seed: int = 0,
         cache: str = "auto",
@@ -73,16 +71,15 @@ class Pipeline:
     ) -> None:
         self.records = RecordSet(directory, skip_corrupt)
         self.info = self.records.info
-        self.audio, self.video = audio, video
-        inputs = {"audio": audio, "video": video}
-        self.modalities = tuple(name for name, config in inputs.items() if config is not None)
+        self.inputs = dict(inputs)
+        self.modalities = tuple(inputs)
         self.batch_size, self.seed, self.cache, self.worker = batch_size, seed, cache, worker
         self.augment = augment or Augment()
         self._check()
-        required = self.info.options.get("require", "audio,video").split(",")
-        self._with_presence = not set(self.modalities) <= set(required)
+        self._with_presence = not set(self.modalities) <= set(self.info.required)
         masked = self.augment.spec_augment_time or self.augment.spec_augment_freq
-        self._masks = spec_augment.masks(self.augment, seed) if audio and masked else None
+        self._heard = [name for name, m in self.inputs.items() if m.kind == "audio"]
+        self._masks = spec_augment.masks(self.augment, seed) if self._heard and masked else None
         self._stored: tf.data.Dataset | None = None
         self._to_change: dict[str, tf.data.Dataset] = {}
 
@@ -100,10 +97,7 @@ class Pipeline:
     @functools.cached_property
     def cached(self) -> bool:
         """Whether decoded training clips are kept in memory; the order depends on it."""
-        audio, video = self.info.audio, self.info.video
-        size = 2 * audio.max_samples * ("audio" in self.modalities)
-        frame = 3 * video.max_height * video.max_width
-        size += video.max_frames * frame * ("video" in self.modalities)
+        size = sum(self.info.modalities[name].decoded_bytes for name in self.modalities)
         return self._fits(self.records.split("train").clips * size // self.worker[1])
 
     @_as_written
@@ -125,9 +119,11 @@ class Pipeline:
         position = start_step * self.batch_size // self.worker[1]
         stream = self._from(position, self._stored).enumerate(position)
         stream = stream.map(self._training_clip, num_parallel_calls=tf.data.AUTOTUNE)
-        stream = self._batches(stream, drop_remainder=True)
+        stream = self._batches(stream, self.batch_size, drop_remainder=True)
         if self._masks:  # their random numbers have a state: one batch after the other
-            stream = stream.map(lambda x, y: (x | {"audio": self._masks(x["audio"])}, y))
+            stream = stream.map(
+                lambda x, y: (x | {name: self._masks(x[name]) for name in self._heard}, y)
+            )
         return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
     @_as_written
@@ -140,11 +136,11 @@ class Pipeline:
         size = self.batch_size // self.worker[1]
         # as in `train`, with records in the place of what is stored of them
         stored = tf.data.TFRecordDataset(self._own_shards()) if self.cached else None
-        return media_ids(self._from(step * size, stored).take(size))
+        return schema.media_ids(self._from(step * size, stored).take(size))
 
     @_as_written
     def evaluate(self, split: str, change: Change | None = None) -> tf.data.Dataset:
-        """A split once, in the order of its records, its last batch as short as it comes.
+        """A split once, in the order of its records; see `evaluation_batch`.
 
         Every worker reads the whole split: Keras shares the batches out and gathers what becomes of
         them.
@@ -167,8 +163,9 @@ class Pipeline:
                 self._to_change[split] = self.cut(split)
             dataset = self._to_change[split].enumerate()
             dataset = dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE)
-        dataset = self._batches(dataset, drop_remainder=False)
-        batches = tf.data.experimental.assert_cardinality(-(-count // self.batch_size))
+        size = evaluation_batch(count, self.batch_size)
+        dataset = self._batches(dataset, size, drop_remainder=False)
+        batches = tf.data.experimental.assert_cardinality(-(-count // size))
         return dataset.apply(batches).with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
     @_as_written
@@ -176,9 +173,9 @@ class Pipeline:
         """The cut clips of a split, as `evaluate` reads them; in memory if they fit."""
         count = self.records.split(split).clips
         dataset = tf.data.TFRecordDataset(self.records.shards(split))
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
         dataset = dataset.map(self._evaluation_clip, num_parallel_calls=tf.data.AUTOTUNE)
-        size = 2 * self.audio.samples if self.audio else 0
-        size += math.prod(self.video.shape) if self.video else 0
+        size = sum(modality.raw_bytes for modality in self.inputs.values())
         return dataset.cache() if self._fits(count * size) else dataset
 
     def media_ids(self, split: str) -> list[str]:
@@ -217,39 +214,37 @@ class Pipeline:
             dataset = dataset.repeat()
         return dataset.take(size).apply(tf.data.experimental.assert_cardinality(size))
 
-    def _decoded_clip(self, record: tf.Tensor) -> clips.Clip:
+    def _decoded_clip(self, record: tf.Tensor) -> schema.StoredClip:
         return clips.decode(self._parse(record))
 
-    def _training_clip(self, position: tf.Tensor, stored: Any) -> clips.Clip:
+    def _training_clip(self, position: tf.Tensor, stored: Any) -> clips.CutClip:
         clip = stored if isinstance(stored, dict) else self._parse(stored)
         index, count = self.worker
         key = tf.stack([tf.constant(self.seed, tf.int64), position * count + index])
-        return clips.cut_for_training(clip, self.audio, self.video, self.augment, key)
+        return clips.cut_for_training(clip, self.inputs, self.augment, key)
 
-    def _evaluation_clip(self, record: tf.Tensor) -> clips.Clip:
-        return clips.cut_for_evaluation(self._parse(record), self.audio, self.video)
+    def _evaluation_clip(self, record: tf.Tensor) -> clips.CutClip:
+        return clips.cut_for_evaluation(self._parse(record), self.inputs)
 
-    def _parse(self, record: tf.Tensor) -> clips.Clip:
-        classes = len(self.info.classes)
-        return clips.parse(record, self.modalities, self.info.audio.codec, classes)
+    def _parse(self, record: tf.Tensor) -> schema.StoredClip:
+        stored = {name: self.info.modalities[name] for name in self.modalities}
+        return schema.parse(record, stored, len(self.info.classes))
 
-    def _batches(self, dataset: tf.data.Dataset, drop_remainder: bool) -> tf.data.Dataset:
-        batches = dataset.batch(self.batch_size, drop_remainder=drop_remainder)
+    def _batches(
+        self, dataset: tf.data.Dataset, size: int, drop_remainder: bool
+    ) -> tf.data.Dataset:
+        batches = dataset.batch(size, drop_remainder=drop_remainder)
         return batches.map(self._inputs, num_parallel_calls=tf.data.AUTOTUNE)
 
-    def _inputs(self, batch: clips.Clip) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+    def _inputs(self, batch: clips.CutClip) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Cut clips -> the model's inputs and labels."""
         inputs = {}
-        for modality in self.modalities:
-            x = batch[modality]
-            if modality == "audio":
-                x = features.log_spectrogram(tf.cast(x, tf.float32) / 32_768, self.audio)
-            elif x.dtype == tf.uint8:  # not cut for training
-                x = features.normalize_frames(x, self.video)
+        for name, modality in self.inputs.items():
+            x = modality.features(batch[name])
             if self._with_presence:
-                there = batch["presence"][modality]
+                there = batch["presence"][name]
                 x *= tf.reshape(there, [-1] + [1] * (x.shape.rank - 1))
-            inputs[modality] = x
+            inputs[name] = x
         if self._with_presence:
             there = [batch["presence"][modality] for modality in self.modalities]
             inputs["presence"] = tf.stack(there, axis=1)
@@ -267,7 +262,9 @@ class Pipeline:
     def _check(self) -> None:
         """Raises ValueError where the records or the arguments do not fit."""
         if not self.modalities:
-            raise ValueError("audio and video are both left out: nothing to read")
+            raise ValueError("no modality is asked for: nothing to read")
+        for name, modality in self.inputs.items():
+            self._check_input(name, modality)
         if self.cache not in ("auto", "yes", "no"):
             raise ValueError(f"cache must be auto, yes or no, not {self.cache!r}")
         index, count = self.worker
@@ -277,15 +274,28 @@ class Pipeline:
             )
         if self.batch_size < 1 or self.batch_size % count:
             raise ValueError(f"batch_size {self.batch_size} must be a multiple of {count} workers")
-        rate = self.info.audio.sample_rate
-        if self.audio is not None and self.audio.sample_rate != rate:
-            wanted = self.audio.sample_rate
+
+    def _check_input(self, name: str, modality: Modality) -> None:
+        """Raises ValueError where the records do not hold what a model's input needs."""
+        where, stored = self.records.directory, self.info.modalities.get(name)
+        if stored is None or stored.kind != modality.kind:
+            there = ", ".join(f"{n} ({s.kind})" for n, s in self.info.modalities.items())
             raise ValueError(
-                f"{self.records.directory} holds sound at {rate} Hz, {wanted} Hz are wanted: build "
-                f"it with --audio_rate={wanted}, or train with --audio_rate={rate}"
+                f"{where} holds {there}: the model wants {name} of the kind {modality.kind}"
             )
-        if self.audio is not None:
-            clips.waveform_decoder(self.info.audio.codec)  # says so now if it cannot be had
+        if modality.kind == "audio":
+            rate, wanted = stored.sample_rate, modality.sample_rate
+            if wanted != rate:
+                raise ValueError(
+                    f"{where} holds sound at {rate} Hz, {wanted} Hz are wanted: build "
+                    f"it with --audio_rate={wanted}, or train with --audio_rate={rate}"
+                )
+            schema.waveform_decoder(stored.codec)  # says so now if it cannot be had
+        if modality.kind == "features" and modality.shape != stored.dimensions:
+            raise ValueError(
+                f"{where} holds {name} of the shape {stored.dimensions}: the model takes "
+                f"{modality.shape}"
+            )
 
 
 def _options() -> tf.data.Options:
@@ -294,3 +304,17 @@ def _options() -> tf.data.Options:
     # workers read their own shards, see `worker`
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     return options
+
+
+def evaluation_batch(clips: int, most: int) -> int:
+    """The size of the batches in which a split is evaluated.
+
+    The largest whose last batch is half full or has eight clips: devices share batches out, and
+    kernels for CPUs fail on a device without samples.
+
+    Args:
+        clips: Integer, the clips of the split.
+        most: Integer, the global batch of the training.
+    """
+    sizes = range(min(most, clips), 0, -1)
+    return next(size for size in sizes if clips % size == 0 or clips % size >= min(8, size / 2))

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from tfrecords import schema
-from tfrecords.reading import clips, salvage
-from tfrecords.reading.salvage import AGAIN
+from tfrecords.description import DESCRIPTION, DatasetInfo, Split
+from tfrecords.reading import salvage
+from tfrecords.reading.verification import REBUILD, Verifier, built
 
 # Of these, something is in every error that a broken record causes in the pipeline.
 SIGNS = (
@@ -45,7 +46,7 @@ class RecordSet:
 
     def __init__(self, directory: str | pathlib.Path, skip_corrupt: bool = False) -> None:
         self.directory = pathlib.Path(directory)
-        self.info = schema.DatasetInfo.load(directory)
+        self.info = DatasetInfo.load(directory)
         self.skipped: dict[str, tuple[int, ...]] = {}
         self._paths = {
             name: self.directory / name
@@ -54,7 +55,7 @@ class RecordSet:
         }
         for path in self._paths.values():
             if not path.is_file():
-                raise FileNotFoundError(f"shard {path} is missing: {AGAIN}")
+                raise FileNotFoundError(f"shard {path} is missing: {REBUILD}")
         if skip_corrupt:
             self._skip_corrupt()
 
@@ -63,7 +64,7 @@ class RecordSet:
         """How many records are skipped, in all splits."""
         return sum(map(len, self.skipped.values()))
 
-    def split(self, name: str) -> schema.Split:
+    def split(self, name: str) -> Split:
         """The description of a split.
 
         Raises:
@@ -107,24 +108,17 @@ class RecordSet:
 
     def media_ids(self, split: str) -> list[str]:
         """The clips' names, in the order of the records."""
-        return media_ids(tf.data.TFRecordDataset(self.shards(split)))
+        return schema.media_ids(tf.data.TFRecordDataset(self.shards(split)))
 
     def first_corrupt(self) -> str | None:
         """Reads every record whole; says which is the first that cannot be, and what to do."""
-        codec = self.info.audio.codec
-        classes = len(self.info.classes)
-        modalities = salvage.readable(codec)  # nobody here was reading what is not
+        verifier = Verifier(self.info)
         for name, path in self._paths.items():
-            decoded = tf.data.TFRecordDataset(str(path)).map(
-                lambda record: clips.decode(clips.parse(record, modalities, codec, classes))
-            )
-            index = 0
-            try:
-                for index, _ in enumerate(decoded, 1):  # noqa: B007
-                    pass
-            except tf.errors.OpError as error:
-                shard, reason = self.directory / name, error.message.splitlines()[0]
-                return f"{shard}, record {index}, is corrupt ({reason}): delete it and {AGAIN}"
+            copied = path.parent != self.directory  # of a salvaged shard, without what is damaged
+            for checked in verifier.check(path, 0 if copied else built(path).clips):
+                if checked.problem:
+                    where = f"{self.directory / name}, record {checked.index}, is corrupt"
+                    return f"{where} ({checked.problem}): delete it and {REBUILD}"
         return None
 
     @contextlib.contextmanager
@@ -145,8 +139,9 @@ class RecordSet:
             if "expected to contain" not in str(error):
                 raise
             raise CorruptRecord(
-                f"{self.directory} does not hold as many records as its {schema.DESCRIPTION} says: "
-                "`python -m tfrecords.inspect DIR --verify` tells the shard; delete it and " + AGAIN
+                f"{self.directory} does not hold as many records as its {DESCRIPTION} says: "
+                "`python -m tfrecords.inspect DIR --verify` tells the shard; delete it and "
+                + REBUILD
             ) from error
 
     def _skip_corrupt(self) -> None:
@@ -165,13 +160,3 @@ class RecordSet:
                 self.skipped[name] = shard.skipped
         if self.skipped:
             warnings.warn(salvage.summary(self.skipped, total), stacklevel=3)
-
-
-@tf.autograph.experimental.do_not_convert
-def media_ids(records: tf.data.Dataset) -> list[str]:
-    """The names of the clips in a dataset of serialised records."""
-    spec = {schema.MEDIA_ID: tf.io.FixedLenFeature([], tf.string)}
-    names = records.map(
-        lambda record: tf.io.parse_single_sequence_example(record, spec)[0][schema.MEDIA_ID]
-    )
-    return [name.decode() for name in names.as_numpy_iterator()]

@@ -10,9 +10,9 @@ from typing import Any
 from amr_tf.analysis.metrics import format_dominance
 from trainers.comparison import hparams, plan, plots, tables
 from trainers.comparison.jobs import Jobs
-from trainers.config.run_config import MODALITIES, Config
+from trainers.config.methods import flag_aliases, method_of
+from trainers.config.run_config import Config
 from trainers.reporting import evaluation_results
-from trainers.running import teachers
 
 
 class Comparison:
@@ -27,7 +27,10 @@ class Comparison:
     def __init__(self, output: pathlib.Path, config: Config, shared: dict[str, Any]) -> None:
         self.output = output
         self.config = config
-        self.shared = {**shared, "data_dir": config.data_dir}
+        # a shared option of one method is for the runs of that method
+        self.aliases = {name: shared[name] for name in flag_aliases() if name in shared}
+        own = {name: value for name, value in shared.items() if name not in self.aliases}
+        self.shared = {**own, "data_dir": config.data_dir, "modalities": config.modalities}
 
     def claim(self) -> None:
         """Notes the shared flags, or checks that they are those of the runs that are there.
@@ -37,7 +40,7 @@ class Comparison:
         """
         self.output.mkdir(parents=True, exist_ok=True)
         path = self.output / "compare.json"
-        now = {**self.shared, "amr_weight": self.config.amr_weight}
+        now = {**self.shared, **self.aliases, "amr_weight": self.config.amr_weight}
         if path.exists():
             there = json.loads(path.read_text())
             differing = [
@@ -67,7 +70,9 @@ class Comparison:
         given.setdefault("amr_weight", self.config.amr_weight)
         if not run.amr:
             given["amr_weight"] = 0
-        if needed := _teachers(run):
+        known = method_of(run.method, self.config.names).flags
+        given |= {name: value for name, value in self.aliases.items() if name in known}
+        if needed := plan.teachers(run, self.config.names):
             named = [f"{m}={self.directory(teacher)}" for m, teacher in needed.items()]
             given["teachers"] = ",".join(named)
         arguments = [f"--{name}={value}" for name, value in given.items()]
@@ -143,7 +148,8 @@ class Comparison:
     ) -> dict[concurrent.futures.Future, plan.Run]:
         submitted: dict[plan.Run, concurrent.futures.Future] = {}
         for run in todo:
-            needed = [submitted[t] for t in _teachers(run).values() if t in submitted]
+            teachers = plan.teachers(run, self.config.names).values()
+            needed = [submitted[teacher] for teacher in teachers if teacher in submitted]
             log = self.directory(run).with_suffix(".log")
             submitted[run] = jobs.submit(self.command(run), log, needed)
         return {future: run for run, future in submitted.items()}
@@ -154,15 +160,8 @@ class Comparison:
         results = self.results(run)
         line = f"accuracy {100 * results['accuracy']:.2f}, mAP {100 * results['mAP']:.2f}"
         if results["dominance"]:
-            line += f", {'/'.join(MODALITIES)} {format_dominance(results['dominance'])}"
+            line += f", {'/'.join(results['dominance'])} {format_dominance(results['dominance'])}"
         return line
-
-
-def _teachers(run: plan.Run) -> dict[str, plan.Run]:
-    """Modality -> the run that this one learns from; empty where it learns from none."""
-    if run.method not in teachers.METHODS:
-        return {}
-    return {m: plan.teacher(run, m) for m in MODALITIES}
 
 
 def _duration(seconds: float) -> str:

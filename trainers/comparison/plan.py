@@ -5,9 +5,9 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from amr_tf.methods import METHODS
-from trainers.config.run_config import METHOD_NAMES, MODALITIES, UNUSED_BY_ONE_MODALITY
-from trainers.running import teachers
+from amr_tf.methods.base import TEACHERS
+from trainers.config.methods import flag_aliases, method_names, method_of
+from trainers.config.run_config import UNUSED_BY_ONE_MODALITY
 
 _METHOD = re.compile(r"(?P<name>[a-z_]+)(?:\((?P<options>[^()]*)\))?")
 # Sweeping these changes nothing in a run without AMR.
@@ -19,7 +19,7 @@ class Run:
     """One call of `trainers.fit`.
 
     Attributes:
-        method: Of `METHOD_NAMES`.
+        method: String, the method or a modality.
         options: Its `--method_options`.
         swept: Flag -> value, of the sweep.
         amr: Whether with AMR.
@@ -54,7 +54,7 @@ class Row:
 
     Attributes:
         label: Method, its options and the swept values.
-        method: Of `METHOD_NAMES`.
+        method: String, the method or a modality.
         plain: Its runs without AMR, by seed.
         amr: Its runs with AMR, by seed; empty where there is nothing to balance or to train.
     """
@@ -65,8 +65,26 @@ class Row:
     amr: tuple[Run, ...]
 
 
-def parse_methods(text: str) -> list[tuple[str, str]]:
+def default_methods(modalities: Sequence[str]) -> str:
+    """Every registered method that is defined for the modalities, and each modality alone.
+
+    Args:
+        modalities: Strings, the modalities of the runs.
+    """
+    found = []
+    for name in method_names(modalities if len(modalities) > 1 else ()):
+        method = method_of(name, modalities)
+        if len(modalities) >= method.min_modalities:
+            found.append(f"{name}({method.demo_options})" if method.demo_options else name)
+    return ",".join(found)
+
+
+def parse_methods(text: str, modalities: Sequence[str]) -> list[tuple[str, str]]:
     """Reads `naive,ogm(alpha=0.5,score=ablation),audio` as (method, options) pairs.
+
+    Args:
+        text: String, what was given.
+        modalities: Strings, the modalities of the runs.
 
     Raises:
         ValueError: Something else, or an unknown method.
@@ -80,10 +98,10 @@ def parse_methods(text: str) -> list[tuple[str, str]]:
                 f"--methods={text}: write names, with options in brackets where you want them: "
                 "naive,ogm(alpha=0.5)"
             )
-        if match["name"] not in METHOD_NAMES:
+        known = method_names(modalities)
+        if match["name"] not in known:
             raise ValueError(
-                f"--methods={text}: no method {match['name']!r}; there are "
-                + ", ".join(METHOD_NAMES)
+                f"--methods={text}: no method {match['name']!r}; there are {', '.join(known)}"
             )
         found.append((match["name"], match["options"] or ""))
         position = end + 1
@@ -119,18 +137,23 @@ def parse_sweeps(texts: Sequence[str], known: Sequence[str]) -> list[list[tuple[
 def rows(
     methods: Sequence[tuple[str, str]],
     seeds: Sequence[int],
+    modalities: Sequence[str],
     sweeps: Sequence[Sequence[tuple[str, str]]] = (),
 ) -> list[Row]:
     """The table's rows.
 
     Args:
         methods: (method, options) pairs.
-        seeds: Of the runs.
+        seeds: Integers, the seeds of the runs.
+        modalities: Strings, the modalities of the runs.
         sweeps: Per swept flag its (flag, value) pairs; all combinations become rows.
     """
     made: dict[str, Row] = {}
     for (method, options), swept in itertools.product(methods, itertools.product(*sweeps)):
-        alone = method in MODALITIES or not METHODS[method].trains
+        kind = method_of(method, modalities)
+        alone = method in modalities or not kind.trains
+        # options of other methods
+        swept = _without(swept, [flag for flag in flag_aliases() if flag not in kind.flags])
         always = _without(swept, UNUSED_BY_ONE_MODALITY if alone else (), _AMR_ONLY)
         label = _label(method, options, always if alone else swept)
         made[label] = Row(
@@ -142,25 +165,30 @@ def rows(
     return list(made.values())
 
 
-def in_order(table: Sequence[Row]) -> list[Run]:
-    """All runs, each once, seed by seed, the unimodal ones first: others learn from them."""
+def in_order(table: Sequence[Row], modalities: Sequence[str]) -> list[Run]:
+    """All runs, each once, seed by seed, the unimodal ones first: others learn from them.
+
+    Args:
+        table: The rows.
+        modalities: Strings, the modalities of the runs.
+    """
     runs = {run for row in table for run in (*row.plain, *row.amr)}
-    needing = [run for run in runs if run.method in teachers.METHODS]
-    runs |= {teacher(run, modality) for run in needing for modality in MODALITIES}
+    runs |= {needed for run in list(runs) for needed in teachers(run, modalities).values()}
     place = {row.method: index for index, row in enumerate(table)}
     return sorted(
         runs,
         key=lambda run: (
-            run.seed, run.method not in MODALITIES, place.get(run.method, -1), run.amr, run.name
+            run.seed, run.method not in modalities, place.get(run.method, -1), run.amr, run.name
         ),
     )  # fmt: skip
 
 
-def teacher(run: Run, modality: str) -> Run:
-    """The unimodal run that a run learns from."""
-    return Run(
-        modality, "", _without(run.swept, UNUSED_BY_ONE_MODALITY, _AMR_ONLY), False, run.seed
-    )
+def teachers(run: Run, modalities: Sequence[str]) -> dict[str, Run]:
+    """Modality -> the unimodal run that a run learns from; empty where it learns from none."""
+    if TEACHERS not in method_of(run.method, modalities).requires:
+        return {}
+    swept = _without(run.swept, UNUSED_BY_ONE_MODALITY, _AMR_ONLY, tuple(flag_aliases()))
+    return {name: Run(name, "", swept, False, run.seed) for name in modalities}
 
 
 def _without(swept: Sequence[tuple[str, str]], *flags: Sequence[str]) -> tuple:

@@ -12,8 +12,8 @@ import matplotlib
 import numpy as np
 
 from trainers.comparison import plan
-from trainers.comparison.tables import METRICS, Line
-from trainers.config.run_config import MODALITIES, Config
+from trainers.comparison.tables import Line, share
+from trainers.config.run_config import Config
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -22,7 +22,6 @@ COLUMNS = 4  # panels side by side
 MARKERS = "os^vDPX*<>hdp8"  # of the methods
 # without AMR, with AMR: colour, line, whether markers are filled
 STYLES = {"without AMR": ("#b05a2a", "--", False), "with AMR": ("#2a5a9a", "-", True)}
-_SHARE = f"val_dominance_{MODALITIES[0]}"
 
 
 def write(
@@ -39,53 +38,61 @@ def write(
         config: What the runs share.
         directory: Run -> its model directory, with `history.csv`.
     """
-    histories = {line.row.label: curves(line, directory) for line in lines}
+    first = config.names[0]
+    histories = {line.row.label: curves(line, directory, first) for line in lines}
     histories = {label: found for label, found in histories.items() if any(found.values())}
     wanted = 100 * config.ratio[0] / sum(config.ratio)
     if histories:
-        plot_training(output / "dominance.png", histories, wanted)
-    if any(points(line)[name] for line in lines for name in STYLES):
-        plot_accuracy(output / "accuracy-dominance.png", lines, wanted)
+        plot_training(output / "dominance.png", histories, wanted, first)
+    if any(points(line, first)[name] for line in lines for name in STYLES):
+        plot_accuracy(output / "accuracy-dominance.png", lines, wanted, first)
 
 
-def curves(line: Line, directory: Callable[[plan.Run], pathlib.Path]) -> dict[str, list]:
+def curves(
+    line: Line, directory: Callable[[plan.Run], pathlib.Path], modality: str = "audio"
+) -> dict[str, list]:
     """`without AMR`, `with AMR` -> of each finished run the audio share by epoch, percent."""
     runs = zip(STYLES, (line.row.plain, line.row.amr), (line.plain, line.amr), strict=True)
     found = {}
     for name, planned, results in runs:
         seeds = {r["seed"] for r in results}
         paths = [directory(run) / "history.csv" for run in planned if run.seed in seeds]
-        found[name] = [c for path in paths if (c := _history(path))]
+        found[name] = [c for path in paths if (c := _history(path, modality))]
     return found
 
 
-def points(line: Line) -> dict[str, tuple[float, float] | None]:
+def points(line: Line, modality: str = "audio") -> dict[str, tuple[float, float] | None]:
     """`without AMR`, `with AMR` -> mean audio share and accuracy of the seeds, percent."""
     found = {}
     for name, results in zip(STYLES, (line.plain, line.amr), strict=True):
-        pairs = [(METRICS["audio share"](r), METRICS["accuracy"](r)) for r in results]
+        pairs = [(share(r, "probability", modality), 100 * r["accuracy"]) for r in results]
         pairs = [pair for pair in pairs if pair[0] is not None]
         found[name] = tuple(np.mean(pairs, axis=0)) if pairs else None
     return found
 
 
-def _history(path: pathlib.Path) -> list[float]:
+def _history(path: pathlib.Path, modality: str) -> list[float]:
     """Empty for a run that has no dominance, or that trains nothing."""
     if not path.exists():
         return []
+    column = f"val_dominance_{modality}"
     with path.open(newline="") as file:
-        return [100 * float(row[_SHARE]) for row in csv.DictReader(file) if row.get(_SHARE)]
+        return [100 * float(row[column]) for row in csv.DictReader(file) if row.get(column)]
 
 
 def plot_training(
-    path: pathlib.Path, histories: dict[str, dict[str, list[list[float]]]], wanted: float
+    path: pathlib.Path,
+    histories: dict[str, dict[str, list[list[float]]]],
+    wanted: float,
+    modality: str = "audio",
 ) -> None:
     """A panel a method, a line a run.
 
     Args:
         path: PNG file to write.
         histories: Label of a row -> `curves`.
-        wanted: Audio share of the ratio, percent.
+        wanted: Number, the share that the ratio asks for, percent.
+        modality: String, the modality whose share is drawn.
     """
     columns = min(COLUMNS, len(histories))
     rows = math.ceil(len(histories) / columns)
@@ -111,7 +118,7 @@ def plot_training(
     axes[0, 0].xaxis.get_major_locator().set_params(integer=True)
     axes[0, 0].set_ylim(0, 100)
     figure.supxlabel("epoch", fontsize=10)
-    figure.supylabel("audio share on validation, %", fontsize=10)
+    figure.supylabel(f"{modality} share on validation, %", fontsize=10)
     handles = [
         plt.Line2D([], [], color=c, ls=dashes, marker="o", ms=4, mfc=c if filled else "white")
         for c, dashes, filled in STYLES.values()
@@ -122,16 +129,19 @@ def plot_training(
     _save(figure, path)
 
 
-def plot_accuracy(path: pathlib.Path, lines: Sequence[Line], wanted: float) -> None:
+def plot_accuracy(
+    path: pathlib.Path, lines: Sequence[Line], wanted: float, modality: str = "audio"
+) -> None:
     """A marker a method, open without and filled with AMR, joined by a line.
 
     Args:
         path: PNG file to write.
         lines: Rows of the table.
-        wanted: Audio share of the ratio, percent.
+        wanted: Number, the share that the ratio asks for, percent.
+        modality: String, the modality whose share is drawn.
     """
     figure, axis = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
-    shown = [(line.row.label, points(line)) for line in lines]
+    shown = [(line.row.label, points(line, modality)) for line in lines]
     shown = [(label, found) for label, found in shown if any(found.values())]
     for place, (label, found) in enumerate(shown):
         marker = MARKERS[place % len(MARKERS)]
@@ -148,7 +158,7 @@ def plot_accuracy(path: pathlib.Path, lines: Sequence[Line], wanted: float) -> N
         axis.plot([], [], "s", color=color, mfc=color if filled else "white", ms=10, label=name)
     axis.axvline(wanted, color="gray", ls=":", lw=1, label="wanted")
     axis.set(
-        xlabel="audio share of the attribution, %", ylabel="accuracy, %",
+        xlabel=f"{modality} share of the attribution, %", ylabel="accuracy, %",
         title="Test split, means over seeds",
     )  # fmt: skip
     axis.grid(alpha=0.25)

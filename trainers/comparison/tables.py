@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,28 +10,17 @@ from typing import Any
 import matplotlib
 import numpy as np
 
+from amr_tf.analysis.metrics import format_dominance
 from amr_tf.analysis.seed_intervals import Estimate, estimate, within
+from tfrecords import atomic
+from tfrecords.datasets import DATASETS
 from trainers.comparison import plan
-from trainers.config.run_config import MODALITIES, Config
+from trainers.config.run_config import Config
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 MARGIN = 1.0  # points of accuracy that count as equal
-PUBLISHED = """\
-Published (VGGSound, arXiv 2404.02359, Table 1), for comparison:
-
-| model | mAP | accuracy | audio/video | with AMR: mAP | accuracy | audio/video |
-|---|---|---|---|---|---|---|
-| audio only | 40.18 | 38.89 | - | - | - | - |
-| video only | 25.51 | 25.76 | - | - | - | - |
-| naive fusion | 44.82 | 42.20 | 74/26 | 44.89 | 42.01 | 50/50 |
-| dropout | 45.27 | 43.16 | 72/28 | 45.23 | 43.04 | 51/49 |
-| UMT | 51.86 | 49.37 | 57/43 | 51.70 | 49.27 | 50/50 |
-
-The paper gives neither the training recipe nor the weight of the regulariser nor the number of
-seeds; the field's published code selects the epoch on the test split, here it is validation.
-"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,33 +44,60 @@ class Line:
         return estimate(pairs) if pairs else None
 
 
-METRICS: dict[str, Callable[[dict[str, Any]], float | None]] = {
-    "mAP": lambda r: 100 * r["mAP"],
-    "accuracy": lambda r: 100 * r["accuracy"],
-    "audio share": lambda r: _share(r, "probability"),
-    "audio share (logit)": lambda r: _share(r, "logit"),
-}
+Metrics = dict[str, Callable[[dict[str, Any]], float | None]]
+
+
+def metrics(modalities: Sequence[str]) -> Metrics:
+    """Name -> what it takes from a run's results, in percent.
+
+    Args:
+        modalities: Strings, the modalities of the runs. Of two, the first one's share tells both.
+    """
+    found: Metrics = {
+        "mAP": lambda r: 100 * r["mAP"],
+        "accuracy": lambda r: 100 * r["accuracy"],
+    }
+    for target, suffix in (("probability", ""), ("logit", " (logit)")):
+        for name in modalities[:1] if len(modalities) == 2 else modalities:
+            found[f"{name} share{suffix}"] = functools.partial(share, target=target, modality=name)
+    return found
+
+
+def share(results: dict[str, Any], target: str, modality: str) -> float | None:
+    """A modality's share of the attribution in percent; None for a model of one modality."""
+    shares = (results["dominance_by_target"] or {}).get(target)
+    found = shares[modality] if shares else None
+    return None if found is None else 100 * found
 
 
 def write(output: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
-    """Writes table.md, table.csv, table.png and runs.csv into `output`."""
-    (output / "table.md").write_text(markdown(lines, config))
-    _write_csv(output / "table.csv", lines)
-    _write_runs(output / "runs.csv", lines)
+    """Writes table.md, table.csv, table.png and runs.csv.
+
+    Args:
+        output: Path of the comparison.
+        lines: Rows with the results of their finished runs.
+        config: What the runs share.
+    """
+    atomic.write_text(output / "table.md", markdown(lines, config))
+    measured = metrics(config.names)
+    _write_csv(output / "table.csv", lines, measured)
+    _write_runs(output / "runs.csv", lines, measured)
     _plot(output / "table.png", lines, config)
 
 
 def markdown(lines: Sequence[Line], config: Config) -> str:
     """The tables as text."""
-    header = ["model", "mAP", "accuracy", "audio/video", "(logit)"]
-    header += ["with AMR: mAP", "accuracy", "audio/video", "(logit)"]
+    names = "/".join(config.names)
+    header = ["model", "mAP", "accuracy", names, "(logit)"]
+    header += ["with AMR: mAP", "accuracy", names, "(logit)"]
     header += ["accuracy change", f"within {MARGIN:g} point", "step time", "with AMR"]
     naive = _step_seconds(lines)
     rows = [header, ["---"] * len(header)]
     for line in lines:
         cells = [line.row.label]
         for results in (line.plain, line.amr):
-            cells += [_cell(name, results) for name in METRICS]
+            cells += [_cell([100 * r[name] for r in results]) for name in ("mAP", "accuracy")]
+            cells += [_shares_cell(results, t, config.names) for t in ("probability", "logit")]
         change = line.change("accuracy")
         cells += [_signed(change), within(change, MARGIN)] if change else ["-", "-"]
         cells += [_ratio(results, naive) for results in (line.plain, line.amr)]
@@ -89,71 +106,75 @@ def markdown(lines: Sequence[Line], config: Config) -> str:
     counts = {len(results) for line in lines for results in (line.plain, line.amr) if results}
     runs = " to ".join(map(str, sorted({min(counts), max(counts)})))
     text = (
-        f"{config.dataset}, test split, {runs} seed(s) a row; AMR weight {config.amr_weight:g}, "
-        f"ratio {config.amr_ratio}, target {config.amr_target}.\n\n{table}\n\n"
-        "Means with 95 % t-intervals over seeds. audio/video: mean Grad⊙Input shares, for the "
+        f"{config.data_name}, test split, {runs} seed(s) a row; AMR weight {config.amr_weight:g}, "
+        f"ratio {config.amr_ratio or 'equal'}, target {config.amr_target}.\n\n{table}\n\n"
+        f"Means with 95 % t-intervals over seeds. {names}: mean Grad⊙Input shares, for the "
         "probability target and for the logit target. accuracy change: with AMR minus without, "
         "paired by seed, in points; yes where its whole interval lies within "
         f"±{MARGIN:g}, no where it lies outside, else undecided. step time: a training step over "
-        "naive fusion's of the same seed.\n\n" + _points(lines)
+        "naive fusion's of the same seed.\n\n" + _points(lines, config.names)
     )
-    return text + ("\n" + PUBLISHED if config.dataset == "vggsound" else "")
+    published = DATASETS[config.dataset].published if config.dataset in DATASETS else ""
+    return text + (f"\n{published}" if published else "")
 
 
-def _points(lines: Sequence[Line]) -> str:
-    rows = ["| model | AMR | accuracy by seed | mAP by seed | audio share by seed |"]
+def _points(lines: Sequence[Line], modalities: Sequence[str]) -> str:
+    first = f"{modalities[0]} share"
+    measured = metrics(modalities)
+    rows = [f"| model | AMR | accuracy by seed | mAP by seed | {first} by seed |"]
     rows.append("|---|---|---|---|---|")
     for line in lines:
         for amr, results in (("without", line.plain), ("with", line.amr)):
             if results:
-                points = [_values(name, results) for name in ("accuracy", "mAP", "audio share")]
+                points = [_values(measured[n], results) for n in ("accuracy", "mAP", first)]
                 cells = [" ".join(f"{p:.2f}" for p in some) or "-" for some in points]
                 rows.append(f"| {line.row.label} | {amr} | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
 
 
-def _write_csv(path: pathlib.Path, lines: Sequence[Line]) -> None:
+def _write_csv(path: pathlib.Path, lines: Sequence[Line], measured: Metrics) -> None:
     """A row a model and AMR; mean and interval of each metric, in percent."""
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        names = [f"{name} {part}" for name in METRICS for part in ("mean", "low", "high")]
+        names = [f"{name} {part}" for name in measured for part in ("mean", "low", "high")]
         changes = ["accuracy change mean", "accuracy change low", "accuracy change high"]
         rows.writerow(["model", "amr", "seeds", *names, *changes, f"within {MARGIN:g} point"])
         for line in lines:
             for amr, results in ((0, line.plain), (1, line.amr)):
                 if not results:
                     continue
-                cells = [x for name in METRICS for x in _numbers(_values(name, results))]
+                cells = [x for f in measured.values() for x in _numbers(_values(f, results))]
                 change = line.change("accuracy") if amr else None
                 cells += _numbers(change.points if change else [])
                 cells.append(within(change, MARGIN) if change else "")
                 rows.writerow([line.row.label, amr, len(results), *cells])
 
 
-def _write_runs(path: pathlib.Path, lines: Sequence[Line]) -> None:
+def _write_runs(path: pathlib.Path, lines: Sequence[Line], measured: Metrics) -> None:
     """A row a run."""
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["model", "amr", "seed", *METRICS, "seconds", "step_seconds"])
+        rows.writerow(["model", "amr", "seed", *measured, "seconds", "step_seconds"])
         for line in lines:
             for amr, results in ((0, line.plain), (1, line.amr)):
                 for r in results:
-                    cells = ["" if (x := f(r)) is None else f"{x:.4f}" for f in METRICS.values()]
+                    cells = ["" if (x := f(r)) is None else f"{x:.4f}" for f in measured.values()]
                     cost = [r["seconds"], r["step_seconds"] or ""]
                     rows.writerow([line.row.label, amr, r["seed"], *cells, *cost])
 
 
 def _plot(path: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
     """One panel a metric, one line a model: points of the seeds, mean and interval."""
-    panels = [("mAP", "mAP, %"), ("accuracy", "accuracy, %"), ("audio share", "audio share, %")]
+    measured, first = metrics(config.names), f"{config.names[0]} share"
+    panels = [(measured[name], f"{name}, %") for name in ("mAP", "accuracy", first)]
     figure, axes = plt.subplots(
         1, len(panels), figsize=(12, 1.4 + 0.42 * len(lines)), sharey=True, squeeze=False
     )
     styles = [("without AMR", -0.16, "#b05a2a", "o"), ("with AMR", 0.16, "#2a5a9a", "s")]
-    for axis, (name, title) in zip(axes[0], panels, strict=True):
+    for axis, (metric, title) in zip(axes[0], panels, strict=True):
         for label, shift, color, marker in styles:
             for place, line in enumerate(lines):
-                values = _values(name, line.amr if shift > 0 else line.plain)
+                values = _values(metric, line.amr if shift > 0 else line.plain)
                 if not values:
                     continue
                 mean, at = estimate(values), place + shift
@@ -172,31 +193,38 @@ def _plot(path: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
     axes[0][0].set_yticks(range(len(lines)), [line.row.label for line in lines])
     axes[0][0].set_ylim(len(lines) - 0.5, -0.5)
     axes[0][2].legend(frameon=False, loc="best")
-    figure.suptitle(f"{config.dataset}, test split: seeds, means and 95 % t-intervals")
+    figure.suptitle(f"{config.data_name}, test split: seeds, means and 95 % t-intervals")
     figure.tight_layout()
     figure.savefig(path, dpi=130)
     plt.close(figure)
 
 
-def _share(results: dict[str, Any], target: str) -> float | None:
-    shares = results["dominance_by_target"]
-    share = shares[target][MODALITIES[0]] if shares else None
-    return None if share is None else 100 * share
+def _values(
+    metric: Callable[[dict[str, Any]], float | None], results: Sequence[dict[str, Any]]
+) -> list[float]:
+    return [x for r in results if (x := metric(r)) is not None]
 
 
-def _values(name: str, results: Sequence[dict[str, Any]]) -> list[float]:
-    return [x for r in results if (x := METRICS[name](r)) is not None]
-
-
-def _cell(name: str, results: Sequence[dict[str, Any]]) -> str:
-    values = _values(name, results)
+def _cell(values: Sequence[float]) -> str:
     if not values:
         return "-"
     found = estimate(values)
     error = "" if np.isnan(found.low) else f" ± {found.half_width:.2f}"
-    if name.startswith("audio share"):
-        return f"{found.mean:.0f}/{100 - found.mean:.0f}{error}"
     return f"{found.mean:.2f}{error}"
+
+
+def _shares_cell(results: Sequence[dict[str, Any]], target: str, modalities: Sequence[str]) -> str:
+    """`74/26 ± 3.00`, the interval being that of the first; of more than two `12/21/...`."""
+    values = {
+        name: [x for r in results if (x := share(r, target, name)) is not None]
+        for name in modalities
+    }
+    if not all(values.values()):
+        return "-"
+    means = {name: float(np.mean(some)) / 100 for name, some in values.items()}
+    found = estimate(values[modalities[0]])
+    told = np.isnan(found.low) or len(modalities) > 2
+    return format_dominance(means) + ("" if told else f" ± {found.half_width:.2f}")
 
 
 def _signed(change: Estimate) -> str:

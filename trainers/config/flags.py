@@ -1,21 +1,30 @@
 """Flags made from `Config`'s fields, and a `Config` made from the flags that were given."""
 
 import dataclasses
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
 
-from trainers.config.recipes import PRESETS, RECIPES
-from trainers.config.run_config import Config
+from amr_tf.methods import METHODS
+from tfrecords.datasets import DATASETS, find
+from tfrecords.description import DESCRIPTION, DatasetInfo
+from trainers.config.methods import flag_aliases, method_names, with_aliases
+from trainers.config.parsing import parse_modalities
+from trainers.config.recipes import PRESETS, recipes
+from trainers.config.run_config import Config, choices_of
 
 
 def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) -> None:
-    """Defines one flag per field of `Config`, but for some."""
+    """Defines one flag per field of `Config`, but for some, and the methods' own aliases."""
     for field in dataclasses.fields(Config):
         if field.name in without:
             continue
-        text, choices = field.metadata["help"], field.metadata["choices"]
+        text, choices = field.metadata["help"], choices_of(field)
+        if field.name == "method":
+            told = "; ".join(f"{name}: {METHODS[name].help}" for name in method_names())
+            text = text.replace("METHODS: see the end of --help", told)
         if choices:
             flags.DEFINE_enum(field.name, field.default, list(choices), text, flag_values=values)
         else:
@@ -26,23 +35,85 @@ def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) 
                 str: flags.DEFINE_string,
             }
             kinds[field.type](field.name, field.default, text, flag_values=values)
+    for alias, option in flag_aliases().items():
+        text = f"The same as --method_options={option}=..., for the methods that have it."
+        flags.DEFINE_string(alias, None, text, flag_values=values)
 
 
-def config(values: flags.FlagValues) -> Config:
+def config(values: flags.FlagValues, aliases: bool = True) -> Config:
     """Recipe, then preset, then the flags that were given, the later ones winning.
 
+    Args:
+        values: The parsed flags.
+        aliases: Boolean, whether flags that stand for a method's options are taken.
+
     Raises:
-        ValueError: An impossible value or combination.
+        ValueError: An impossible value or combination, or modalities that the records do not hold.
+        FileNotFoundError: `--data_dir` holds no record set.
     """
     given = given_flags(values)
-    defaults = {
-        **RECIPES[given.get("recipe", "demo")],
-        **PRESETS[given.get("preset", "full")],
-    }
-    return Config(**{**defaults, **given}).resolved()
+    known = recipes()
+    recipe = given.get("recipe", "demo")
+    if recipe not in known:
+        raise ValueError(f"--recipe={recipe}: choose one of {', '.join(known)}")
+    preset = PRESETS.get(given.get("preset", Config.preset), {})
+    first = given.get("dataset", known[recipe].get("dataset", Config.dataset)) == Config.dataset
+    sized = preset if first and "data_dir" not in given else {}
+    merged = {**known[recipe], **sized, **given}
+    options = merged.get("method_options", "")
+    named = given_aliases(values) if aliases else {}
+    merged["method_options"] = with_aliases(merged.get("method", Config.method), options, named)
+    return with_modalities(Config(**merged).resolved())
+
+
+def with_modalities(config: Config) -> Config:
+    """The configuration with its modalities and their kinds filled in, checked.
+
+    Args:
+        config: A resolved configuration; the records that it names are looked at.
+
+    Raises:
+        ValueError: The records hold no such modality, or the configuration does not fit them.
+        FileNotFoundError: There are no records, and they are not made on first use.
+    """
+    config, there = _kinds(config)
+    wanted = parse_modalities(config.modalities) or there
+    unknown = [name for name in wanted if name not in there]
+    if unknown:
+        raise ValueError(
+            f"--modalities={config.modalities}: {config.data_dir} holds {', '.join(there)}"
+        )
+    text = ",".join(name if there[name] == name else f"{name}:{there[name]}" for name in wanted)
+    config = dataclasses.replace(config, modalities=text)
+    config.check_modalities()
+    return config.resolved()
+
+
+def _kinds(config: Config) -> tuple[Config, dict[str, str]]:
+    """The configuration with the records' data set, and modality -> kind of what they hold."""
+    if not (pathlib.Path(config.data_dir) / DESCRIPTION).exists() and makes_itself(config):
+        return config, {"audio": "audio", "video": "video"}
+    info = DatasetInfo.load(config.data_dir)
+    if config.dataset not in (Config.dataset, info.dataset):
+        raise ValueError(
+            f"--dataset={config.dataset}: {config.data_dir} holds records of {info.dataset}"
+        )
+    config = dataclasses.replace(config, dataset=info.dataset)
+    return config, {name: stored.kind for name, stored in info.modalities.items()}
+
+
+def makes_itself(config: Config) -> bool:
+    """Whether the run's records are made on first use."""
+    return config.dataset in DATASETS and find(config.dataset)().demo(config.preset) is not None
 
 
 def given_flags(values: flags.FlagValues) -> dict[str, Any]:
     """Field of `Config` -> value, of the flags that were given."""
     names = [field.name for field in dataclasses.fields(Config)]
     return {name: values[name].value for name in names if name in values and values[name].present}
+
+
+def given_aliases(values: flags.FlagValues) -> dict[str, str]:
+    """Flag -> value, of the flags given that stand for a method's option."""
+    found = {name: values[name].value for name in flag_aliases() if name in values}
+    return {name: value for name, value in found.items() if value is not None}

@@ -6,34 +6,39 @@ A field's metadata holds the flag's help and, where there are few, the values it
 import dataclasses
 import json
 import pathlib
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from amr_tf._registry import is_trusted
 from amr_tf.attribution import TARGETS
-from amr_tf.encoders import ENCODERS, IMAGE_ENCODERS
-from amr_tf.features import AudioConfig, VideoConfig
+from amr_tf.encoders import ENCODERS
 from amr_tf.heads import HEADS
-from amr_tf.methods import METHODS
-from amr_tf.methods.ogm import SCORES
-from amr_tf.methods.umt import UMT_TARGETS
-from trainers.config.parsing import parse_options, parse_ratio
+from amr_tf.methods.base import TEACHERS
+from tfrecords.datasets import DATASETS, DEMO
+from trainers.config.methods import make_method, method_of
+from trainers.config.parsing import parse_modalities, parse_plugin, parse_ratio
+from trainers.config.recipes import PRESETS, recipes
 
-MODALITIES = ("audio", "video")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-DATASETS = ("synthetic", "cremad", "vggsound")
-METHOD_NAMES = (*(name for name in METHODS if name != "unimodal"), *MODALITIES)
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
-
-
 # Flags about fusion, attribution and the other methods: two runs of one modality that differ in
 # them alone are the same run.
 UNUSED_BY_ONE_MODALITY = (
-    "amr_ratio", "amr_target", "amr_optimizer", "amr_learning_rate",
-    "fusion", "teachers", "umt_target", "ogm_score",
+    "amr_ratio", "amr_target", "amr_optimizer", "amr_learning_rate", "fusion", "teachers",
 )  # fmt: skip
 
+Choices = Iterable[str] | Callable[[], Iterable[str]]
 
-def _flag(default: Any, text: str, choices: tuple[str, ...] | None = None) -> Any:
+
+def _flag(default: Any, text: str, choices: Choices = ()) -> Any:
+    """A field that is a flag; choices that plug-ins may add to are looked up when needed."""
     return dataclasses.field(default=default, metadata={"help": text, "choices": choices})
+
+
+def choices_of(field: dataclasses.Field) -> tuple[str, ...]:
+    """The values that a field can take, those of plug-ins among them; none if all are good."""
+    choices = field.metadata["choices"]
+    return tuple(choices() if callable(choices) else choices)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,48 +46,61 @@ class Config:
     """A training run; `trainers.fit --help` explains each field."""
 
     # what to learn from, and where results go
-    dataset: str = _flag("synthetic", "Data set. Synthetic clips are made on first use.", DATASETS)
+    dataset: str = _flag(
+        DEMO,
+        f"Data set whose records lie in data/DATASET, unless --data_dir names others. {DEMO}: its "
+        "clips are made on first use.",
+        lambda: DATASETS,
+    )
     data_dir: str = _flag("", "Directory of the records (default: data/DATASET[-PRESET]).")
     model_dir: str = _flag(
-        "", "Where the run is kept (default: runs/DATASET-METHOD-amrWEIGHT-seedSEED[-PRESET])."
+        "", "Where the run is kept (default: runs/DATA-METHOD-amrWEIGHT-seedSEED[-PRESET])."
     )
     preset: str = _flag(
-        "full",
-        "quick: half of the synthetic data in smaller batches, a minute or two.",
-        ("full", "quick"),
+        "quick",
+        f"Size of a first run on {DEMO} data; full: all of its clips, in larger batches.",
+        lambda: PRESETS,
     )
     recipe: str = _flag(
         "demo",
-        "Defaults of features, encoders and optimizer: demo for the synthetic clips on a CPU; "
-        "ogm_cremad, ogm_vggsound as published with OGM. A flag that is given wins.",
-        ("demo", "ogm_cremad", "ogm_vggsound"),
+        "Defaults of features, encoders and optimizer: demo for small clips on a CPU; others as "
+        "published. A flag that is given wins.",
+        lambda: recipes(),
+    )
+    modalities: str = _flag(
+        "",
+        "Modalities to train on, in their order, of those that the records hold (default: all).",
+    )
+    plugins: str = _flag(
+        "", "Modules that register methods, encoders, heads or data sets of your own: a,b.c"
     )
     # what to train
     method: str = _flag(
-        "naive", "Training method; audio and video train that one alone.", METHOD_NAMES
+        "naive",
+        "Training method; the name of a modality trains that one alone. "
+        "METHODS: see the end of --help.",
     )
-    method_options: str = _flag("", "The method's own options, `rate=0.3,seed=1` say.")
+    method_options: str = _flag("", "The method's own options, e.g. `rate=0.3,seed=1`.")
     teachers: str = _flag(
         "",
-        "Finished unimodal runs for umt and ume, `audio=DIR,video=DIR`; those not given are "
-        "trained first, beside --model_dir, and kept.",
+        "Finished unimodal runs for methods that need teachers, `audio=DIR,video=DIR`; those not "
+        "given are trained first, beside --model_dir, and kept.",
     )
-    umt_target: str = _flag("encodings", "What umt's student copies.", UMT_TARGETS)
-    ogm_score: str = _flag(
-        "linear", "How ogm and ogm_ge score a modality; linear: additive heads only.", SCORES
-    )
-    fusion: str = _flag("concat", "Fusion head.", tuple(HEADS))
+    fusion: str = _flag("concat", "Fusion head.", lambda: HEADS)
     hidden: int = _flag(0, "Units of the head's hidden layer; 0 for a linear head.")
-    audio_encoder: str = _flag("small", "Audio encoder.", tuple(IMAGE_ENCODERS))
-    video_encoder: str = _flag("small", "Video encoder.", tuple(ENCODERS))
+    audio_encoder: str = _flag("small", "Encoder of sound, e.g. resnet18 or small(width=8).")
+    video_encoder: str = _flag("small", "Encoder of video, e.g. resnet18 or c3d(depth=5).")
+    features_encoder: str = _flag("mlp", "Encoder of features, e.g. mlp(width=64).")
     encoder_width: int = _flag(0, "Channels of the encoders' first stage; 0 for their default.")
-    video_depth: int = _flag(0, "Layers of c3d or p3d; 0 for their default.")
+    video_depth: int = _flag(0, "Layers of a video encoder of several depths; 0 for its default.")
     audio_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
     video_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
-    frozen: str = _flag("", "Encoders that training leaves alone, `audio,video` say.")
+    frozen: str = _flag("", "Encoders that training leaves alone, e.g. `audio,video`.")
     # attribution regularisation
     amr_weight: float = _flag(1.0, "Weight of the attribution regulariser; 0 trains without AMR.")
-    amr_ratio: str = _flag("1:1", "Wanted ratio of attributions, `1:1` or `audio=1,video=2`.")
+    amr_ratio: str = _flag(
+        "", "Wanted ratio of attributions, `1:2` or `audio=1,video=2` (default: all equal)."
+    )
     amr_target: str = _flag("probability", "What is attributed.", TARGETS)
     amr_optimizer: str = _flag("sgd", "Optimizer of the regulariser.", OPTIMIZERS)
     amr_learning_rate: float = _flag(
@@ -132,9 +150,11 @@ class Config:
         ("auto", "mirrored", "one_device", "multi_worker"),
     )
     cpu_replicas: int = _flag(0, "Split the CPU into this many devices, to try a strategy.")
-    seed: int = _flag(0, "Of weights, order, augmentation and dropout.")
+    seed: int = _flag(0, "Seed of weights, order, augmentation and dropout.")
     precision: str = _flag(
-        "float32", "Of the encoders; head, attributions and updates stay float32.", PRECISIONS
+        "float32",
+        "Precision of the encoders; head, attributions and updates stay float32.",
+        PRECISIONS,
     )
     jit_compile: bool = _flag(
         False, "Compile the training step by XLA; for one device. Slower on CPUs."
@@ -162,7 +182,9 @@ class Config:
             ValueError: The first that is impossible.
         """
         for field in dataclasses.fields(self):
-            choices, value = field.metadata["choices"], getattr(self, field.name)
+            choices, value = choices_of(field), getattr(self, field.name)
+            if field.name == "dataset":
+                continue  # records may be of a set that this process does not know
             if choices and value not in choices:
                 raise ValueError(f"--{field.name}={value}: choose one of {', '.join(choices)}")
         for name in (
@@ -185,27 +207,55 @@ class Config:
             )
         _require(0 <= self.momentum < 1, f"--momentum={self.momentum} is not in [0, 1)")
         _require(0 < self.crop_scale <= 1, f"--crop_scale={self.crop_scale} is not in (0, 1]")
+        for kind in ("audio", "video", "features"):
+            self._check_encoder(kind)
+        self.check_modalities()
+
+    def _check_encoder(self, kind: str) -> None:
+        name, _ = parse_plugin(getattr(self, f"{kind}_encoder"), f"--{kind}_encoder")
+        fitting = [n for n, plugin in ENCODERS.items() if kind in plugin.kinds]
+        _require(name in fitting, f"--{kind}_encoder={name}: choose one of {', '.join(fitting)}")
+        path = getattr(self, f"{kind}_weights", "")
+        _require(not path or pathlib.Path(path).is_file(), f"--{kind}_weights={path}: no such file")
+
+    def check_modalities(self) -> None:
+        """Checks what depends on the modalities, if they are known.
+
+        Raises:
+            ValueError: The first value that is impossible.
+        """
+        if not self.modalities:
+            return
+        method = method_of(self.method, self.names)
         _require(
-            METHODS.get(self.method, METHODS["naive"]).trains or self.strategy != "multi_worker",
+            method.trains or self.strategy != "multi_worker",
             f"--method={self.method} trains nothing: leave --strategy=multi_worker out",
         )
-        unknown = set(self.frozen_encoders) - set(self.modalities)
+        unknown = set(self.frozen_encoders) - set(self.model_modalities)
         _require(
             not unknown, f"--frozen={self.frozen}: there is no {', '.join(sorted(unknown))} encoder"
         )
-        for modality in MODALITIES:
-            path = getattr(self, f"{modality}_weights")
-            _require(
-                not path or pathlib.Path(path).is_file(),
-                f"--{modality}_weights={path}: no such file",
-            )
+        _require(
+            not self.teachers or TEACHERS in method.requires,
+            f"--teachers: --method={self.method} learns from no teacher",
+        )
         # each refuses what it can't read
-        self.ratio, self.audio, self.video, self.given_teachers, self.make_method()
+        self.ratio, self.given_teachers, self.make_method()
 
     @property
-    def modalities(self) -> tuple[str, ...]:
-        """What the model is made of."""
-        return (self.method,) if self.method in MODALITIES else MODALITIES
+    def kinds(self) -> dict[str, str]:
+        """Modality -> kind, of all modalities of the run, in their order."""
+        return parse_modalities(self.modalities)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the run's modalities, in their order."""
+        return tuple(self.kinds)
+
+    @property
+    def model_modalities(self) -> tuple[str, ...]:
+        """The modalities that the model is made of: all, or the one that the method names."""
+        return (self.method,) if self.method in self.names else self.names
 
     @property
     def frozen_encoders(self) -> tuple[str, ...]:
@@ -215,41 +265,34 @@ class Config:
     @property
     def ratio(self) -> tuple[float, ...]:
         """The wanted ratio in the modalities' order."""
-        return parse_ratio(self.amr_ratio, MODALITIES)
+        if len(self.model_modalities) == 1:
+            return (1.0,)
+        return parse_ratio(self.amr_ratio, self.names)
 
     @property
     def effective_amr_weight(self) -> float:
         """0 for one modality, which has no dominance, and where nothing is trained."""
-        if len(self.modalities) == 1 or not METHODS[self.method].trains:
-            return 0.0
-        return self.amr_weight
-
-    @property
-    def audio(self) -> AudioConfig | None:
-        """The audio input, None without one."""
-        if "audio" not in self.modalities:
-            return None
-        return AudioConfig(
-            self.audio_rate, self.audio_seconds, self.tile_seconds, self.fft_length, self.hop
-        )
-
-    @property
-    def video(self) -> VideoConfig | None:
-        """The video input, None without one."""
-        return VideoConfig(self.frames, self.frame_size) if "video" in self.modalities else None
+        method = method_of(self.method, self.names)
+        return self.amr_weight if len(self.model_modalities) > 1 and method.trains else 0.0
 
     @property
     def given_teachers(self) -> dict[str, str]:
         """Modality -> directory of its finished unimodal run, as far as given."""
         given = dict(part.partition("=")[::2] for part in self.teachers.split(",") if part)
-        known = all(name in MODALITIES and directory for name, directory in given.items())
-        _require(known, f"--teachers={self.teachers}: write audio=DIR,video=DIR, or one of them")
+        known = all(name in self.names and directory for name, directory in given.items())
+        example = ",".join(f"{name}=DIR" for name in self.names)
+        _require(known, f"--teachers={self.teachers}: write {example}, or some of them")
         return given
 
+    @property
+    def wants_teachers(self) -> bool:
+        """Whether the method learns from unimodal runs."""
+        return TEACHERS in method_of(self.method, self.names).requires
+
     def teacher(self, modality: str) -> "Config":
-        """The unimodal run with the same flags: `trainers.fit --method=audio`, say."""
+        """The unimodal run with the same flags, e.g. `trainers.fit --method=audio`."""
         unimodal = dataclasses.replace(
-            self, method=modality, method_options="", model_dir="", frozen=""
+            self, method=modality, method_options="", model_dir="", frozen="", teachers=""
         ).resolved()
         name = pathlib.Path(unimodal.model_dir).name
         beside = str(pathlib.Path(self.model_dir).parent / name)
@@ -258,48 +301,41 @@ class Config:
         )
 
     def make_method(self, **supplied: Any) -> Any:
-        """The method with its options.
+        """The method with its options; see `trainers.config.methods.make_method`."""
+        return make_method(self.method, self.method_options, self.names, self.seed, **supplied)
 
-        Args:
-            **supplied: What only the data or other runs can tell, `class_counts` and `teachers`;
-                for the methods that want it.
+    @property
+    def data_name(self) -> str:
+        """A name for the records, in the names of runs and tables."""
+        known = DATASETS.get(self.dataset)
+        if known is not None and not known.own:
+            return self.dataset
+        return pathlib.Path(self.data_dir).resolve().name or self.dataset
 
-        Raises:
-            ValueError: An option that the method doesn't have, or a value that it refuses.
-        """
-        if self.method in MODALITIES:
-            return METHODS["unimodal"](self.method)
-        known = METHODS[self.method]().get_config()
-        options = {
-            "seed": self.seed,
-            "target": self.umt_target,
-            "score": self.ogm_score,
-            **supplied,
-        }
-        options = {name: value for name, value in options.items() if name in known}
-        options |= parse_options(self.method_options)
-        try:
-            return METHODS[self.method](**options)
-        except TypeError as error:
-            raise ValueError(
-                f"--method_options={self.method_options}: {self.method} has the options "
-                f"{', '.join(known) or 'none'}"
-            ) from error
+    @property
+    def suffix(self) -> str:
+        """What the preset adds to the names of directories, where the records are of its size."""
+        sized = f"data/{DEMO}-{self.preset}"
+        own = self.dataset != DEMO or self.data_dir not in ("", sized)
+        return "" if own or self.preset == "full" else f"-{self.preset}"
 
     def resolved(self) -> "Config":
-        """With `data_dir` and `model_dir` filled in; what one modality has no use for is reset."""
+        """With `data_dir` filled in and, once the modalities are known, `model_dir`.
+
+        What a model of one modality has no use for is reset.
+        """
         config = self
-        if len(self.modalities) == 1:
+        if self.modalities and len(self.model_modalities) == 1:
             defaults = {f.name: f.default for f in dataclasses.fields(self)}
             unused = {name: defaults[name] for name in UNUSED_BY_ONE_MODALITY}
             config = dataclasses.replace(self, **unused, amr_weight=0.0)
-        suffix = "" if self.preset == "full" else f"-{self.preset}"
-        run = f"{self.dataset}-{self.method}-amr{self.effective_amr_weight:g}-seed{self.seed}"
-        return dataclasses.replace(
-            config,
-            data_dir=self.data_dir or f"data/{self.dataset}{suffix}",
-            model_dir=self.model_dir or f"runs/{run}{suffix}",
-        )
+        data_dir = self.data_dir or f"data/{self.dataset}{self.suffix}"
+        model_dir = self.model_dir
+        if self.modalities and not model_dir:
+            weight = config.effective_amr_weight
+            run = f"{self.data_name}-{self.method}-amr{weight:g}-seed{self.seed}"
+            model_dir = f"runs/{run}{self.suffix}"
+        return dataclasses.replace(config, data_dir=data_dir, model_dir=model_dir)
 
     def to_json(self) -> dict[str, Any]:
         """The fields, for `config.json`."""
@@ -318,7 +354,12 @@ class Config:
             raise FileNotFoundError(
                 f"{path} does not exist: {model_dir} holds no run of `python -m trainers.fit`"
             )
-        return cls(**read_flags(path))
+        flags = read_flags(path)
+        plugins = flags.get("plugins", "")
+        unknown = [name for name in plugins.split(",") if name and not is_trusted(name)]
+        if unknown:
+            raise ValueError(f"{model_dir} was trained with plug-ins: give --plugins={plugins}")
+        return cls(**flags)
 
 
 def read_flags(path: pathlib.Path) -> dict[str, Any]:

@@ -1,9 +1,6 @@
 """The report's sections about people: what they hear, see and recognise, beside the model."""
 
-import pathlib
 from collections.abc import Sequence
-
-import tensorflow as tf
 
 from amr_tf.analysis.annotations import (
     Marks,
@@ -14,10 +11,8 @@ from amr_tf.analysis.annotations import (
 from amr_tf.analysis.bootstrap import Bootstrap
 from amr_tf.analysis.subject import Subject
 from tfrecords import schema
-from tfrecords.datasets import cremad_votes
+from tfrecords.datasets.base import Votes
 from trainers.reporting.report_section import ReportSection
-
-Votes = dict[str, dict[str, str]]
 
 
 def annotation_sections(
@@ -29,7 +24,7 @@ def annotation_sections(
         subject: Subject, a model on a split.
         boots: Bootstrap, the resamples of its clips.
         marks: Dictionary, name of an annotated clip -> its marks; empty where there are none.
-        votes: Dictionary, see `cremad_votes.read`; None where none are given.
+        votes: What people recognise; None where nothing is given.
 
     Returns:
         No section, one or two.
@@ -52,25 +47,15 @@ def read_marks(shards: Sequence[str]) -> dict[str, Marks]:
     Returns:
         A dictionary, name of an annotated clip -> its marks.
     """
-    keys = (
-        schema.LABEL_INDEX, schema.LABEL_AUDIBLE, schema.LABEL_VISIBLE,
-        schema.BACKGROUND_MUSIC, schema.STATIC_IMAGE,
-    )  # fmt: skip
-    spec = {key: tf.io.RaggedFeature(tf.int64) for key in keys}
-    spec[schema.MEDIA_ID] = tf.io.FixedLenFeature([], tf.string)
-    records = tf.data.TFRecordDataset(list(shards)).map(
-        lambda record: tf.io.parse_single_sequence_example(record, spec)[0]
-    )
     return {
-        clip[schema.MEDIA_ID].decode(): Marks(
-            labels=tuple(clip[schema.LABEL_INDEX].tolist()),
-            audible=tuple(map(bool, clip[schema.LABEL_AUDIBLE])),
-            visible=tuple(map(bool, clip[schema.LABEL_VISIBLE])),
-            background_music=bool(clip[schema.BACKGROUND_MUSIC].any()),
-            static_image=bool(clip[schema.STATIC_IMAGE].any()),
+        name: Marks(
+            labels=clip["labels"],
+            audible=tuple(map(bool, clip["audible"])),
+            visible=tuple(map(bool, clip["visible"])),
+            background_music=any(clip["background_music"]),
+            static_image=any(clip["static_image"]),
         )
-        for clip in records.as_numpy_iterator()
-        if clip[schema.LABEL_AUDIBLE].size
+        for name, clip in schema.annotations(shards).items()
     }
 
 
@@ -98,32 +83,13 @@ def marks_section(subject: Subject, boots: Bootstrap, marks: dict[str, Marks]) -
     )
 
 
-def read_votes(path: pathlib.Path) -> Votes:
-    """Reads the file of --votes.
-
-    Args:
-        path: Path, the file.
-
-    Returns:
-        The votes.
-
-    Raises:
-        ValueError: It is no such file.
-        OSError: It cannot be read.
-    """
-    try:
-        return cremad_votes.read(path)
-    except ValueError as error:
-        raise ValueError(f"--votes={error}") from error
-
-
 def votes_section(subject: Subject, boots: Bootstrap, votes: Votes) -> ReportSection:
     """Whether the model leans on the modality from which people recognise the label.
 
     Args:
         subject: Subject, a model of the modalities that people were given.
         boots: Bootstrap, the resamples of its clips.
-        votes: Dictionary, see `cremad_votes.read`.
+        votes: What people recognise.
 
     Returns:
         The section.
@@ -132,10 +98,10 @@ def votes_section(subject: Subject, boots: Bootstrap, votes: Votes) -> ReportSec
         ValueError: No clip of the split has votes.
     """
     intended = [subject.classes[c] for c in subject.test.labels]
-    known, by_condition = cremad_votes.recognised(votes, subject.clip_names, intended)
+    known, by_condition = votes.recognised(subject.clip_names, intended)
     if not known.any():
         raise ValueError("--votes has none of the clips: it is for records of the same data set")
-    people = Recognition(known, by_condition, cremad_votes.ALONE)
+    people = Recognition(known, by_condition, votes.alone)
     found, (first, second) = measure_by_recognition(subject, boots, people), people.alone
     modality = people.alone[first]
     return ReportSection(

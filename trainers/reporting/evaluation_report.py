@@ -13,19 +13,16 @@ import keras
 
 from amr_tf.analysis import bootstrap
 from amr_tf.analysis.subject import Subject
+from tfrecords.datasets import find as find_dataset
+from tfrecords.datasets.base import Votes
 from tfrecords.progress import Progress
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 from trainers.reporting import report_files
-from trainers.reporting.annotation_sections import (
-    Votes,
-    annotation_sections,
-    read_marks,
-    read_votes,
-)
+from trainers.reporting.annotation_sections import annotation_sections, read_marks
 from trainers.reporting.report_sections import report_sections
 from trainers.reporting.run_subject import EvaluatedRun, passes, run_names, subject_of_run
-from trainers.running import assembly, command
+from trainers.running import assembly, command, inputs
 from trainers.running.finished_run import check_classes, load_config, load_model
 
 
@@ -69,9 +66,10 @@ def run(
         if against and against.resolve() == model_dir.resolve():
             raise ValueError(f"--against={against} is the run itself")
         loaded = _load([model_dir, *filter(None, [against])], split, options)
-        voted = read_votes(votes) if votes else None
+        dataset = loaded[0].data.info.dataset
+        voted = find_dataset(dataset)().votes(votes) if votes else None
     evaluated: list[EvaluatedRun] = []
-    steps = sum(passes(run.config) for run in loaded) + len(loaded)
+    steps = sum(passes(run.data) for run in loaded) + len(loaded)
     with Progress("full evaluation", steps) as progress:
         for run in loaded:
             evaluated.append(_evaluated(run, split, voted, evaluated, progress))
@@ -89,7 +87,10 @@ def _load(
     configs = [dataclasses.replace(config, data_dir=configs[0].data_dir) for config in configs]
     assembly.setup(configs[0])
     strategy = assembly.strategy(configs[0])
-    pipelines = [assembly.pipeline(config) for config in configs]
+    pipelines = [
+        assembly.pipeline(config, inputs.load(directory)[0])
+        for config, directory in zip(configs, directories, strict=True)
+    ]
     with strategy.scope():
         models = [load_model(directory) for directory in directories]
     for data, model in zip(pipelines, models, strict=True):

@@ -4,37 +4,18 @@ import json
 import pathlib
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from amr_tf.analysis.metrics import format_dominance
-from tfrecords import schema
+from amr_tf.modalities import Modality
+from amr_tf.serving.signatures import MEDIA, input_name
+from tfrecords.datasets import DATASETS, About
+from tfrecords.description import SPLITS, DatasetInfo
 from trainers.config.run_config import Config
 
 FILE = "MODEL_CARD.md"
 
-# data set -> what it is, its licence, what follows for use
-_DATA = {
-    "synthetic": (
-        "Clips rendered by this project (`tfrecords/synthetic.py`): ten classes of tones and "
-        "moving shapes, in noise.",
-        "That of the project, Apache-2.0.",
-        "The clips are synthetic: the model knows nothing of real sound and pictures, and its "
-        "numbers say nothing of other data.",
-    ),
-    "cremad": (
-        "CREMA-D (Cao et al. 2014): 91 actors speak 12 sentences in 6 emotions.",
-        "Open Database License 1.0.",
-        "The emotions are acted, in a studio, in English. The model tells what an actor was asked "
-        "to show, not what a person feels: don't judge people by it.",
-    ),
-    "vggsound": (
-        "VGGSound (Chen et al. 2020): ten-second clips of 309 classes of sound from YouTube.",
-        "CC BY 4.0 for the list and its labels; the clips are their authors'.",
-        "About half of the test clips have a sound without its source in the picture, or further "
-        "classes that count as wrong here.",
-    ),
-}
 _SHARES = """\
 A share says how much of the log-odds of the top class (target `probability`), or of its logit
 (target `logit`), passes through a modality, to first order: Grad⊙Input at the encoders' outputs,
@@ -45,11 +26,12 @@ added to all classes' rows of a linear head changes no prediction, and changes t
 `logit`."""
 
 
-def write(config: Config, results: dict[str, Any]) -> pathlib.Path:
+def write(config: Config, inputs: Mapping[str, Modality], results: dict[str, Any]) -> pathlib.Path:
     """Writes `MODEL_CARD.md` into the run's directory.
 
     Args:
         config: Config, the run's.
+        inputs: Mapping, modality -> the model's input.
         results: Dictionary, the content of `results.json`.
 
     Returns:
@@ -59,25 +41,27 @@ def write(config: Config, results: dict[str, Any]) -> pathlib.Path:
     about = json.loads((model_dir / "config.json").read_text())
     classes = (model_dir / "classes.txt").read_text().splitlines()
     try:
-        info = schema.DatasetInfo.load(config.data_dir)
+        info = DatasetInfo.load(config.data_dir)
     except (OSError, ValueError):  # gone since
         info = None
     path = model_dir / FILE
-    path.write_text(card(config, results, about, classes, info), "utf-8")
+    path.write_text(card(config, inputs, results, about, classes, info), "utf-8")
     return path
 
 
 def card(
     config: Config,
+    inputs: Mapping[str, Modality],
     results: dict[str, Any],
     about: dict[str, Any],
     classes: Sequence[str],
-    info: schema.DatasetInfo | None,
+    info: DatasetInfo | None,
 ) -> str:
     """The card as Markdown.
 
     Args:
         config: Config, the run's.
+        inputs: Mapping, modality -> the model's input.
         results: Dictionary, the content of `results.json`.
         about: Dictionary, the content of `config.json`, with `versions` and `command`.
         classes: Sequence of strings, the class names by id.
@@ -86,15 +70,15 @@ def card(
     Returns:
         The text.
     """
-    several = len(config.modalities) > 1
+    several = len(config.model_modalities) > 1
     weight = f"AMR weight {config.effective_amr_weight:g}"
-    title = f"{config.dataset}, {config.method}" + (f", {weight}" if several else "")
+    title = f"{config.data_name}, {config.method}" + (f", {weight}" if several else "")
     parts = [
         f"# Model card: {title}",
-        f"A classifier of {' and '.join(config.modalities)} into {len(classes)} classes, trained "
-        "by `trainers.fit`.",
+        f"A classifier of {' and '.join(config.model_modalities)} into {len(classes)} classes, "
+        "trained by `trainers.fit`.",
         "## Model",
-        *_model(config, results, about),
+        *_model(config, inputs, results, about),
         "## Data",
         *_data(config, classes, info),
         "## Results",
@@ -103,7 +87,7 @@ def card(
         "## Intended use and limits",
         *_limits(config),
         "## Use",
-        *_use(config),
+        *_use(inputs),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -123,29 +107,25 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]|~#$@!]|:(?=//))", r"\\\1", line)
 
 
-def _model(config: Config, results: dict[str, Any], about: dict[str, Any]) -> list[str]:
-    encoders = ", ".join(f"{m} `{getattr(config, f'{m}_encoder')}`" for m in config.modalities)
+def _model(
+    config: Config, inputs: Mapping[str, Modality], results: dict[str, Any], about: dict[str, Any]
+) -> list[str]:
+    encoders = ", ".join(
+        f"{name} `{getattr(config, f'{m.kind}_encoder')}`" for name, m in inputs.items()
+    )
     lines = [f"Encoders: {encoders}."]
-    if len(config.modalities) > 1:
+    if len(config.model_modalities) > 1:
         lines.append(f"Fusion head: `{config.fusion}`.")
     options = f" ({_code(config.method_options)})" if config.method_options else ""
     lines.append(f"Method: `{config.method}`{options}.")
     if config.effective_amr_weight:
         lines.append(
             f"Attribution regularisation (AMR, arXiv 2404.02359): weight {config.amr_weight:g}, "
-            f"ratio {_code(config.amr_ratio)}, target `{config.amr_target}`."
+            f"ratio {_code(config.amr_ratio or 'equal')}, target `{config.amr_target}`."
         )
     else:
         lines.append("Attribution regularisation (AMR): none.")
-    if config.audio:
-        audio = config.audio
-        lines.append(
-            f"Hears: {audio.seconds:g} s of mono sound at {audio.sample_rate:,} Hz, as a log "
-            f"spectrogram of {audio.shape[0]} times and {audio.shape[1]} frequencies."
-        )
-    if config.video:
-        size = config.video.size
-        lines.append(f"Sees: {config.video.frames} frames of {size} x {size} pixels.")
+    lines += [_input(name, modality) for name, modality in inputs.items()]
     if results["epochs"]:
         lines.append(
             f"Training: {results['epochs']} epochs, `{config.optimizer}`, learning rate "
@@ -160,6 +140,21 @@ def _model(config: Config, results: dict[str, Any], about: dict[str, Any]) -> li
     return [_list(lines), "Command:", _fenced(_command(about["command"]))]
 
 
+def _input(name: str, modality: Modality) -> str:
+    """What the model gets of a modality, in a sentence."""
+    called = "" if name == modality.kind else f" ({name})"
+    if modality.kind == "audio":
+        times, frequencies, _ = modality.shape
+        return (
+            f"Hears{called}: {modality.seconds:g} s of mono sound at {modality.sample_rate:,} Hz, "
+            f"as a log spectrogram of {times} times and {frequencies} frequencies."
+        )
+    if modality.kind == "video":
+        size = modality.size
+        return f"Sees{called}: {modality.frames} frames of {size} x {size} pixels."
+    return f"Takes {name}: features of the shape {list(modality.shape)}, standardised."
+
+
 def _command(argv: Sequence[str]) -> str:
     """What was typed: `sys.argv` begins with the module's file."""
     program = pathlib.Path(argv[0])
@@ -169,17 +164,23 @@ def _command(argv: Sequence[str]) -> str:
     return shlex.join([*typed, *argv[1:]])
 
 
-def _data(config: Config, classes: Sequence[str], info: schema.DatasetInfo | None) -> list[str]:
-    what, licence, _ = _DATA[config.dataset]
-    parts = [what, f"Licence: {licence}"]
+def _data(config: Config, classes: Sequence[str], info: DatasetInfo | None) -> list[str]:
+    about = _about(config)
+    parts = [about.what, f"Licence: {about.licence}"]
     if info is None:
         parts.append("The records were gone when this card was written.")
     else:
         rows = [
-            (name, f"{s.clips:,}", f"{s.without_audio:,}", f"{s.without_video:,}", f"{s.failed:,}")
-            for name, s in ((name, info.splits[name]) for name in schema.SPLITS)
+            (
+                name,
+                f"{split.clips:,}",
+                *(f"{split.without.get(m, 0):,}" for m in info.modalities),
+                f"{split.failed:,}",
+            )
+            for name, split in ((name, info.splits[name]) for name in SPLITS)
         ]
-        header = ("split", "clips", "without sound", "without picture", "could not be read")
+        lacking = [f"without {m}" for m in info.modalities]
+        header = ("split", "clips", *lacking, "could not be read")
         parts.append(_table(header, rows))
         if info.notes:
             parts.append(f"Note: {escaped(info.notes)}.")
@@ -195,7 +196,7 @@ def _results(config: Config, results: dict[str, Any]) -> list[str]:
         ("cross-entropy", f"{results['loss']:.4f}"),
     ]
     for target, shares in (results["dominance_by_target"] or {}).items():
-        names = "/".join(config.modalities)
+        names = "/".join(config.model_modalities)
         rows.append((f"dominance, {names}, by {target}", format_dominance(shares)))
     split = results["split"]
     parts = [
@@ -211,34 +212,41 @@ def _results(config: Config, results: dict[str, Any]) -> list[str]:
 def _limits(config: Config) -> list[str]:
     lines = [
         "For research on how multimodal models use their modalities.",
-        _DATA[config.dataset][2],
+        _about(config).limits,
         "Not evaluated on any other data, nor for fairness among groups of people, nor against "
         "inputs made to mislead it.",
         "It always answers with one of its classes, also for what is none of them; its "
         "probabilities are not calibrated.",
     ]
-    if len(config.modalities) > 1:
+    if len(config.model_modalities) > 1:
         lines.append("A clip that lacks a modality gets an answer from the other.")
     return [_list(lines)]
 
 
-def _use(config: Config) -> list[str]:
+def _use(inputs: Mapping[str, Modality]) -> list[str]:
+    media = all(modality.kind in MEDIA for modality in inputs.values())
+    values = {"audio": "[wav]", "video": "[[jpeg, jpeg]]"}
+    arguments = ", ".join(
+        f"{input_name(name, m.kind, media=True)}=tf.constant({values.get(m.kind, '[numbers]')})"
+        for name, m in inputs.items()
+    )
+    signature = "serving_media" if media else "serving_default"
+    code = (
+        f'served = tf.saved_model.load("EXPORT/1").signatures["{signature}"]\nserved({arguments})'
+    )
+    command = _fenced("python -m trainers.predict --export_dir=EXPORT CLIP.mp4 ...")
     return [
-        _fenced("python -m trainers.predict --export_dir=EXPORT CLIP.mp4 ..."),
-        "or, in any process with TensorFlow and without this project,",
-        _fenced(
-            'served = tf.saved_model.load("EXPORT/1").signatures["serving_media"]\n'
-            + {
-                ("audio", "video"): "served(audio=tf.constant([wav]), "
-                "frames=tf.constant([[jpeg, jpeg]]))",
-                ("audio",): "served(audio=tf.constant([wav]))",
-                ("video",): "served(frames=tf.constant([[jpeg, jpeg]]))",
-            }[config.modalities],
-            "python",
-        ),
-        "where a clip is a WAV file's and JPEG files' bytes. "
+        *([command, "or, in"] if media else ["In"]),
+        "any process with TensorFlow and without this project,",
+        _fenced(code, "python"),
+        *(["where a clip is a WAV file's and JPEG files' bytes."] if media else []),
         "`assets/model.json` has the constants of the features.",
     ]
+
+
+def _about(config: Config) -> About:
+    """What is known of the data set; little of one that is not registered in this process."""
+    return DATASETS[config.dataset].about if config.dataset in DATASETS else About()
 
 
 def _list(lines: Sequence[str]) -> str:

@@ -3,16 +3,16 @@
 import dataclasses
 import functools
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import features
 from amr_tf.analysis import subject
 from amr_tf.analysis.corruption import Corruption, audio_corruptions, video_corruptions
 from amr_tf.analysis.subject import CorruptedSplit, Subject
+from amr_tf.modalities import Modality
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 from trainers.reporting.report_section import ReportSection
@@ -44,17 +44,17 @@ class EvaluatedRun:
         return {section.key: section for section in self.sections}
 
 
-def passes(config: Config) -> int:
+def passes(data: Pipeline) -> int:
     """How many passes `subject_of_run` reports at most: a run may lack the clips to mix babble of.
 
     Args:
-        config: Config, the run's.
+        data: Pipeline, the run's records.
 
     Returns:
         The number of passes.
     """
     kinds = {"audio": len(audio_corruptions()) + 1, "video": len(video_corruptions())}
-    return subject.passes(sum(kinds[m] for m in config.modalities))
+    return subject.passes(sum(kinds.get(m.kind, 0) for m in data.inputs.values()))
 
 
 def subject_of_run(
@@ -81,26 +81,23 @@ def subject_of_run(
         train=data.evaluate("train").take(-(-TRAIN_CLIPS // config.batch_size)),
         classes=data.info.classes,
         clip_names=data.media_ids(split),
-        empty_inputs={m: empty_input(config, m) for m in model.modalities},
-        corrupted=_corrupted(config, model.modalities, split),
+        empty_inputs={m: empty_input(modality) for m, modality in data.inputs.items()},
+        corrupted=_corrupted(config, data.inputs, split),
         split=split,
         advance=advance,
     )
 
 
-def empty_input(config: Config, modality: str) -> tf.Tensor:
-    """The features of silence, or of black frames, `[1, ...]`.
+def empty_input(modality: Modality) -> tf.Tensor:
+    """What the encoder gets of a clip that holds nothing, e.g. the features of silence.
 
     Args:
-        config: Config, the run's.
-        modality: String, `audio` or `video`.
+        modality: Modality, the model's input.
 
     Returns:
-        The model's input.
+        The input, `[1, ...]`.
     """
-    if modality == "audio":
-        return features.log_spectrogram(tf.zeros([1, config.audio.samples]), config.audio)
-    return features.normalize_frames(tf.zeros([1, *config.video.shape], tf.uint8), config.video)
+    return modality.features(modality.absent()[tf.newaxis])
 
 
 def run_names(a: Config, b: Config) -> tuple[str, str]:
@@ -123,19 +120,23 @@ def run_names(a: Config, b: Config) -> tuple[str, str]:
     return tuple(f"in {path if same else path.name}" for path in paths)
 
 
-def _corrupted(config: Config, modalities: Sequence[str], split: str) -> Iterator[CorruptedSplit]:
+def _corrupted(
+    config: Config, inputs: Mapping[str, Modality], split: str
+) -> Iterator[CorruptedSplit]:
     """The corruptions of each modality with the split that they change."""
-    for modality in modalities:
+    for name, modality in inputs.items():
+        if modality.kind not in ("audio", "video"):
+            continue
         # reads and decodes the corrupted modality alone
         data = Pipeline(
             config.data_dir,
-            audio=config.audio if modality == "audio" else None,
-            video=config.video if modality == "video" else None,
+            {name: modality},
             batch_size=config.batch_size,
             cache="auto",
             skip_corrupt=config.skip_corrupt,
         )
-        for corruption in _corruptions(data, modality, split):
+        for found in _corruptions(data, name, split):
+            corruption = dataclasses.replace(found, modality=name)
             yield corruption, functools.partial(_changed, data, split, corruption)
 
 
@@ -143,11 +144,11 @@ def _changed(data: Pipeline, split: str, corruption: Corruption, severity: int) 
     return data.evaluate(split, corruption.in_graph(severity))
 
 
-def _corruptions(data: Pipeline, modality: str, split: str) -> tuple[Corruption, ...]:
-    if modality == "video":
+def _corruptions(data: Pipeline, name: str, split: str) -> tuple[Corruption, ...]:
+    if data.inputs[name].kind == "video":
         return video_corruptions()
     other = "train" if split != "train" else "test"
     if not data.info.splits[other].clips:
         return audio_corruptions()
     voices = data.cut(other).take(_VOICES).as_numpy_iterator()
-    return audio_corruptions(np.stack([clip["audio"] for clip in voices]))
+    return audio_corruptions(np.stack([clip[name] for clip in voices]))

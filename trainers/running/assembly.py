@@ -10,15 +10,17 @@ import tensorflow as tf
 import amr_tf
 from amr_tf import _compat, _schedules
 from amr_tf.encoders import build_encoder
-from amr_tf.heads import HEADS
-from amr_tf.methods.ume import ensemble_head
-from tfrecords.reading.pipeline import Augment, Pipeline
-from tfrecords.schema import DESCRIPTION, DatasetInfo
+from amr_tf.heads import build_head
+from amr_tf.modalities import Augment, Modality
+from tfrecords.building import builder
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets import find
+from tfrecords.description import DESCRIPTION
+from tfrecords.reading.pipeline import Pipeline
+from trainers.config.flags import makes_itself
+from trainers.config.parsing import parse_plugin
 from trainers.config.run_config import Config
 from trainers.running import multi_worker
-
-# Clips that the presets render; validation is cut from train.
-SYNTHETIC = {"full": (6_000, 2_000), "quick": (3_000, 1_000)}
 
 
 def setup(config: Config) -> None:
@@ -72,33 +74,35 @@ def _check_devices(config: Config, devices: int) -> None:
         )
 
 
-def make_synthetic(config: Config) -> None:
-    """Renders and builds the synthetic data where they are not there yet."""
+def make_records(config: Config) -> None:
+    """Makes the records of a set that a first run makes of nothing, unless they are there."""
     records = pathlib.Path(config.data_dir)
-    if config.dataset != "synthetic" or (records / DESCRIPTION).exists():
+    if (records / DESCRIPTION).exists() or not makes_itself(config):
         return
-    from tfrecords import build
-    from tfrecords.datasets import synthetic
-
-    train, test = SYNTHETIC[config.preset]
-    print(f"Making the synthetic clips and their records in {records}, once.", flush=True)
-    build.build(
-        build.BuildOptions(
-            dataset="synthetic",
+    print(f"Making the {config.dataset} clips and their records in {records}, once.", flush=True)
+    builder.build(
+        BuildOptions(
+            dataset=find(config.dataset)().demo(config.preset),
             source=str(records / "clips"),
             output=str(records),
             audio_rate=config.audio_rate,
-            recipe=synthetic.Recipe(train, test),
         )
     )
 
 
-def pipeline(config: Config, worker: tuple[int, int] = (0, 1)) -> Pipeline:
-    """The data of a run, or one worker's part of it: (index, count)."""
+def pipeline(
+    config: Config, inputs: Mapping[str, Modality], worker: tuple[int, int] = (0, 1)
+) -> Pipeline:
+    """The data of a run, or one worker's part of it.
+
+    Args:
+        config: The run.
+        inputs: Mapping, modality -> the model's input.
+        worker: Two integers, (index, count).
+    """
     return Pipeline(
         config.data_dir,
-        audio=config.audio,
-        video=config.video,
+        inputs,
         batch_size=config.batch_size,
         seed=config.seed,
         cache=config.cache,
@@ -115,30 +119,34 @@ def pipeline(config: Config, worker: tuple[int, int] = (0, 1)) -> Pipeline:
 
 def model(
     config: Config,
-    info: DatasetInfo,
-    steps_per_epoch: int,
+    data: Pipeline,
     teachers: Mapping[str, amr_tf.MultimodalClassifier] | None = None,
 ) -> amr_tf.MultimodalClassifier:
     """The compiled model; call it in the strategy's scope.
 
     Args:
         config: The run.
-        info: Of the records.
-        steps_per_epoch: Batches in an epoch.
-        teachers: Modality -> trained unimodal model, for the methods that want them.
+        data: Its data.
+        teachers: Mapping, modality -> trained unimodal model, for the methods that require them.
     """
-    counts = info.splits["train"].class_counts
+    counts = data.info.splits["train"].class_counts
     method = config.make_method(class_counts=counts, teachers=teachers)
-    if not method.trains:
-        encoders = {m: teachers[m].encoders[m] for m in config.modalities}
-        head = ensemble_head({m: teachers[m].head for m in config.modalities})
-    else:
-        encoders = {m: encoder(config, m) for m in config.modalities}
+
+    def build() -> tuple[dict[str, keras.Model], keras.Model]:
+        encoders = {name: encoder(config, name, m) for name, m in data.inputs.items()}
         shapes = [tuple(encoder.output_shape[1:]) for encoder in encoders.values()]
-        build_head = HEADS[config.fusion]
-        head = build_head(shapes, len(info.classes), hidden=config.hidden, seed=config.seed)
+        head = build_head(
+            config.fusion,
+            shapes,
+            len(data.info.classes),
+            seed=config.seed,
+            hidden=config.hidden or None,
+        )
+        return encoders, head
+
+    encoders, head = method.parts(config.model_modalities, build)
     classifier = amr_tf.MultimodalClassifier(encoders, head, method)
-    rate = learning_rate(config, steps_per_epoch)
+    rate = learning_rate(config, data.steps_per_epoch)
     options: dict[str, Any] = {}
     if config.effective_amr_weight:
         amr_rate = _schedules.following(rate, config.amr_learning_rate)
@@ -157,17 +165,28 @@ def model(
     return classifier
 
 
-def encoder(config: Config, modality: str) -> keras.Model:
-    """One modality's encoder."""
+def encoder(config: Config, name: str, modality: Modality) -> keras.Model:
+    """One modality's encoder.
+
+    Args:
+        config: The run.
+        name: String, the modality's name.
+        modality: Its input.
+    """
+    flag = f"{modality.kind}_encoder"
+    chosen, options = parse_plugin(getattr(config, flag), f"--{flag}")
+    if config.encoder_width and modality.kind != "features":
+        options.setdefault("width", config.encoder_width)
+    if config.video_depth and modality.kind == "video":
+        options.setdefault("depth", config.video_depth)
     return build_encoder(
-        getattr(config, f"{modality}_encoder"),
-        modality,
-        getattr(config, modality).shape,
-        width=config.encoder_width or None,
-        depth=config.video_depth or None if modality == "video" else None,
+        chosen,
+        name,
+        modality.shape,
         seed=config.seed,
-        weights=getattr(config, f"{modality}_weights") or None,
-        frozen=modality in config.frozen_encoders,
+        weights=getattr(config, f"{modality.kind}_weights", "") or None,
+        frozen=name in config.frozen_encoders,
+        **options,
     )
 
 

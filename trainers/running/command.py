@@ -10,8 +10,10 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 from amr_tf.analysis.evaluation import Unmeasurable
+from amr_tf.saving import trust
 from tfrecords import lock_files
-from tfrecords.building.options import BuildError
+from tfrecords.datasets import BuildError
+from tfrecords.plugins import load_named
 from tfrecords.reading.pipeline import Pipeline
 from tfrecords.reading.records import CorruptRecord
 
@@ -57,12 +59,12 @@ def alone(directory: pathlib.Path) -> Iterator[None]:
 
 
 def run(define: Callable[[], None], main: Callable[..., None], arguments: bool = False) -> None:
-    """Defines the flags, parses them and runs the command.
+    """Loads plug-ins, defines the flags, parses them and runs the command.
 
     Args:
-        define: Defines the flags.
-        main: The command.
-        arguments: Whether it takes a list of what was given beside the flags.
+        define: Function that defines the flags.
+        main: Function that does the command's work.
+        arguments: Boolean, whether it takes a list of what was given beside the flags.
     """
 
     def checked(given: Sequence[str]) -> None:
@@ -77,8 +79,13 @@ def run(define: Callable[[], None], main: Callable[..., None], arguments: bool =
             sys.exit("interrupted")
 
     warnings.showwarning = lambda message, *_, **__: print(f"warning: {message}", file=sys.stderr)
+    with user_errors():
+        for module in load_named(sys.argv):
+            trust(module)
     before = set(flags.FLAGS)
     define()
+    if "plugins" not in flags.FLAGS:
+        flags.DEFINE_string("plugins", "", "Modules that the run was trained with: a,b.c")
     for name in set(flags.FLAGS) - before:
         # absl's --help shows the flags of the main module alone
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])

@@ -63,6 +63,21 @@ def load_model(model_dir: pathlib.Path, compile: bool = True) -> keras.Model:
     return saving.load_model(path, compile)
 
 
+def load_classes(model_dir: pathlib.Path) -> tuple[str, ...]:
+    """The run's class names by id.
+
+    Args:
+        model_dir: Path, the run's directory.
+
+    Returns:
+        The names.
+
+    Raises:
+        OSError: They cannot be read.
+    """
+    return tuple((model_dir / "classes.txt").read_text().splitlines())
+
+
 def check_classes(model: keras.Model, data: Pipeline) -> None:
     """Refuses records of other classes than the model's.
 

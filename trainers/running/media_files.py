@@ -1,74 +1,68 @@
 """Media files as models take them: a WAV file's bytes and JPEG frames, like the records' clips."""
 
-import dataclasses
 import os
 import pathlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import tensorflow as tf
 
+from amr_tf.modalities import Modality
 from amr_tf.serving import encoded_media
-from tfrecords import schema
-from tfrecords.building import media, process_pool
+from amr_tf.serving.signatures import MEDIA
+from tfrecords.building import decoding, process_pool
 from tfrecords.building.container import MediaError
-from trainers.config.run_config import Config
+from tfrecords.building.decoded import Clip
+from tfrecords.building.decoding import Source
+from tfrecords.building.media import Settings, Window
 from trainers.running import command
 
 _TIMEOUT = 120.0  # seconds to decode a file
 
+# Modality -> a WAV file's bytes, or JPEG files; empty for what a file lacks.
+Encoded = dict[str, bytes | tuple[bytes, ...]]
 
-@dataclasses.dataclass(frozen=True)
-class Encoded:
-    """A clip's sound and pictures, as `amr_tf.serving.encoded_media` takes them.
 
-    Attributes:
-        audio: A WAV file; empty without sound.
-        frames: JPEG files; none without pictures.
+def check_inputs(inputs: Mapping[str, Modality]) -> None:
+    """Refuses a model that takes what media files do not hold.
+
+    Raises:
+        ValueError: A modality is of another kind than audio and video.
     """
-
-    audio: bytes
-    frames: tuple[bytes, ...]
-
-    def missing(self, modalities: Sequence[str]) -> list[str]:
-        """Those of the modalities that the clip lacks."""
-        there = {"audio": self.audio, "video": self.frames}
-        return [m for m in modalities if not there[m]]
-
-
-def settings(config: Config) -> media.Settings:
-    """How media files were decoded for the records that the model was trained on.
-
-    Where these are gone, frame rate and size are the builder's defaults.
-    """
-    try:
-        video = schema.DatasetInfo.load(config.data_dir).video
-    except (OSError, ValueError):
-        return media.Settings(audio_rate=config.audio_rate)
-    return media.Settings(audio_rate=config.audio_rate, fps=video.fps, short_side=video.short_side)
+    others = [name for name, modality in inputs.items() if modality.kind not in MEDIA]
+    if others:
+        raise ValueError(
+            f"this model takes {', '.join(others)}, which media files do not hold: call it on "
+            "arrays, e.g. amr_tf.load_model(MODEL_DIR/model.keras) or the signature "
+            "serving_default of its export"
+        )
 
 
 def read(
-    paths: Sequence[pathlib.Path], modalities: Sequence[str], settings: media.Settings
+    paths: Sequence[pathlib.Path], inputs: Mapping[str, Modality], settings: Settings
 ) -> Iterator[Encoded | MediaError]:
     """Decodes files in processes of their own, which a bad file may take down.
 
     Args:
-        paths: The files.
-        modalities: The model's: a file must have one of them.
+        paths: Paths of the files.
+        inputs: Mapping, modality -> the model's input: a file must have one of them.
         settings: Rates and sizes.
 
     Yields:
         Each file's clip, or why there is none, in order.
     """
-    tasks = ((path, None, settings, ()) for path in paths)
+    kinds = {name: modality.kind for name, modality in inputs.items()}
+    tasks = (
+        ({name: Source(kind, path) for name, kind in kinds.items()}, settings, (), Window())
+        for path in paths
+    )
     count = min(len(paths), os.cpu_count() or 1)
-    for found in process_pool.run(media.outcome, tasks, count, _TIMEOUT):
+    for found in process_pool.run(decoding.outcome, tasks, count, _TIMEOUT):
         if isinstance(found, process_pool.Lost):
             yield MediaError(found.reason, found.detail)
         elif isinstance(found, MediaError):
             yield found
         else:
-            yield _encoded(found, modalities, settings)
+            yield _encoded(found, kinds, settings)
 
 
 def refusal(path: pathlib.Path, error: MediaError) -> str:
@@ -77,21 +71,32 @@ def refusal(path: pathlib.Path, error: MediaError) -> str:
     return command.line(f"error: {path}: {error.reason}: {detail}")
 
 
-def _encoded(
-    clip: media.Clip, modalities: Sequence[str], settings: media.Settings
-) -> Encoded | MediaError:
-    waveform = clip.waveform
-    audio = b"" if waveform is None else encoded_media.wav(waveform, settings.audio_rate)
-    encoded = Encoded(audio, clip.frames)
-    if len(encoded.missing(modalities)) == len(modalities):
-        wanted = " or ".join(modalities)
-        return MediaError("undecodable", f"the model needs {wanted}, which the file does not have")
+def missing(clip: Encoded) -> list[str]:
+    """The modalities that a clip lacks."""
+    return [name for name, value in clip.items() if not value]
+
+
+def _encoded(clip: Clip, kinds: Mapping[str, str], settings: Settings) -> Encoded:
+    encoded: Encoded = {}
+    for name, kind in kinds.items():
+        value = clip.values.get(name)
+        if kind == "audio":
+            rate = settings.audio_rate
+            encoded[name] = b"" if value is None else encoded_media.wav(value.waveform, rate)
+        else:
+            encoded[name] = () if value is None else value.frames
     return encoded
 
 
-def batch(clips: Sequence[Encoded]) -> tuple[tf.Tensor, tf.Tensor]:
-    """`audio` `[B]` and `frames` `[B, T]` of clips, "" for what they lack."""
-    longest = max(len(clip.frames) for clip in clips)
-    frames = [[*clip.frames, *[b""] * (longest - len(clip.frames))] for clip in clips]
-    audio = tf.constant([clip.audio for clip in clips])
-    return audio, tf.constant(frames, tf.string, [len(clips), longest])
+def batch(clips: Sequence[Encoded], inputs: Mapping[str, Modality]) -> dict[str, tf.Tensor]:
+    """Modality -> `[B]` WAV files or `[B, T]` JPEG files of clips, "" for what they lack."""
+    found = {}
+    for name, modality in inputs.items():
+        values = [clip[name] for clip in clips]
+        if modality.kind == "audio":
+            found[name] = tf.constant(values)
+        else:
+            longest = max(map(len, values))
+            rows = [[*frames, *[b""] * (longest - len(frames))] for frames in values]
+            found[name] = tf.constant(rows, tf.string, [len(clips), longest])
+    return found

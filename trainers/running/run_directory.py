@@ -11,9 +11,11 @@ import shutil
 import sys
 
 import amr_tf
+from tfrecords import atomic
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config, read_flags
 from trainers.reporting import evaluation_results
+from trainers.running import inputs
 
 # Flags that may differ between an interrupted run and the command that goes on with it.
 _FREE = (
@@ -62,17 +64,24 @@ def claim(config: Config) -> pathlib.Path:
     return model_dir
 
 
-def keep_order(model_dir: pathlib.Path, data: Pipeline) -> None:
-    """Notes whether clips are kept in memory: with --cache=auto the order depends on it.
+def keep(model_dir: pathlib.Path, data: Pipeline) -> None:
+    """Keeps in the run what its data decide: class names, inputs, how files were decoded.
 
-    A run that goes on does as it began, whatever memory is free by then.
+    Also whether clips are kept in memory, on which the order depends with --cache=auto: a run that
+    goes on does as it began, whatever memory is free by then.
+
+    Args:
+        model_dir: Path of the run.
+        data: Its data.
     """
     path = model_dir / "config.json"
     content = json.loads(path.read_text())
     if "cached" in content:
         data.cache = "yes" if content["cached"] else "no"
     else:
-        evaluation_results.write_json(path, {**content, "cached": data.cached})
+        kept = {"cached": data.cached, **inputs.describe(data.inputs, data.info)}
+        evaluation_results.write_json(path, {**content, **kept})
+        atomic.write_text(model_dir / "classes.txt", "\n".join(data.info.classes) + "\n")
 
 
 def trim(history: pathlib.Path, epochs: int) -> None:

@@ -1,43 +1,63 @@
-"""The unimodal runs that umt learns from and ume is made of: found, or trained first."""
+"""The unimodal runs that some methods learn from: which they are, and their trained models."""
 
 import pathlib
-from collections.abc import Callable
 
 import tensorflow as tf
 
 import amr_tf
 from trainers.config.run_config import Config
-from trainers.running import command
 from trainers.running.finished_run import load_model
 
-METHODS = ("umt", "ume")
+
+def of(config: Config) -> dict[str, Config]:
+    """The runs that a run learns from: modality -> run; none for most methods."""
+    if not config.wants_teachers:
+        return {}
+    return {modality: config.teacher(modality) for modality in config.model_modalities}
 
 
-def trained(
-    config: Config, strategy: tf.distribute.Strategy, run: Callable
+def load(
+    config: Config, strategy: tf.distribute.Strategy
 ) -> dict[str, amr_tf.MultimodalClassifier]:
-    """The trained unimodal models that a run's method wants.
+    """The trained unimodal models that a run's method wants, each of a finished run.
 
     Args:
         config: The run.
-        strategy: To train on, and in whose scope the models are loaded.
-        run: `trainers.fit.run`.
+        strategy: The strategy in whose scope the models are loaded.
 
     Returns:
-        Modality -> model; empty for other methods.
+        Modality -> model; empty for most methods.
+
+    Raises:
+        ValueError: A run is no teacher for this one.
+        FileNotFoundError: There is no run.
     """
-    if config.method not in METHODS:
-        return {}
     models = {}
-    for modality in config.modalities:
-        teacher = config.teacher(modality)
-        if modality not in config.given_teachers:
-            print(f"teacher {modality}: {teacher.model_dir}", flush=True)
-            run(teacher, strategy)
-        with command.user_errors(), strategy.scope():
-            _check(teacher, modality)
+    for modality, teacher in of(config).items():
+        _check(teacher, modality)
+        with strategy.scope():
             models[modality] = load_model(pathlib.Path(teacher.model_dir), compile=False)
     return models
+
+
+def check_given(config: Config) -> None:
+    """Checks the given teachers before anything is trained.
+
+    Raises:
+        ValueError: A run is no teacher for this one.
+        FileNotFoundError: There is no run.
+    """
+    for modality, teacher in of(config).items():
+        if modality in config.given_teachers:
+            _check(teacher, modality)
+
+
+# Flags that decide what a model hears and sees.
+_INPUT = {
+    "audio": ("audio_rate", "audio_seconds", "tile_seconds", "fft_length", "hop"),
+    "video": ("frames", "frame_size"),
+    "features": (),
+}
 
 
 def _check(teacher: Config, modality: str) -> None:
@@ -53,10 +73,10 @@ def _check(teacher: Config, modality: str) -> None:
             f"--teachers: {teacher.model_dir} holds a run of --method={found.method}, "
             f"not of {modality}"
         )
-    for name in ("dataset", modality):
+    for name in ("dataset", *_INPUT.get(teacher.kinds[modality], ())):
         here, there = getattr(teacher, name), getattr(found, name)
         if here != there:
             raise ValueError(
-                f"--teachers: {teacher.model_dir} was trained on other input: {there} there, "
-                f"{here} here"
+                f"--teachers: {teacher.model_dir} was trained on other input: --{name} is {there} "
+                f"there, {here} here"
             )

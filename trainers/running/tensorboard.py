@@ -1,6 +1,7 @@
 """What TensorBoard shows of a run, under `train/` and `validation/` of its directory."""
 
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import _compat
+from amr_tf.modalities import MODALITIES, Modality
 from trainers.config.run_config import Config
 from trainers.running.callbacks import Validation
 
@@ -20,16 +22,22 @@ class TensorBoard(keras.callbacks.Callback):
     sums on the device, and the host reads them at every point only.
 
     Args:
-        config: Of the run.
+        config: The run.
+        inputs: Mapping, modality -> the model's input.
         validation: The callback that holds the last predictions.
-        examples: A few clips of the validation split to show, `{"audio": ..., "video": ...}`.
+        examples: Mapping, modality -> a few clips of the validation split to show, `[B, ...]`.
     """
 
     def __init__(
-        self, config: Config, validation: Validation, examples: dict[str, np.ndarray]
+        self,
+        config: Config,
+        inputs: Mapping[str, Modality],
+        validation: Validation,
+        examples: Mapping[str, np.ndarray],
     ) -> None:
         super().__init__()
         self.config = config
+        self.inputs = inputs
         self.validation = validation
         self.examples = examples
 
@@ -43,18 +51,14 @@ class TensorBoard(keras.callbacks.Callback):
         with self._train.as_default(step=0):
             tf.summary.text("flags", "\n".join(["| flag | value |", "| --- | --- |", *rows]))
         with self._validation.as_default(step=0):
-            if "video" in self.examples:
-                tf.summary.image(
-                    "examples/frames",
-                    frame_strips(self.examples["video"], self.config.video),
-                    max_outputs=4,
-                )
-            if "audio" in self.examples:
-                tf.summary.image(
-                    "examples/spectrograms",
-                    spectrogram_images(self.examples["audio"]),
-                    max_outputs=4,
-                )
+            for name, modality in self.inputs.items():
+                if modality.kind == "video":
+                    strips = frame_strips(self.examples[name], modality)
+                    tf.summary.image(_example_tag(name, "frames"), strips, max_outputs=4)
+                elif modality.kind == "audio":
+                    spectrograms = spectrogram_images(self.examples[name])
+                    tag = _example_tag(name, "spectrograms")
+                    tf.summary.image(tag, spectrograms, max_outputs=4)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._sums = {}
@@ -100,6 +104,11 @@ class TensorBoard(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         self._train.close()
         self._validation.close()
+
+
+def _example_tag(name: str, shown: str) -> str:
+    """The tag of example clips; a modality that is called like its kind has no name in it."""
+    return f"examples/{shown}" if name in MODALITIES else f"examples/{shown}_{name}"
 
 
 def frame_strips(video: np.ndarray, config: Any) -> np.ndarray:

@@ -11,7 +11,8 @@ from typing import Any
 import keras
 
 import amr_tf
-from amr_tf.methods import BlendingData, GradientBlending
+from amr_tf.methods import HeldOut
+from amr_tf.methods.base import HELD_OUT
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 from trainers.running import callbacks, multi_worker, run_directory
@@ -30,8 +31,8 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
         run_directory.trim(model_dir / "history.csv", epoch)
     multi_worker.barrier(strategy)
     best = run_directory.best_accuracy(model_dir / "history.csv")
-    if isinstance(model.method, GradientBlending):
-        model.method.data = blending_data(data)
+    if HELD_OUT in model.method.requires:
+        model.method.held_out = held_out(data)
     with contextlib.ExitStack() as stack:
         if not chief:
             # reading metrics and some weights takes all workers: they write as the chief does, and
@@ -74,7 +75,7 @@ def _callbacks(
         validation,
         *([callbacks.EpochLines(config.epochs, model.modalities)] if chief else []),
         keras.callbacks.CSVLogger(str(model_dir / "history.csv"), append=True),
-        TensorBoard(config, validation, examples),
+        TensorBoard(config, data.inputs, validation, examples),
         Checkpoints(
             directory,
             best,
@@ -88,13 +89,13 @@ def _callbacks(
     ]
 
 
-def blending_data(data: Pipeline) -> BlendingData:
-    """What Gradient-Blending weighs its heads on: as many training clips as validation has."""
-    held_out = data.evaluate("validation")
-    return BlendingData(
+def held_out(data: Pipeline) -> HeldOut:
+    """Validation clips, and as many training clips, for the methods that require them."""
+    unseen = data.evaluate("validation")
+    return HeldOut(
         train=data.train,
         steps_per_epoch=data.steps_per_epoch,
-        seen=data.evaluate("train").take(held_out.cardinality()),
-        held_out=held_out,
+        seen=data.evaluate("train").take(unseen.cardinality()),
+        unseen=unseen,
         callbacks=[callbacks.Bar("one head alone")],
     )

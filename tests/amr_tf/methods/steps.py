@@ -81,11 +81,11 @@ def held_out(n=32, seed=5):
 def blending_data(n=64):
     dataset = tf.data.Dataset.from_tensor_slices(data(n)).batch(16)
     steps = n // 16
-    return amr_tf.methods.BlendingData(
+    return amr_tf.methods.HeldOut(
         train=lambda start: dataset.repeat().skip(start % steps),
         steps_per_epoch=steps,
         seen=dataset,
-        held_out=held_out(),
+        unseen=held_out(),
     )
 
 
@@ -105,7 +105,7 @@ METHODS = {
 
 
 def blending(method):
-    method.data = blending_data()
+    method.held_out = blending_data()
     return method
 
 

@@ -144,7 +144,7 @@ def test_three_modalities(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_one_modality_is_refused(name):
     audio = encoder(5, 4, 1, "audio_encoder")
-    with pytest.raises(ValueError, match="compares modalities: it needs at least two encoders"):
+    with pytest.raises(ValueError, match="modalities: it needs at least 2, there is audio"):
         amr_tf.MultimodalClassifier({"audio": audio}, heads.concat([(4,)], 3), METHODS[name]())
 
 

@@ -78,7 +78,7 @@ def test_estimating_repeats_and_leaves_the_model_as_it_was():
     dataset = blending_data().seen
     model.fit(dataset, epochs=1, verbose=0)
     before = _compat.snapshot(model)
-    found = [model.method.estimate(model, model.method.data) for _ in range(2)]
+    found = [model.method.estimate(model, model.method.held_out) for _ in range(2)]
     np.testing.assert_array_equal(*found)
     assert found[0].sum() == pytest.approx(1)
     assert (found[0] != 1 / 3).all()
@@ -102,7 +102,7 @@ def test_weights_are_estimated_when_due(mode, epochs, monkeypatch):
 
 
 def test_what_is_missing_is_said():
-    with pytest.raises(ValueError, match=r"set model\.method\.data = amr_tf"):
+    with pytest.raises(ValueError, match=r"set model\.method\.held_out = amr_tf"):
         classifier(GradientBlending()).fit(blending_data().seen, verbose=0)
     with pytest.raises(ValueError, match="unknown mode 'sometimes'"):
         GradientBlending("sometimes")

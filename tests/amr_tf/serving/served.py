@@ -6,10 +6,14 @@ import numpy as np
 from PIL import Image
 
 import amr_tf
-from amr_tf import encoders, features
+from amr_tf import encoders
+from amr_tf.modalities import AudioConfig, VideoConfig
+from amr_tf.serving import encoded_media
+from amr_tf.serving.signatures import array_features
 
-AUDIO = features.AudioConfig(sample_rate=2000, seconds=0.5, fft_length=64, hop=32)
-VIDEO = features.VideoConfig(frames=2, size=16)
+AUDIO = AudioConfig(sample_rate=2000, seconds=0.5, fft_length=64, hop=32)
+VIDEO = VideoConfig(frames=2, size=16)
+INPUTS = {"audio": AUDIO, "video": VIDEO}
 CLASSES = ("bird chirping, tweeting", "dog bark", "été")
 
 
@@ -29,3 +33,15 @@ def jpeg(pixels):
 
 def pixels(rng, *shape):
     return rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+
+
+def of_arrays(waveform, frames, audio=AUDIO, video=VIDEO):
+    """A model's inputs of arrays, of the modalities that have a configuration."""
+    inputs = {n: m for n, m in (("audio", audio), ("video", video)) if m is not None}
+    return array_features({"waveform": waveform, "frames": frames}, inputs)
+
+
+def of_media(audio, frames, inputs=None):
+    """A model's inputs of WAV and JPEG files."""
+    files = {"audio": audio, "video": frames}
+    return encoded_media.media_features(files, INPUTS if inputs is None else inputs)

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import features
+from amr_tf.modalities.video import resize_center
 from amr_tf.serving import encoded_media
 from amr_tf.serving.encoded_media import MAX_WAV_BYTES, wav
-from tests.amr_tf.serving.served import AUDIO, VIDEO, jpeg, pixels
+from tests.amr_tf.serving.served import INPUTS, VIDEO, jpeg, of_arrays, of_media, pixels
 
 
 @tf.function(
     input_signature=[tf.TensorSpec([None], tf.string), tf.TensorSpec([None, None], tf.string)]
 )
-def media_features(audio, frames):
-    return encoded_media.media_features(audio, frames, AUDIO, VIDEO)
+def in_graph(audio, frames):
+    return of_media(audio, frames)
 
 
 def sound(rng, *shape):
@@ -36,9 +36,9 @@ def stereo(samples, rate=2000, width=2):
 def expected(waveform, jpegs):
     """By way of `serving_features` of one clip; the frames are decoded one by one."""
     decoded = [tf.io.decode_jpeg(file, channels=3) for file in jpegs]
-    squares = [features.resize_center(frame[None], VIDEO.size)[0] for frame in decoded]
+    squares = [resize_center(frame[None], VIDEO.size)[0] for frame in decoded]
     arrays = np.float32(waveform)[None], np.stack(squares)[None]
-    return features.serving_features(*arrays, AUDIO, VIDEO)
+    return of_arrays(*arrays)
 
 
 def test_clips_that_differ_in_everything(rng):
@@ -46,7 +46,7 @@ def test_clips_that_differ_in_everything(rng):
     first, two_channels = sound(rng, 1300), sound(rng, 321, 2)
     films = [[jpeg(pixels(rng, 20, 24)) for _ in range(5)], [jpeg(pixels(rng, 9, 40))]]
     frames = [[b"", *films[0]], [*films[1], *[b""] * 5], [b""] * 6]
-    found = media_features([wav(first, 2000), b"", stereo(two_channels)], frames)
+    found = in_graph([wav(first, 2000), b"", stereo(two_channels)], frames)
     np.testing.assert_array_equal(found["presence"], [[1, 1], [0, 1], [1, 0]])
     heard = expected(first / 32_768, films[0])
     np.testing.assert_allclose(found["audio"][0], heard["audio"][0], atol=1e-5)
@@ -62,22 +62,20 @@ def test_clips_that_differ_in_everything(rng):
 def test_presence_follows_the_models_order(rng):
     audio, frames = tf.constant([wav(sound(rng, 99), 2000)]), tf.constant([[b""]])
     for order, presence in ((("audio", "video"), [1, 0]), (("video", "audio"), [0, 1])):
-        found = encoded_media.media_features(audio, frames, AUDIO, VIDEO, order)
+        found = of_media(audio, frames, {name: INPUTS[name] for name in order})
         np.testing.assert_array_equal(found["presence"], [presence])
 
 
 def test_frames_that_the_model_does_not_see_are_not_decoded(rng):
     """Of four frames it sees the second and the last, by the rule of the middles."""
     seen = [jpeg(pixels(rng, 16, 16)) for _ in range(2)]
-    found = media_features([b""], [[b"no", seen[0], b"no", seen[1]]])
+    found = in_graph([b""], [[b"no", seen[0], b"no", seen[1]]])
     np.testing.assert_array_equal(found["video"], expected(np.zeros(1), seen)["video"])
 
 
 def test_an_empty_batch_and_no_columns_of_frames(rng):
-    assert (
-        media_features(tf.zeros([0], tf.string), tf.zeros([0, 3], tf.string))["video"].shape[0] == 0
-    )
-    found = media_features([wav(sound(rng, 99), 2000)], tf.zeros([1, 0], tf.string))
+    assert in_graph(tf.zeros([0], tf.string), tf.zeros([0, 3], tf.string))["video"].shape[0] == 0
+    found = in_graph([wav(sound(rng, 99), 2000)], tf.zeros([1, 0], tf.string))
     np.testing.assert_array_equal(found["presence"], [[1, 0]])
 
 
@@ -112,13 +110,13 @@ LARGE = jpeg(np.zeros((4097, 4097, 3), np.uint8))
 )  # fmt: skip
 def test_what_is_wrong_is_said(audio, frame, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        media_features([SOUND, audio], [[FRAME], [frame]])
+        in_graph([SOUND, audio], [[FRAME], [frame]])
 
 
 def test_nothing_is_decoded_over_the_limit(monkeypatch):
     """The check comes first: a frame within it goes through the same graph."""
     monkeypatch.setattr(encoded_media, "MAX_FRAME_PIXELS", 1024)
-    graph = tf.function(lambda f: encoded_media.media_features(None, f, None, VIDEO, ("video",)))
+    graph = tf.function(lambda f: of_media(None, f, {"video": VIDEO}))
     assert graph(tf.constant([[FRAME]]))["video"].shape == (1, *VIDEO.shape)
     truncated = jpeg(np.zeros((33, 32, 3), np.uint8))[:-4]  # decoding it would fail, otherwise
     with pytest.raises(tf.errors.InvalidArgumentError, match="the limit is 1024"):

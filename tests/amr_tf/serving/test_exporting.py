@@ -12,10 +12,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import attribution_shares, features
+from amr_tf import attribution_shares
 from amr_tf.serving import exporting
-from amr_tf.serving.encoded_media import media_features, wav
-from tests.amr_tf.serving.served import AUDIO, CLASSES, VIDEO, jpeg, pixels, small_model
+from amr_tf.serving.encoded_media import wav
+from tests.amr_tf.serving.served import (
+    AUDIO,
+    CLASSES,
+    INPUTS,
+    VIDEO,
+    jpeg,
+    of_arrays,
+    of_media,
+    pixels,
+    small_model,
+)
 
 # Runs in a process of its own: all signatures, and batches of other sizes.
 CLIENT = """
@@ -51,7 +61,7 @@ def exported(tmp_path_factory):
     model = small_model()
     directory = tmp_path_factory.mktemp("serving") / "export"
     extra = {"MODEL_CARD.md": "# é\n"}
-    return model, exporting.export(model, directory, AUDIO, VIDEO, CLASSES, {"method": "x"}, extra)
+    return model, exporting.export(model, directory, INPUTS, CLASSES, {"method": "x"}, extra)
 
 
 @pytest.fixture(scope="module")
@@ -96,13 +106,13 @@ def as_the_model(model, inputs, answer):
 
 
 def test_arrays(exported, clips, answers):
-    inputs = features.serving_features(clips["waveform"], clips["frames"], AUDIO, VIDEO)
+    inputs = of_arrays(clips["waveform"], clips["frames"])
     as_the_model(exported[0], inputs, answers["serving_default"])
 
 
 def test_media(exported, clips, answers):
     audio, frames = tf.constant(clips["wavs"]), tf.constant(clips["jpegs"])
-    inputs = media_features(audio, frames, AUDIO, VIDEO)
+    inputs = of_media(audio, frames)
     as_the_model(exported[0], inputs, answers["serving_media"])
     # what a clip lacks has no share in its decision
     np.testing.assert_array_equal(answers["serving_media"]["shares"][1:], [[0, 1], [1, 0]])
@@ -111,7 +121,7 @@ def test_media(exported, clips, answers):
 def test_explain_against_the_closed_form_of_a_linear_head(exported, clips, answers):
     """alpha = (W_k - sum_c q_c W_c) ⊙ e, q the softmax over the other classes; W_k ⊙ e by logit."""
     model, answer = exported[0], answers["explain"]
-    inputs = features.serving_features(clips["waveform"], clips["frames"], AUDIO, VIDEO)
+    inputs = of_arrays(clips["waveform"], clips["frames"])
     as_the_model(model, inputs, answer)
     encodings = [np.asarray(e, np.float64) for e in model.encode(inputs)]
     weights, bias = (np.asarray(w, np.float64) for w in model.head.get_weights())
@@ -195,13 +205,13 @@ def test_only_core_operations(exported):
 def test_one_modality(tmp_path, clips, modality):
     audio, video = (AUDIO, None) if modality == "audio" else (None, VIDEO)
     model = small_model((modality,))
-    version = exporting.export(model, tmp_path, audio, video, CLASSES)
+    version = exporting.export(model, tmp_path, {modality: INPUTS[modality]}, CLASSES)
     signatures = tf.saved_model.load(str(version)).signatures
     waveform, frames, wavs, jpegs = (tf.constant(x) for x in clips.values())
     rows = [0, 2] if modality == "audio" else [0, 1]  # the clips that have it
     arrays = {"waveform": waveform} if modality == "audio" else {"frames": frames}
     media = {"audio": wavs} if modality == "audio" else {"frames": jpegs}
-    inputs = features.serving_features(waveform, frames, audio, video)
+    inputs = of_arrays(waveform, frames, audio, video)
     expected = tf.nn.softmax(model(inputs))
     for name in ("serving_default", "explain"):
         found = signatures[name](**arrays)
@@ -209,7 +219,7 @@ def test_one_modality(tmp_path, clips, modality):
         attributions = {f"attribution_{modality}"} if name == "explain" else set()
         assert set(found) == {"probabilities", "class_id", "label"} | attributions
     found = signatures["serving_media"](**{k: tf.gather(v, rows) for k, v in media.items()})
-    inputs = media_features(*(tf.gather(x, rows) for x in (wavs, jpegs)), audio, video, (modality,))
+    inputs = of_media(*(tf.gather(x, rows) for x in (wavs, jpegs)), {modality: INPUTS[modality]})
     np.testing.assert_allclose(found["probabilities"], tf.nn.softmax(model(inputs)), atol=1e-5)
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"each clip needs {modality}"):
         signatures["serving_media"](**media)
@@ -221,13 +231,13 @@ def test_versions_count_up_and_are_never_touched(tmp_path, monkeypatch):
     model = small_model()
     (tmp_path / "7").mkdir()
     (tmp_path / "notes").mkdir()
-    assert exporting.export(model, tmp_path, AUDIO, VIDEO, CLASSES).name == "8"
+    assert exporting.export(model, tmp_path, INPUTS, CLASSES).name == "8"
     before = {p: p.read_bytes() for p in (tmp_path / "8").rglob("*") if p.is_file()}
     config = tmp_path / "models.config"
     for part in ('name: "amr"', 'base_path: "/models/amr"', 'model_platform: "tensorflow"'):
         assert part in config.read_text()
     config.write_text("# mine")
-    assert exporting.export(model, tmp_path, AUDIO, VIDEO, CLASSES).name == "9"
+    assert exporting.export(model, tmp_path, INPUTS, CLASSES).name == "9"
     assert all(path.read_bytes() == content for path, content in before.items())
     assert config.read_text() == "# mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["7", "8", "9", "models.config", "notes"]
@@ -236,6 +246,8 @@ def test_versions_count_up_and_are_never_touched(tmp_path, monkeypatch):
 
 
 class _Nothing(tf.Module):
+    signature_names = ("serving_default",)
+
     def __init__(self, *_):
         super().__init__()
 
@@ -246,9 +258,7 @@ class _Nothing(tf.Module):
 def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "ServedClassifier", _Nothing)
     with pytest.raises(FileNotFoundError):
-        exporting.export(
-            small_model(), tmp_path, AUDIO, VIDEO, CLASSES, extra={"no/such/directory": ""}
-        )
+        exporting.export(small_model(), tmp_path, INPUTS, CLASSES, extra={"no/such/directory": ""})
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(FileNotFoundError, match="holds no export"):
         exporting.newest_version(tmp_path)
@@ -257,5 +267,5 @@ def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["", "dog\nbark", "dog\u2028bark"])
 def test_class_names_are_lines(tmp_path, name):
     with pytest.raises(ValueError, match="one line of text, not"):
-        exporting.export(small_model(), tmp_path, AUDIO, VIDEO, ("a", name, "b"))
+        exporting.export(small_model(), tmp_path, INPUTS, ("a", name, "b"))
     assert list(tmp_path.iterdir()) == []

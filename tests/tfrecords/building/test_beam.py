@@ -6,9 +6,11 @@ import pytest
 
 from tests.tfrecords import files
 from tests.tfrecords.building.test_build import contents, failures
-from tfrecords import build, schema
 from tfrecords.building import beam, media
-from tfrecords.building.options import BuildError, BuildOptions
+from tfrecords.building import builder as build
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets import BuildError
+from tfrecords.description import DESCRIPTION, DatasetInfo
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -22,9 +24,7 @@ def installed():
 def local(rendered, recipe, tmp_path_factory):
     """Options and directory of a build without Beam."""
     output = tmp_path_factory.mktemp("records") / "set"
-    options = BuildOptions(
-        "synthetic", str(rendered), str(output), recipe=recipe, clips_per_shard=4, workers=1
-    )
+    options = BuildOptions(recipe, str(rendered), str(output), clips_per_shard=4, workers=1)
     build.build(options, progress=False)
     return options, output
 
@@ -44,7 +44,7 @@ def test_beam_gives_the_bytes_of_a_local_build(installed, local, tmp_path, monke
     options = dataclasses.replace(
         options, output=str(tmp_path / "o"), runner="DirectRunner", beam_options=flags
     )
-    assert build.build(options, progress=False) == schema.DatasetInfo.load(output)
+    assert build.build(options, progress=False) == DatasetInfo.load(output)
     assert contents(tmp_path / "o") == contents(output)
 
 
@@ -80,7 +80,7 @@ def test_what_goes_wrong_in_a_shard_is_one_line(installed, clips):
         build.build(clips, progress=False)
     assert str(error.value).startswith("--runner=DirectRunner: 2 of 2 clips failed, more than ")
     assert "\n" not in str(error.value)
-    assert not (pathlib.Path(clips.output) / schema.DESCRIPTION).exists()
+    assert not (pathlib.Path(clips.output) / DESCRIPTION).exists()
 
 
 def test_an_unknown_runner_is_one_line(installed, clips):

@@ -17,10 +17,12 @@ import pytest
 import tensorflow as tf
 
 from tests.tfrecords import files
-from tfrecords import build, schema
-from tfrecords.building import lock, media, options, shards
-from tfrecords.building.options import BuildError, BuildOptions
-from tfrecords.datasets import vggsound
+from tfrecords import schema
+from tfrecords.building import builder as build
+from tfrecords.building import decoding, lock, options, shards
+from tfrecords.building.options import BuildOptions
+from tfrecords.datasets import BuildError, Cremad, vggsound
+from tfrecords.description import DatasetInfo
 
 ROOT = pathlib.Path(__file__).parents[3]
 
@@ -38,7 +40,7 @@ def failures(output):
 
 def records(output, split):
     """The parsed records of a split by clip name."""
-    info = schema.DatasetInfo.load(output)
+    info = DatasetInfo.load(output)
     found = {}
     for file in info.splits[split].shards:
         for record in tf.data.TFRecordDataset(str(output / file)):
@@ -62,7 +64,7 @@ def command(*flags):
 
 @pytest.fixture(scope="module")
 def rendered_options(rendered, recipe):
-    return BuildOptions("synthetic", str(rendered), "", recipe=recipe, clips_per_shard=4, workers=1)
+    return BuildOptions(recipe, str(rendered), "", clips_per_shard=4, workers=1)
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +78,15 @@ def built(rendered_options, tmp_path_factory):
 
 def test_records_hold_what_the_files_hold(built, rendered):
     chosen, output = built
-    info = schema.DatasetInfo.load(output)
+    info = DatasetInfo.load(output)
     assert info.dataset == "synthetic"
     assert sum(split.clips for split in info.splits.values()) == 22
     assert info.splits["test"].clips == 6
     assert 0 < info.splits["validation"].clips < 8
     assert sum(sum(split.class_counts) for split in info.splits.values()) == 22
-    assert info.audio.sample_rate == 16_000
-    assert (info.video.fps, info.video.max_height, info.video.max_width) == (4.0, 64, 64)
+    audio, video = info.modalities["audio"], info.modalities["video"]
+    assert audio.sample_rate == 16_000
+    assert (video.fps, video.max_height, video.max_width) == (4.0, 64, 64)
     examples = records(output, "test")
     assert len(examples) == 6
     with (rendered / "vggsound.csv").open(newline="") as file:
@@ -94,7 +97,7 @@ def test_records_hold_what_the_files_hold(built, rendered):
         assert feature[schema.LABEL_STRING].bytes_list.value[0].decode() == labels[name]
         assert info.classes[feature[schema.LABEL_INDEX].int64_list.value[0]] == labels[name]
         assert feature[schema.DATA_PATH].bytes_list.value[0].decode() == f"video/{name}.mp4"
-        clip = media.decode(rendered / "video" / f"{name}.mp4", settings=chosen.settings)
+        clip = files.decode(rendered / "video" / f"{name}.mp4", settings=chosen.settings)
         pcm = np.frombuffer(feature[schema.AUDIO].bytes_list.value[0], "<i2")
         np.testing.assert_array_equal(pcm, clip.waveform)
         assert feature[schema.AUDIO_SAMPLES].int64_list.value[0] == len(pcm)
@@ -105,12 +108,12 @@ def test_records_hold_what_the_files_hold(built, rendered):
         times = [f.int64_list.value[0] for f in lists[schema.TIMESTAMPS].feature]
         assert times == [250_000 * k for k in range(len(stored))]
         longest = max(longest, len(pcm))
-    assert info.audio.max_samples >= longest
+    assert audio.max_samples >= longest
 
 
 def test_reports_beside_the_shards_are_true(built):
     _, output = built
-    info = schema.DatasetInfo.load(output)
+    info = DatasetInfo.load(output)
     for split in info.splits.values():
         for file in split.shards:
             report = json.loads((output / f"{file}.json").read_text())
@@ -134,7 +137,7 @@ def test_bytes_do_not_depend_on_ranges(built, tmp_path):
         assert build.build(part, progress=False) is None
         assert not (tmp_path / "o" / "dataset.json").exists()
     last = dataclasses.replace(chosen, output=str(tmp_path / "o"), shard_range=(1, 3))
-    assert build.build(last, progress=False) == schema.DatasetInfo.load(output)
+    assert build.build(last, progress=False) == DatasetInfo.load(output)
     assert contents(tmp_path / "o") == contents(output)
 
 
@@ -191,9 +194,10 @@ def test_a_changed_option_is_refused_and_named(built):
     chosen, output = built
     before = contents(output)
     with pytest.raises(BuildError) as error:
-        build.build(dataclasses.replace(chosen, fps=2.0, seed=3), progress=False)
+        build.build(dataclasses.replace(chosen, fps=2.0, require="any"), progress=False)
     assert "was begun with other options: fps (4.0 there, 2.0 now); " in str(error.value)
-    assert "seed (0 there, 3 now). Use those, another --output, or --overwrite" in str(error.value)
+    told = "require (audio,video there,  now). Use those, another --output, or --overwrite"
+    assert told in str(error.value)
     assert contents(output) == before
 
 
@@ -203,7 +207,7 @@ def test_overwrite_deletes_the_records_and_nothing_else(clips):
     (output / "mine.txt").write_text("mine")
     again = dataclasses.replace(clips, fps=2.0, clips_per_shard=2, overwrite=True)
     info = build.build(again, progress=False)
-    assert info.video.fps == 2.0
+    assert info.modalities["video"].fps == 2.0
     assert sorted(path.name for path in output.glob("train*.tfrecord")) == [
         "train-00000-of-00002.tfrecord",
         "train-00001-of-00002.tfrecord",
@@ -241,7 +245,7 @@ def test_a_clip_that_kills_its_decoder_costs_itself_alone(clips, monkeypatch):
     source = pathlib.Path(clips.source)
     with (source / "vggsound.csv").open("a") as file:
         file.write("crash,1,airplane,train\nhang,1,airplane,train\n")
-    monkeypatch.setattr(media, "outcome", files.hostile)
+    monkeypatch.setattr(decoding, "outcome", files.hostile)
     info = build.build(dataclasses.replace(clips, timeout=2.0), progress=False)
     assert sum(split.clips for split in info.splits.values()) == 6
     assert failures(pathlib.Path(clips.output)) == {
@@ -256,7 +260,7 @@ def test_a_record_may_lack_what_is_not_required(clips):
     files.write(source / "video000005_000001.mp4", sound=files.tone(440, 1))
     info = build.build(dataclasses.replace(clips, require="any"), progress=False)
     test = info.splits["test"]
-    assert (test.clips, test.failed, test.without_audio, test.without_video) == (2, 0, 1, 1)
+    assert (test.clips, test.failed, test.without) == (2, 0, {"audio": 1, "video": 1})
     examples = records(pathlib.Path(clips.output), "test")
     silent, blind = (examples[f"video00000{i}_000001"] for i in (4, 5))
     assert schema.AUDIO not in silent.context.feature
@@ -385,11 +389,7 @@ def test_an_unwritable_output_is_one_line(clips, tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"dataset": "x"}, "--dataset=x is none of cremad, vggsound, synthetic"),
-        ({"require": "x"}, "--require=x is none of audio,video; audio; video; any"),
-        ({"split": "random"}, "--split and --folds are for cremad: vggsound has its own split"),
-        ({"dataset": "cremad", "split": "x"}, "--split=x is none of speakers, published, random"),
-        ({"dataset": "cremad", "folds": 3, "fold": 3}, "--folds needs --split=speakers, at least"),
+        ({"dataset": "x"}, "--dataset=x: there are manifest, folders, arrays, synthetic, vggsound"),
         ({"workers": 0}, "--workers=0 is less than 1"),
         ({"audio_rate": 1}, "--audio_rate=1 is less than 1000"),
         ({"fps": 0.0}, "--fps=0.0 is less than 0.01"),
@@ -407,6 +407,25 @@ def test_bad_options_are_refused_before_anything_is_read(changed, message):
     assert message in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("options_of_set", "message"),
+    [
+        ({"split": "x"}, "--split=x is none of speakers, published, random"),
+        ({"folds": 3, "fold": 3}, "--folds needs --split=speakers, at least"),
+        ({"folds": 3, "split": "random"}, "--folds needs --split=speakers, at least"),
+    ],
+)
+def test_bad_options_of_a_data_set_are_refused(options_of_set, message):
+    with pytest.raises(BuildError) as error:
+        Cremad(**options_of_set)
+    assert message in str(error.value)
+
+
+def test_modalities_that_the_set_does_not_have_cannot_be_required(clips):
+    with pytest.raises(BuildError, match="--require=x: the set holds audio, video; name some"):
+        build.build(dataclasses.replace(clips, require="x"), progress=False)
+
+
 def test_limits_and_ranges_are_read_from_flags():
     assert options.parse_limit("3") == 3
     assert isinstance(options.parse_limit("1"), int)
@@ -421,9 +440,7 @@ def test_limits_and_ranges_are_read_from_flags():
 
 
 def test_the_plan_does_not_depend_on_the_order_of_the_list():
-    clips = [
-        shards.Listed(f"c{i}", (0,), "train" if i % 3 else "test", f"c{i}.mp4") for i in range(50)
-    ]
+    clips = [files.listed(f"c{i}", (0,), "train" if i % 3 else "test") for i in range(50)]
     plan = shards.plan(clips, 0, 8)
     assert shards.plan(reversed(clips), 0, 8) == plan
     assert shards.plan(clips, 1, 8) != plan

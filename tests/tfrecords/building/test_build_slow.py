@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tests.tfrecords import files
-from tfrecords import build
+from tfrecords.building import builder as build
 from tfrecords.building.options import BuildOptions
 from tfrecords.datasets import synthetic
 
@@ -31,9 +31,7 @@ def test_a_build_killed_at_random_moments_ends_in_the_same_bytes(tmp_path):
     recipe = synthetic.Recipe(num_train=400, num_test=100)
     source, output = tmp_path / "source", tmp_path / "o"
     synthetic.render(source, recipe, progress=False)
-    whole = BuildOptions(
-        "synthetic", str(source), str(tmp_path / "whole"), recipe=recipe, clips_per_shard=8
-    )
+    whole = BuildOptions(recipe, str(source), str(tmp_path / "whole"), clips_per_shard=8)
     build.build(whole, progress=False)
     flags = ["--dataset=synthetic", f"--source={source}", f"--output={output}"]
     flags += ["--num_train=400", "--num_test=100", "--clips_per_shard=8"]

@@ -8,8 +8,8 @@ from tests.tfrecords import files
 from tfrecords.building import media
 
 
-def decode(path, audio=None, require=media.MODALITIES, **settings):
-    return media.decode(path, audio, media.Settings(**settings), require)
+def decode(path, audio=None, require=("audio", "video"), window=None, **settings):
+    return files.decode(path, audio, media.Settings(**settings), require, window)
 
 
 def reason(path, *arguments, **settings):
@@ -232,7 +232,7 @@ def test_damaged_files_raise_nothing_else(mp4, tmp_path):
         at = rng.integers(0, len(damaged), rng.integers(1, 60))
         damaged[at] = rng.integers(0, 256, len(at))
         path.write_bytes(damaged.tobytes())
-        outcome = media.outcome(path, None, media.Settings(), ())
+        outcome = files.outcome(path, None, media.Settings(), ())
         outcomes.add(getattr(outcome, "reason", "decoded"))
     assert "decoded" in outcomes
     assert len(outcomes) > 1  # some were damaged enough to tell
@@ -241,5 +241,5 @@ def test_damaged_files_raise_nothing_else(mp4, tmp_path):
 def test_no_noise_on_the_terminal(mp4, tmp_path, capfd):
     path = tmp_path / "a.mp4"
     path.write_bytes(mp4.read_bytes()[:3_000])
-    media.outcome(path, None, media.Settings(), ())
+    files.outcome(path, None, media.Settings(), ())
     assert capfd.readouterr() == ("", "")

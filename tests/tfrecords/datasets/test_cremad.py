@@ -144,9 +144,10 @@ def test_without_the_list_the_files_are_listed(source):
     listing = cremad.listing(source)
     clips = {clip.media_id: clip for clip in listing.clips}
     assert len(clips) == 3
-    assert clips["1001_DFA_ANG_XX"].video == "VideoFlash/1001_DFA_ANG_XX.flv"
-    assert clips["1001_DFA_ANG_XX"].audio == "AudioWAV/1001_DFA_ANG_XX.wav"
-    assert clips["1002_DFA_ANG_XX"].audio is None  # then the sound is the video file's
+    assert clips["1001_DFA_ANG_XX"].files["video"] == "VideoFlash/1001_DFA_ANG_XX.flv"
+    assert clips["1001_DFA_ANG_XX"].files["audio"] == "AudioWAV/1001_DFA_ANG_XX.wav"
+    sound = clips["1002_DFA_ANG_XX"].files["audio"]
+    assert sound == "VideoFlash/1002_DFA_ANG_XX.flv"  # without a file of its own
     assert [(f.clip, f.reason) for f in listing.failures] == [("notes", "bad line")]
 
 

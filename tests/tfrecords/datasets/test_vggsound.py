@@ -76,7 +76,7 @@ def test_real_forms_of_the_list(tmp_path, encoding, ends, header):
     bird = clips["-0abcdefghi_000030"]
     assert listing.classes[bird.labels[0]] == "bird chirping, tweeting"
     assert bird.split == "test"
-    assert bird.video == "-0abcdefghi_000030.mp4"
+    assert bird.files["video"] == "-0abcdefghi_000030.mp4"
     assert clips["xyz12345678_000007"].split == "train"
 
 
@@ -141,9 +141,9 @@ def test_clips_are_found_in_the_source_then_below_it(tmp_path):
     (tmp_path / "video" / f"{names[0]}.mp4").touch()
     (tmp_path / "video" / "b" / f"{names[1]}.mp4").touch()
     clips = by_name(vggsound.listing(tmp_path))
-    assert clips[names[0]].video == f"{names[0]}.mp4"
-    assert clips[names[1]].video == f"video/b/{names[1]}.mp4"
-    assert clips[names[2]].video == f"{names[2]}.mp4"  # nowhere: decoding will say so
+    assert clips[names[0]].files["video"] == f"{names[0]}.mp4"
+    assert clips[names[1]].files["video"] == f"video/b/{names[1]}.mp4"
+    assert clips[names[2]].files["video"] == f"{names[2]}.mp4"  # nowhere: decoding will say so
 
 
 def test_unusable_sources_are_refused_in_one_clear_line(tmp_path):

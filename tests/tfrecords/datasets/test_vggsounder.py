@@ -1,16 +1,18 @@
 import dataclasses
 import importlib.metadata
 import pathlib
+import subprocess
 import sys
 import types
 
 import pytest
 
+from tests.tfrecords import files
 from tests.tfrecords.building.test_build import records
-from tfrecords import build, schema
-from tfrecords.building.options import BuildError, BuildOptions
-from tfrecords.datasets import vggsound, vggsounder
-from tfrecords.datasets.listing import Annotation, Listed, Listing, SourceError
+from tfrecords import schema
+from tfrecords.building import builder as build
+from tfrecords.datasets import BuildError, VGGSound, vggsound, vggsounder
+from tfrecords.datasets.listing import Annotation, Listing, SourceError
 
 CLASSES = vggsound.class_names()
 IDS = {name: index for index, name in enumerate(CLASSES)}
@@ -40,7 +42,7 @@ def package(monkeypatch):
 
 
 def listed(**splits):
-    clips = tuple(Listed(name, (PRIMARY,), split, f"{name}.mp4") for name, split in splits.items())
+    clips = tuple(files.listed(name, (PRIMARY,), split) for name, split in splits.items())
     return Listing(CLASSES, clips)
 
 
@@ -86,7 +88,9 @@ def test_a_label_that_vggsound_has_not_is_one_line(package):
 
 def test_records_hold_labels_modalities_and_flags(package, clips):
     package["video000004_000001"] = data("A:people crowd", "AV:airplane", static_image=True)
-    info = build.build(dataclasses.replace(clips, vggsounder=True), progress=False)
+    info = build.build(
+        dataclasses.replace(clips, dataset=VGGSound(vggsounder=True)), progress=False
+    )
     output = pathlib.Path(clips.output)
     found = records(output, "test")
     feature = found["video000004_000001"].context.feature
@@ -113,7 +117,7 @@ def test_without_the_package_it_is_named(clips, monkeypatch):
 
     monkeypatch.setattr(importlib.metadata, "version", missing)
     with pytest.raises(BuildError) as error:
-        build.build(dataclasses.replace(clips, vggsounder=True), progress=False)
+        build.build(dataclasses.replace(clips, dataset=VGGSound(vggsounder=True)), progress=False)
     assert str(error.value) == (
         "--vggsounder needs the package of that name and Python 3.11 or later: "
         "pip install 'amr-tf[vggsounder]', or build without"
@@ -121,15 +125,21 @@ def test_without_the_package_it_is_named(clips, monkeypatch):
 
 
 def test_it_is_for_vggsound():
-    with pytest.raises(BuildError, match="--vggsounder is for vggsound"):
-        BuildOptions("cremad", "in", "out", vggsounder=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "tfrecords.build", "--dataset=cremad", "--source=a", "--output=b",
+         "--vggsounder"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    line = "error: --vggsounder is for vggsound: cremad has no such option"
+    assert done.stderr.strip().splitlines()[-1] == line
 
 
 def test_the_real_package():
     pytest.importorskip("vggsounder", reason="the extra [vggsounder] is not installed")
     name = "---g-f_I2yQ_000001"  # with background music, which the package leaves out by default
     crowd = IDS["people marching"]
-    before = Listing(CLASSES, (Listed(name, (crowd,), "test", f"{name}.mp4"),))
+    before = Listing(CLASSES, (files.listed(name, (crowd,), "test"),))
     (clip,) = vggsounder.annotate(before).clips
     assert clip.labels[0] == crowd
     assert len(clip.labels) >= 4

@@ -1,6 +1,5 @@
 import dataclasses
 import hashlib
-import json
 import sys
 import types
 
@@ -8,17 +7,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import features
-from amr_tf.features import AudioConfig, VideoConfig
-from tfrecords import schema
+from amr_tf.modalities import AudioConfig, Augment, FeaturesConfig, VideoConfig
+from amr_tf.modalities.video import IMAGENET_MEAN, IMAGENET_STD, MAX_PIXELS, random_frames
+from tests.amr_tf.serving.served import of_arrays
+from tfrecords import description, schema
 from tfrecords.building import shards
+from tfrecords.description import DatasetInfo, Split, StoredAudio, StoredVideo
 from tfrecords.reading import clips
-from tfrecords.reading.clips import Augment
-from tfrecords.reading.pipeline import Pipeline
+from tfrecords.reading.pipeline import Pipeline, evaluation_batch
 
 RATE = 1000
 AUDIO = AudioConfig(sample_rate=RATE, seconds=0.3, fft_length=32, hop=16)
 VIDEO = VideoConfig(frames=2, size=8)
+INPUTS = {"audio": AUDIO, "video": VIDEO}
+STORED = {"audio": StoredAudio(RATE, max_samples=440), "video": StoredVideo(5.0, 16, 4, 20, 24)}
 SPLITS = {"train": (5, 4, 3), "test": (3, 2)}  # clips of each shard
 PLAIN = Augment(crop_scale=(1, 1), flip=False, time_shift=False, random_frames=False)
 
@@ -80,19 +82,18 @@ def write(directory, change=lambda clip: clip, options=None):
             index += size
             report.sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
             beside = path.with_name(f"{path.name}.json")
-            beside.write_text(json.dumps(dataclasses.asdict(report)))
+            beside.write_text(report.to_json())
         counts = zip(*(report.class_counts for report in reports.values()), strict=True)
         clips_written = sum(report.clips for report in reports.values())
-        splits[name] = schema.Split(clips_written, 0, tuple(reports), tuple(map(sum, counts)))
-    info = schema.DatasetInfo(
+        splits[name] = Split(clips_written, 0, tuple(reports), tuple(map(sum, counts)))
+    info = DatasetInfo(
         "synthetic",
         tuple(map(str, range(total))),
-        schema.Audio(RATE, max_samples=440),
-        schema.Video(5.0, 16, 4, 20, 24),
+        STORED,
         splits,
-        options or {},
+        {"require": "audio,video"} if options is None else options,
     )
-    (directory / schema.DESCRIPTION).write_text(info.to_json())
+    (directory / description.DESCRIPTION).write_text(info.to_json())
     return directory
 
 
@@ -102,7 +103,7 @@ def directory(tmp_path_factory):
 
 
 def make(directory, **options):
-    defaults = {"audio": AUDIO, "video": VIDEO, "batch_size": 4, "seed": 3}
+    defaults = {"inputs": INPUTS, "batch_size": 4, "seed": 3}
     return Pipeline(directory, **(defaults | options))
 
 
@@ -127,11 +128,11 @@ def test_evaluation_is_every_clip_in_order_as_it_is_served(directory, cache):
     dataset = pipeline.evaluate("test")
     batches = take(dataset, -1)
     assert len(dataset) == 2
-    assert [len(y) for _, y in batches] == [4, 1]
+    assert [len(y) for _, y in batches] == [3, 2]
     assert labels(batches) == [12, 13, 14, 15, 16]
     assert pipeline.media_ids("test") == [f"clip{i}" for i in labels(batches)]
     assert same(batches, take(dataset, -1))
-    for (x, y), n in zip(batches, (4, 1), strict=True):
+    for (x, y), n in zip(batches, (3, 2), strict=True):
         assert x["audio"].shape == (n, *AUDIO.shape)
         assert x["video"].shape == (n, *VIDEO.shape)
         assert x["audio"].dtype == x["video"].dtype == np.float32
@@ -139,9 +140,7 @@ def test_evaluation_is_every_clip_in_order_as_it_is_served(directory, cache):
             clip = make_clip(label)
             frames = np.stack([tf.io.decode_jpeg(jpeg) for jpeg in clip["frames"]])
             waveform = clip["audio"].astype(np.float32) / 32768
-            served = features.serving_features(
-                tf.constant(waveform[None]), tf.constant(frames[None]), AUDIO, VIDEO
-            )
+            served = of_arrays(tf.constant(waveform[None]), tf.constant(frames[None]), AUDIO, VIDEO)
             np.testing.assert_allclose(x["audio"][row], served["audio"][0], atol=1e-5)
             np.testing.assert_allclose(x["video"][row], served["video"][0], atol=1e-6)
 
@@ -202,17 +201,16 @@ def test_without_augmentation_training_sees_what_evaluation_sees(directory, cach
 
 def pixels(cut):
     """A training cut's video as it was before it was normalised."""
-    return 255 * (cut["video"].numpy() * features.IMAGENET_STD + features.IMAGENET_MEAN)
+    return 255 * (cut["video"].numpy() * IMAGENET_STD + IMAGENET_MEAN)
 
 
 def test_training_cuts_are_the_same_decoded_before_or_after():
     """But for interpolated colours at the edges of a crop."""
     for index in range(8):
-        clip = clips.parse(serialise(make_clip(index)), ("audio", "video"))
+        clip = schema.parse(serialise(make_clip(index)), STORED)
         key = tf.constant([1, index], tf.int64)
         one, other = (
-            clips.cut_for_training(c, AUDIO, VIDEO, Augment(), key)
-            for c in (clip, clips.decode(clip))
+            clips.cut_for_training(c, INPUTS, Augment(), key) for c in (clip, clips.decode(clip))
         )
         np.testing.assert_array_equal(one["audio"], other["audio"])
         difference = abs(pixels(one) - pixels(other))
@@ -222,13 +220,12 @@ def test_training_cuts_are_the_same_decoded_before_or_after():
 
 def test_audio_cuts_are_parts_of_the_tiled_waveform_at_random_places():
     config = dataclasses.replace(AUDIO, tile_seconds=0.5)
-    clip = clips.parse(serialise(make_clip(2)), ("audio",))
+    clip = schema.parse(serialise(make_clip(2)), {"audio": STORED["audio"]})
     waveform = np.tile(make_clip(2)["audio"], 3)[:500]
     starts = set()
     for index in range(20):
-        cut = clips.cut_for_training(
-            clip, config, None, Augment(), tf.constant([0, index], "int64")
-        )
+        key = tf.constant([0, index], "int64")
+        cut = clips.cut_for_training(clip, {"audio": config}, Augment(), key)
         found = [s for s in range(201) if np.array_equal(waveform[s : s + 300], cut["audio"])]
         starts.add(found[0])
     assert len(starts) > 15
@@ -240,13 +237,15 @@ def test_crops_stay_in_the_frame_flip_half_the_time_and_are_one_for_all_frames()
     frame = np.concatenate([yx * 5, np.full((height, width, 1), 7)], -1).astype(np.uint8)
     clip = {
         "label": 0,
-        "frames": tf.constant(np.stack([frame] * 3)),
-        "size": tf.constant([height, width]),
+        "video": {
+            "frames": tf.constant(np.stack([frame] * 3)),
+            "size": tf.constant([height, width]),
+        },
     }
     flipped, areas = 0, []
     for index in range(60):
         key = tf.constant([5, index], tf.int64)
-        x = pixels(clips.cut_for_training(clip, None, VIDEO, Augment((0.2, 0.6)), key))
+        x = pixels(clips.cut_for_training(clip, {"video": VIDEO}, Augment((0.2, 0.6)), key))
         assert (x[0] == x[1]).all()
         np.testing.assert_allclose(x[..., 2], 7, atol=1e-3)
         x = x.round()
@@ -261,15 +260,13 @@ def test_crops_stay_in_the_frame_flip_half_the_time_and_are_one_for_all_frames()
 
 def test_random_frames_are_different_and_in_order():
     draws = [
-        tuple(clips.random_frames(tf.constant(9), 3, tf.constant([0, i], tf.int64)).numpy())
+        tuple(random_frames(tf.constant(9), 3, tf.constant([0, i], tf.int64)).numpy())
         for i in range(300)
     ]
     assert all(0 <= a < b < c < 9 for a, b, c in draws)
     assert len(set(draws)) > 60  # of 84
     assert set(np.bincount(np.ravel(draws)) > 60) == {True}
-    assert clips.random_frames(
-        tf.constant(2), 4, tf.constant([0, 0], "int64")
-    ).numpy().tolist() == [
+    assert random_frames(tf.constant(2), 4, tf.constant([0, 0], "int64")).numpy().tolist() == [
         0,
         0,
         1,
@@ -289,7 +286,7 @@ def test_one_modality_reads_nothing_of_the_other(directory, modality, absent, mo
         return parse(record, context, lists)
 
     monkeypatch.setattr(tf.io, "parse_single_sequence_example", spy)
-    pipeline = make(directory, **{"video" if modality == "audio" else "audio": None})
+    pipeline = make(directory, inputs={modality: INPUTS[modality]})
     assert list(take(pipeline.evaluate("test"), 1)[0][0]) == [modality]
     assert list(take(pipeline.train(), 1)[0][0]) == [modality]
     assert absent not in asked
@@ -399,14 +396,14 @@ def test_other_errors_pass(directory):
 
 
 def change_info(directory, **changes):
-    info = schema.DatasetInfo.load(directory)
-    (directory / schema.DESCRIPTION).write_text(dataclasses.replace(info, **changes).to_json())
+    info = DatasetInfo.load(directory)
+    (directory / description.DESCRIPTION).write_text(dataclasses.replace(info, **changes).to_json())
 
 
 def test_what_does_not_fit_is_refused_before_training(tmp_path, directory):
     with pytest.raises(ValueError, match=r"holds sound at 1000 Hz.*--audio_rate=16000"):
-        make(directory, audio=AudioConfig())
-    make(directory, audio=None)
+        make(directory, inputs={"audio": AudioConfig()})
+    make(directory, inputs={"video": VIDEO})
     with pytest.raises(ValueError, match="a global batch of 13 exceeds the 12 training clips"):
         make(directory, batch_size=13).train()
     with pytest.raises(ValueError, match="no split 'validation'; it has test, train"):
@@ -416,17 +413,21 @@ def test_what_does_not_fit_is_refused_before_training(tmp_path, directory):
     for options in ({"cache": "perhaps"}, {"worker": (2, 2)}, {"batch_size": 0}):
         with pytest.raises(ValueError, match=next(iter(options))):
             make(directory, **options)
-    with pytest.raises(ValueError, match="both left out"):
-        make(directory, audio=None, video=None)
+    with pytest.raises(ValueError, match="no modality is asked for"):
+        make(directory, inputs={})
+    with pytest.raises(ValueError, match=r"holds audio \(audio\), video \(video\): .*flow of"):
+        make(directory, inputs={"flow": VIDEO})
+    with pytest.raises(ValueError, match="the model wants audio of the kind features"):
+        make(directory, inputs={"audio": FeaturesConfig((3,))})
     with pytest.raises(FileNotFoundError, match="no finished record set"):
         make(tmp_path)
     write(tmp_path)
-    splits = schema.DatasetInfo.load(tmp_path).splits
-    change_info(tmp_path, splits=splits | {"validation": schema.Split(0, 7, (), ())})
+    splits = DatasetInfo.load(tmp_path).splits
+    change_info(tmp_path, splits=splits | {"validation": Split(0, 7, (), ())})
     with pytest.raises(ValueError, match=r"'validation' of .* has no clips; 7 failed"):
         make(tmp_path).evaluate("validation")
     change_info(tmp_path, splits={"test": dataclasses.replace(splits["test"], clips=9)})
-    with pytest.raises(tf.errors.OpError, match="expected to contain 3"):
+    with pytest.raises(tf.errors.OpError, match="expected to contain 9"):
         take(make(tmp_path).evaluate("test"), -1)
     (tmp_path / "test-00001.tfrecord").unlink()
     with pytest.raises(FileNotFoundError, match=r"test-00001\.tfrecord is missing"):
@@ -450,7 +451,7 @@ def test_what_fits_is_cached(directory, monkeypatch):
     assert make(directory).cached
     available(4 * 12 * 6639)
     assert not make(directory).cached
-    assert make(directory, video=None).cached
+    assert make(directory, inputs={"audio": AUDIO}).cached
 
 
 @pytest.mark.parametrize("cache", ["yes", "no"])
@@ -466,3 +467,18 @@ def test_the_clips_of_a_step_are_named(directory, cache, worker):
         assert data.clips_of_step(step) == names
         assert len(names) == size
     assert len(set(data.clips_of_step(0) + data.clips_of_step(1))) == 2 * size
+
+
+@pytest.mark.parametrize("clips_of_split", range(1, 200))
+def test_no_batch_of_an_evaluation_is_nearly_empty(clips_of_split):
+    """Devices share batches out: one without clips would have nothing to compute on."""
+    for most in (1, 4, 7, 32, 64):
+        size = evaluation_batch(clips_of_split, most)
+        assert 1 <= size <= most
+        last = clips_of_split % size or size
+        assert last >= min(8, size / 2)
+        assert clips_of_split < most or size >= most / 4
+
+
+def test_the_limits_of_frames_are_one():
+    assert MAX_PIXELS == description.MAX_PIXELS

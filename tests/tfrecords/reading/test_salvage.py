@@ -20,7 +20,7 @@ from tests.tfrecords.reading.test_pipeline import (
     take,
     write,
 )
-from tfrecords import schema
+from tfrecords.description import DatasetInfo
 from tfrecords.reading import salvage
 from tfrecords.reading.records import RecordSet
 
@@ -140,7 +140,7 @@ def test_a_whole_set_is_read_where_it_is(directory):
         warnings.simplefilter("error")
         records = RecordSet(directory, skip_corrupt=True)
     assert records.shards("train") == RecordSet(directory).shards("train")
-    assert (records.skipped, records.info) == ({}, schema.DatasetInfo.load(directory))
+    assert (records.skipped, records.info) == ({}, DatasetInfo.load(directory))
 
 
 def test_copies_go_when_the_process_ends(directory, monkeypatch):

@@ -11,7 +11,9 @@ HEADER = "epoch,accuracy,val_dominance_audio,val_dominance_video\n"
 
 @pytest.fixture
 def lines():
-    naive, ume, audio = plan.rows([("naive", ""), ("ume", ""), ("audio", "")], range(2))
+    naive, ume, audio = plan.rows(
+        [("naive", ""), ("ume", ""), ("audio", "")], range(2), ("audio", "video")
+    )
     alone = [results(0, 0.9, 0.5) | {"dominance_by_target": None}]
     return [
         tables.Line(naive, [results(s, 0.8 + s / 50, 0.7 + s / 10) for s in (0, 1)],
@@ -57,14 +59,14 @@ def test_points_are_means_over_seeds(lines):
 
 
 def test_figures_are_written_where_there_is_a_dominance(lines, directory, tmp_path):
-    plots.write(tmp_path, lines, Config(amr_ratio="3:1"), directory)
+    plots.write(tmp_path, lines, Config(modalities="audio,video", amr_ratio="3:1"), directory)
     for name in ("dominance.png", "accuracy-dominance.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
         (tmp_path / name).unlink()
-    plots.write(tmp_path, lines[2:], Config(), directory)
+    plots.write(tmp_path, lines[2:], Config(modalities="audio,video"), directory)
     assert not list(tmp_path.glob("*.png"))
 
 
 def test_more_methods_than_markers(lines, directory, tmp_path):
-    plots.write(tmp_path, 20 * lines[:1], Config(), directory)
+    plots.write(tmp_path, 20 * lines[:1], Config(modalities="audio,video"), directory)
     assert (tmp_path / "accuracy-dominance.png").exists()

@@ -10,10 +10,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amr_tf import methods
+from tfrecords.description import (
+    DESCRIPTION,
+    SPLITS,
+    DatasetInfo,
+    Split,
+    StoredAudio,
+    StoredFeatures,
+    StoredVideo,
+)
 from trainers.config import flags as trainer_flags
+from trainers.config.methods import method_names
 from trainers.config.parsing import parse_options, parse_ratio
-from trainers.config.recipes import RECIPES
-from trainers.config.run_config import METHOD_NAMES, Config
+from trainers.config.recipes import recipes
+from trainers.config.run_config import Config
+from trainers.running import inputs
+
+BOTH = ("audio", "video")
+
+
+def config(**fields):
+    """A configuration of sound and picture."""
+    return Config(**({"modalities": "audio,video"} | fields))
+
+
+def described(directory, dataset="cremad", stored=None):
+    """A directory with a description of records and nothing else."""
+    stored = stored or {"audio": StoredAudio(22_050), "video": StoredVideo(1.0, 256)}
+    splits = {name: Split(0, 0, (), (0,)) for name in SPLITS}
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / DESCRIPTION).write_text(DatasetInfo(dataset, ("a",), stored, splits).to_json())
+    return directory
 
 
 def parsed(*arguments):
@@ -23,10 +50,12 @@ def parsed(*arguments):
     return trainer_flags.config(values)
 
 
-def test_defaults_recipe_preset_and_given_flags():
-    assert parsed() == Config().resolved()
+def test_defaults_recipe_preset_and_given_flags(tmp_path):
+    assert parsed("--preset=full") == config(preset="full").resolved()
+    assert parsed() == config(batch_size=32).resolved()  # of the quick preset
     assert parsed("--preset=quick").data_dir == "data/synthetic-quick"
-    ogm = parsed("--recipe=ogm_cremad", "--learning_rate=0.5", "--preset=quick", "--epochs=2")
+    data = f"--data_dir={described(tmp_path)}"
+    ogm = parsed("--recipe=ogm_cremad", "--learning_rate=0.5", "--epochs=2", data)
     assert (ogm.dataset, ogm.audio_encoder, ogm.learning_rate, ogm.epochs) == (
         "cremad", "resnet18", 0.5, 2,
     )  # fmt: skip
@@ -34,15 +63,48 @@ def test_defaults_recipe_preset_and_given_flags():
         parsed("--preset=quick", "--amr_weight=0").model_dir
         == "runs/synthetic-naive-amr0-seed0-quick"
     )
-    assert parsed("--method=audio").model_dir == "runs/synthetic-audio-amr0-seed0"
+    run = parsed("--method=audio", "--preset=full").model_dir
+    assert run == "runs/synthetic-audio-amr0-seed0"
+
+
+def test_a_users_own_records_need_no_data_set_and_name_their_runs(tmp_path):
+    stored = {"fou": StoredFeatures((76,)), "left": StoredAudio(8_000)}
+    data = described(tmp_path / "digits", "arrays", stored)
+    found = parsed(f"--data_dir={data}", "--batch_size=8")
+    assert (found.dataset, found.kinds) == ("arrays", {"fou": "features", "left": "audio"})
+    assert found.model_dir == "runs/digits-naive-amr1-seed0"
+    assert found.batch_size == 8
+    one = parsed(f"--data_dir={data}", "--modalities=left")
+    assert (one.modalities, one.effective_amr_weight) == ("left:audio", 0)
+    alone = parsed(f"--data_dir={data}", "--method=fou")
+    assert (alone.model_modalities, alone.amr_weight) == (("fou",), 0)
+
+
+def test_what_the_records_do_not_hold_is_refused(tmp_path):
+    data = f"--data_dir={described(tmp_path)}"
+    with pytest.raises(ValueError, match=r"--modalities=smell: .* holds audio, video"):
+        parsed(data, "--modalities=smell")
+    with pytest.raises(ValueError, match=r"--dataset=vggsound: .* holds records of cremad"):
+        parsed(data, "--dataset=vggsound")
+    with pytest.raises(FileNotFoundError, match="no finished record set"):
+        parsed("--dataset=vggsound", f"--data_dir={tmp_path}/nowhere")
+    with pytest.raises(ValueError, match="OGM compares modalities: it needs at least 2"):
+        parsed(data, "--modalities=audio", "--method=ogm")
 
 
 def test_published_recipes_give_the_published_shapes():
     """OGM's code: 257 x 188 for CREMA-D and 129 x 626 for VGGSound (there frequency first)."""
-    cremad, vggsound = (Config(**RECIPES[name]) for name in ("ogm_cremad", "ogm_vggsound"))
-    assert cremad.audio.shape == (188, 257, 1)
-    assert vggsound.audio.shape == (626, 129, 1)
-    assert (cremad.video.shape, vggsound.video.shape) == ((1, 224, 224, 3), (3, 224, 224, 3))
+    splits = {name: Split(0, 0, (), (0,)) for name in SPLITS}
+    stored = {"audio": StoredAudio(16_000), "video": StoredVideo(1.0, 256)}
+    info = DatasetInfo("x", ("a",), stored, splits)
+    cremad, vggsound = (
+        inputs.of_records(config(**recipes()[name]), info)
+        for name in ("ogm_cremad", "ogm_vggsound")
+    )
+    assert cremad["audio"].shape == (188, 257, 1)
+    assert vggsound["audio"].shape == (626, 129, 1)
+    assert cremad["video"].shape == (1, 224, 224, 3)
+    assert vggsound["video"].shape == (3, 224, 224, 3)
 
 
 @pytest.mark.parametrize(
@@ -66,52 +128,77 @@ def test_published_recipes_give_the_published_shapes():
         ("audio_weights", "nowhere.keras", "--audio_weights=nowhere.keras: no such file"),
         ("method_options", "rate=0.3", "naive has the options none"),
         ("method_options", "rate", "'rate' is not of the form name=value"),
-        ("teachers", "audio", "--teachers=audio: write audio=DIR,video=DIR, or one of them"),
-        ("teachers", "smell=runs/a", "write audio=DIR"),
+        ("teachers", "audio", "--method=naive learns from no teacher"),
         ("audio_encoder", "c3d", "--audio_encoder=c3d: choose one of"),
         ("video_depth", -1, "--video_depth=-1 must not be negative"),
-        ("ogm_score", "size", "--ogm_score=size: choose one of linear, ablation, attribution"),
-        ("fft_length", 3, "fft_length must be even"),
-        ("frames", 0, "frames, size and std must be positive"),
+        ("fusion", "magic", "--fusion=magic: choose one of concat, sum, film"),
+        ("audio_encoder", "small(width=", "write a name, or a name with options"),
+        ("modalities", "a-b", "'a-b' is no name"),
     ],
 )
 def test_bad_values_are_refused(field, value, message):
     with pytest.raises(ValueError, match=message):
-        Config(**{field: value})
+        config(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [
+        ("fft_length", 3, "fft_length must be even"),
+        ("frames", 0, "frames, size and std must be positive"),
+    ],
+)
+def test_bad_sizes_are_refused_when_inputs_are_made(field, value, message):
+    stored = {"audio": StoredAudio(16_000), "video": StoredVideo(4.0, 256)}
+    with pytest.raises(ValueError, match=message):
+        inputs.of_records(config(**{field: value}), DatasetInfo("x", ("a",), stored, {}))
+
+
+@pytest.mark.parametrize("teachers", ["audio", "smell=runs/a"])
+def test_teachers_are_named_by_modality(teachers):
+    with pytest.raises(ValueError, match=f"--teachers={teachers}: write audio=DIR,video=DIR, or"):
+        config(method="umt", teachers=teachers)
 
 
 def test_bad_method_options_are_refused():
     with pytest.raises(ValueError, match="dropout has the options rate, seed"):
-        Config(method="dropout", method_options="p=0.3")
+        config(method="dropout", method_options="p=0.3")
     with pytest.raises(ValueError, match=r"lies in \[0, 1\)"):
-        Config(method="dropout", method_options="rate=2")
+        config(method="dropout", method_options="rate=2")
 
 
 def test_methods_are_made_with_their_options_and_the_runs_seed():
-    method = Config(
+    method = config(
         method="modality_dropout", method_options="rate=0.3,per_sample=true", seed=7
     ).make_method()
     assert method.get_config() == {"rate": 0.3, "per_sample": True, "seed": 7}
-    assert isinstance(Config(method="video").make_method(), methods.Unimodal)
-    for name in METHOD_NAMES:
-        assert Config(method=name).make_method() is not None
+    assert isinstance(config(method="video").make_method(), methods.Unimodal)
+    for name in method_names(BOTH):
+        assert config(method=name).make_method() is not None
 
 
 def test_methods_get_their_own_flags_and_what_the_data_tell():
-    assert Config(method="umt", umt_target="predictions").make_method().target == "predictions"
-    assert Config(method="ogm_ge", ogm_score="ablation").make_method().score == "ablation"
-    options = Config(
-        method="ogm", ogm_score="ablation", method_options="score=attribution,alpha=0.8"
-    )
-    assert (options.make_method().score, options.make_method().alpha) == ("attribution", 0.8)
-    counts = Config(method="gge").make_method(class_counts=[1, 2], teachers={}).class_counts
+    made = parsed("--method=umt", "--umt_target=predictions").make_method()
+    assert made.target == "predictions"
+    made = parsed("--method=ogm_ge", "--ogm_score=ablation").make_method()
+    assert made.score == "ablation"
+    made = parsed("--method=ogm", "--method_options=alpha=0.8", "--ogm_score=attribution")
+    assert (made.make_method().score, made.make_method().alpha) == ("attribution", 0.8)
+    with pytest.raises(ValueError, match="--umt_target is for umt: ogm has no such option"):
+        parsed("--method=ogm", "--umt_target=predictions")
+    with pytest.raises(ValueError, match="unknown score 'size': choose one of linear, ablation"):
+        parsed("--method=ogm", "--ogm_score=size")
+    counts = config(method="gge").make_method(class_counts=[1, 2], teachers={}).class_counts
     assert counts == [1, 2]
 
 
 def test_a_teacher_is_the_unimodal_run_with_the_same_flags():
     """So that one trained by hand is found: what one modality has no use for is reset."""
     by_hand = parsed(
-        "--method=audio", "--seed=3", "--epochs=5", "--model_dir=out/synthetic-audio-amr0-seed3"
+        "--method=audio",
+        "--seed=3",
+        "--epochs=5",
+        "--model_dir=out/synthetic-audio-amr0-seed3-quick",
     )
     umt = parsed(
         "--method=umt", "--seed=3", "--epochs=5", "--model_dir=out/mine", "--amr_weight=0",
@@ -120,13 +207,13 @@ def test_a_teacher_is_the_unimodal_run_with_the_same_flags():
     assert umt.teacher("audio") == by_hand
     given = dataclasses.replace(umt, teachers="audio=some/where")
     assert given.teacher("audio").model_dir == "some/where"
-    assert given.teacher("video").model_dir == "out/synthetic-video-amr0-seed3"
+    assert given.teacher("video").model_dir == "out/synthetic-video-amr0-seed3-quick"
 
 
 def test_what_trains_nothing_has_no_amr():
-    assert Config(method="ume").effective_amr_weight == 0
-    assert Config(method="audio").effective_amr_weight == 0
-    assert Config(method="umt").effective_amr_weight == 1
+    assert config(method="ume").effective_amr_weight == 0
+    assert config(method="audio").effective_amr_weight == 0
+    assert config(method="umt").effective_amr_weight == 1
 
 
 @settings(max_examples=60)
@@ -162,8 +249,8 @@ def test_any_options_text_is_read_or_refused(text):
 
 
 def test_configuration_survives_its_file(tmp_path):
-    config = dataclasses.replace(Config(), amr_ratio="3:1", seed=4).resolved()
-    (tmp_path / "config.json").write_text(json.dumps({"flags": config.to_json()}))
-    assert Config.load(tmp_path) == config
+    run = config(amr_ratio="3:1", seed=4).resolved()
+    (tmp_path / "config.json").write_text(json.dumps({"flags": run.to_json()}))
+    assert Config.load(tmp_path) == run
     with pytest.raises(FileNotFoundError, match=r"holds no run of `python -m trainers\.fit`"):
         Config.load(tmp_path / "elsewhere")

@@ -16,7 +16,8 @@ from tests.trainers.conftest import command
 from tests.trainers.reporting.test_evaluation_report import subject
 from tfrecords import build, schema
 from tfrecords.building.options import BuildOptions
-from tfrecords.datasets import cremad, cremad_votes
+from tfrecords.datasets import Cremad, VGGSound, cremad
+from tfrecords.datasets.base import Votes
 from trainers.reporting import annotation_sections
 
 FIT = ("--epochs=2", "--batch_size=8", "--noexport")
@@ -81,8 +82,7 @@ def test_votes_of_people(boots, tmp_path):
     columns = "FileName VoiceVote VoiceLevel FaceVote FaceLevel MultiModalVote MultiModalLevel"
     header = ",".join(f'"{name}"' for name in ["", *columns.split()])
     path.write_text("\n".join([header, *rows]) + "\n")
-    votes = annotation_sections.read_votes(path)
-    assert votes == cremad_votes.read(path)
+    votes = Cremad().votes(path)
     model = dataclasses.replace(subject(), classes=("A", "B", "C"))
     (section,) = annotation_sections.annotation_sections(model, boots, {}, votes)
     assert section.notes == ("24 of 30 clips have votes.",)
@@ -98,12 +98,16 @@ def test_votes_of_people(boots, tmp_path):
     ((gap, _),) = section.sentences
     assert (gap.unit, gap.condition) == ("points", "voice alone minus face alone")
     with pytest.raises(ValueError, match="none of the clips"):
-        annotation_sections.votes_section(model, boots, {})
+        annotation_sections.votes_section(
+            model, boots, Votes(lambda *_: (np.zeros(30, bool), {}), {})
+        )
     video = subject(modalities=("video",))
     assert annotation_sections.annotation_sections(video, boots, {}, votes) == []
     path.write_text("a,b\n")
     with pytest.raises(ValueError, match="no column FaceVote, FileName"):
-        annotation_sections.read_votes(path)
+        Cremad().votes(path)
+    with pytest.raises(ValueError, match="vggsound has no votes of people"):
+        VGGSound().votes(path)
 
 
 def media(path, k):

@@ -15,7 +15,7 @@ from amr_tf.analysis.encodings import Encodings
 from amr_tf.analysis.measurement import Measurement
 from amr_tf.analysis.subject import Subject
 from tests.trainers.conftest import command
-from tfrecords import schema
+from tfrecords.description import DESCRIPTION, DatasetInfo
 from trainers.config.run_config import Config
 from trainers.reporting import (
     evaluation_report,
@@ -63,7 +63,9 @@ def subject(seed=0, modalities=("audio", "video"), fusion="concat", clips=30):
 def evaluated(model, boots, name=""):
     """A run whose model is the subject."""
     sections = tuple(report_sections(model, boots))
-    return EvaluatedRun(name, Config(model_dir=f"runs/<{name}>"), model, sections)
+    return EvaluatedRun(
+        name, Config(modalities="audio,video", model_dir=f"runs/<{name}>"), model, sections
+    )
 
 
 @pytest.fixture(scope="module")
@@ -214,7 +216,10 @@ def test_notes_of_one_of_two_models_name_it(tmp_path):
 
 
 def test_names_tell_runs_apart():
-    amr, plain = Config(model_dir="r/a"), Config(model_dir="r/b", amr_weight=0)
+    amr, plain = (
+        Config(modalities="audio,video", model_dir="r/a"),
+        Config(modalities="audio,video", model_dir="r/b", amr_weight=0),
+    )
     assert run_names(amr, plain) == ("with AMR", "without AMR")
     ogm = dataclasses.replace(amr, method="ogm")
     assert run_names(amr, ogm) == ("by naive", "by ogm")
@@ -231,9 +236,9 @@ def test_models_on_other_clips_are_refused():
 def run_with_odd_names(finished_run, records, tmp_path_factory):
     """The finished run's directory, and its records with HTML in a class's name."""
     copy = shutil.copytree(records, tmp_path_factory.mktemp("odd") / "records")
-    info = schema.DatasetInfo.load(copy)
+    info = DatasetInfo.load(copy)
     info = dataclasses.replace(info, classes=("<script>x</script>", *info.classes[1:]))
-    (copy / schema.DESCRIPTION).write_text(info.to_json())
+    (copy / DESCRIPTION).write_text(info.to_json())
     return finished_run[0], copy
 
 

@@ -6,11 +6,13 @@ import re
 
 import pytest
 
+from amr_tf.modalities import AudioConfig, FeaturesConfig, VideoConfig
 from tests.trainers.conftest import command
-from tfrecords.schema import DatasetInfo
+from tfrecords.description import DatasetInfo
 from trainers.config.run_config import Config
 from trainers.reporting import model_card
 
+INPUTS = {"audio": AudioConfig(), "video": VideoConfig()}
 ABOUT = {"versions": {"keras": "3"}, "command": ["/somewhere/trainers/fit.py", "--seed=1"]}
 RESULTS = {
     "split": "test", "samples": 1234, "accuracy": 0.5, "mAP": 0.25, "mAP_classes": 3, "loss": 1.5,
@@ -43,8 +45,14 @@ def test_a_run_has_one_and_its_export_a_copy(finished_run, records):
 
 
 def test_it_states_what_the_run_is():
-    config = Config(method="ogm", method_options="alpha=0.5", amr_weight=2.0, amr_ratio="1:2")
-    text = model_card.card(config, RESULTS, ABOUT, ["a", "b", "c"], None)
+    config = Config(
+        modalities="audio,video",
+        method="ogm",
+        method_options="alpha=0.5",
+        amr_weight=2.0,
+        amr_ratio="1:2",
+    )
+    text = model_card.card(config, INPUTS, RESULTS, ABOUT, ["a", "b", "c"], None)
     for part in (
         "# Model card: synthetic, ogm, AMR weight 2",
         "Method: `ogm` (`alpha=0.5`).",
@@ -66,7 +74,9 @@ def test_it_states_what_the_run_is():
 
 @pytest.mark.parametrize("dataset", ["cremad", "vggsound"])
 def test_each_data_set_has_its_licence_and_limits(dataset):
-    text = model_card.card(Config(dataset=dataset), RESULTS, ABOUT, ["a"], None)
+    text = model_card.card(
+        Config(modalities="audio,video", dataset=dataset), INPUTS, RESULTS, ABOUT, ["a"], None
+    )
     licence, limit = {
         "cremad": ("Open Database License", "not what a person feels"),
         "vggsound": ("CC BY 4.0", "without its source in the picture"),
@@ -78,7 +88,14 @@ def test_each_data_set_has_its_licence_and_limits(dataset):
 
 def test_one_modality_has_no_shares():
     results = RESULTS | {"dominance_by_target": None}
-    text = model_card.card(Config(method="audio"), results, ABOUT, ["a"], None)
+    text = model_card.card(
+        Config(modalities="audio,video", method="audio"),
+        {"audio": AudioConfig()},
+        results,
+        ABOUT,
+        ["a"],
+        None,
+    )
     assert "# Model card: synthetic, audio\n" in text
     assert "## Shares" not in text
     assert "dominance" not in text
@@ -86,16 +103,38 @@ def test_one_modality_has_no_shares():
     assert "served(audio=tf.constant([wav]))" in text
 
 
+def test_features_are_called_by_their_names():
+    config = Config(
+        modalities="fou:features,kar:features", data_dir="data/digits", dataset="arrays"
+    )
+    inputs = {"fou": FeaturesConfig((76,)), "kar": FeaturesConfig((8, 8))}
+    shares = {"probability": {"fou": 0.5, "kar": 0.5}}
+    results = RESULTS | {"dominance_by_target": shares}
+    text = model_card.card(config, inputs, results, ABOUT, ["a"], None)
+    assert "# Model card: digits, naive, AMR weight 1" in text
+    assert "Takes kar: features of the shape [8, 8], standardised." in text
+    assert 'signatures["serving_default"]' in text
+    assert "served(fou=tf.constant([numbers]), kar=tf.constant([numbers]))" in text
+    assert "WAV" not in text
+
+
 def test_what_is_not_trained_says_so():
-    config = Config(method="ume", amr_weight=1.0)
-    text = model_card.card(config, RESULTS | {"epochs": 0}, ABOUT, ["a"], None)
+    config = Config(modalities="audio,video", method="ume", amr_weight=1.0)
+    text = model_card.card(config, INPUTS, RESULTS | {"epochs": 0}, ABOUT, ["a"], None)
     assert "Training: none of its own" in text
     assert "Attribution regularisation (AMR): none." in text
 
 
 def test_notes_and_skipped_records_are_stated(records):
     info = dataclasses.replace(DatasetInfo.load(records), notes="the <same> actors")
-    text = model_card.card(Config(), RESULTS | {"corrupt_skipped": 7}, ABOUT, ["a"], info)
+    text = model_card.card(
+        Config(modalities="audio,video"),
+        INPUTS,
+        RESULTS | {"corrupt_skipped": 7},
+        ABOUT,
+        ["a"],
+        info,
+    )
     assert "Note: the &lt;same&gt; actors." in text
     assert "7 corrupt records were skipped." in text
 
@@ -105,21 +144,21 @@ def test_text_of_users_stays_text():
     assert model_card.escaped("a_b|*c* [x](y)") == r"a\_b\|\*c\* \[x\](y)"
     assert model_card.escaped("http://x `y` \\") == r"http\://x \`y\` " + "\\\\"
     about = ABOUT | {"command": ["fit.py", "--method_options=a=```x\n# y"]}
-    text = model_card.card(Config(), RESULTS, about, ["<script>", "a\n# b"], None)
+    text = model_card.card(
+        Config(modalities="audio,video"), INPUTS, RESULTS, about, ["<script>", "a\n# b"], None
+    )
     assert "by id from 0: &lt;script&gt;; a \\# b." in text
     assert "````\nfit.py '--method_options=a=```x\n# y'\n````" in text
 
 
-def test_export_makes_the_card_of_an_earlier_run_and_a_new_version(finished_run, tmp_path):
+def test_export_makes_a_new_version_with_the_card(finished_run, tmp_path):
     model_dir, _ = finished_run
-    card = model_dir / "MODEL_CARD.md"
-    text = card.read_text("utf-8")
-    card.unlink()
+    text = (model_dir / "MODEL_CARD.md").read_text("utf-8")
     done = command("export", f"--model_dir={model_dir}", f"--export_dir={tmp_path}")
-    assert card.read_text("utf-8") == text
     assert (tmp_path / "1" / "assets.extra" / "MODEL_CARD.md").read_text("utf-8") == text
     assert f"SavedModel   {tmp_path / '1'}" in done.stdout
     assert f"Serving      {tmp_path / 'models.config'}" in done.stdout
     about = json.loads((tmp_path / "1" / "assets" / "model.json").read_text())
-    assert about["media"] == {"audio_rate": 16_000, "fps": 4.0, "short_side": 256}
+    media = {name: about["media"][name] for name in ("audio_rate", "fps", "short_side")}
+    assert media == {"audio_rate": 16_000, "fps": 4.0, "short_side": 256}
     assert (about["method"], about["amr_weight"]) == ("naive", 1.0)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from amr_tf import _compat
 from tests.amr_tf.models import classifier, data
-from tests.trainers.conftest import command
+from tests.trainers.conftest import command, pipeline
 from trainers.config.run_config import Config
 from trainers.running import assembly, checkpoints
 from trainers.running.checkpoints import Checkpoints
@@ -43,7 +43,7 @@ def test_a_loss_that_is_not_finite_ends_the_run(records, flags_of_run, tmp_path)
     step = int(lines[0].split("step ")[1].split(":")[0])
     named = (tmp_path / "nonfinite.txt").read_text().splitlines()
     config = Config.load(tmp_path)
-    assert named == assembly.pipeline(config).clips_of_step(step - 1)
+    assert named == pipeline(config).clips_of_step(step - 1)
     # no checkpoint is of that step or later, and the newest is sound
     saved = checkpoints.saved(tmp_path / "checkpoints")
     if saved:
@@ -112,7 +112,7 @@ def test_parts_and_clipping_from_the_command(finished_run, flags_of_run, tmp_pat
     a, b = first_losses(whole, tmp_path / "parts")
     # to within what a sign of R that rounding flipped amounts to; see test_tape.py
     np.testing.assert_allclose(a, b, rtol=1e-2)
-    initial = assembly.model(Config.load(whole), assembly.pipeline(Config.load(whole)).info, 6)
+    initial = assembly.model(Config.load(whole), pipeline(Config.load(whole)))
     clipped = keras.models.load_model(tmp_path / "clipped" / "checkpoints" / "step-000000018.keras")
     moved = [
         np.linalg.norm(a.numpy() - b.numpy())

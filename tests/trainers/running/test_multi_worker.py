@@ -17,7 +17,7 @@ import tensorflow as tf
 from amr_tf import _compat
 from amr_tf.analysis.evaluation import Evaluator
 from tests.amr_tf.models import largest_difference
-from tests.trainers.conftest import ROOT
+from tests.trainers.conftest import ROOT, pipeline
 from trainers.config.run_config import Config
 from trainers.running import assembly, checkpoints, multi_worker
 from trainers.running.finished_run import load_config
@@ -95,13 +95,13 @@ def test_two_workers_are_as_one_process(together):
     config = Config.load(model_dir)
     parts = []
     for index in range(2):
-        data = assembly.pipeline(dataclasses.replace(config, strategy="auto"), (index, 2))
+        data = pipeline(dataclasses.replace(config, strategy="auto"), (index, 2))
         parts.append(data.train().unbatch().batch(BATCH // 2))
     both = tf.data.Dataset.zip(tuple(parts)).map(
         lambda a, b: tf.nest.map_structure(lambda x, y: tf.concat([x, y], 0), a, b)
     )
     keras.utils.set_random_seed(config.seed)
-    single = assembly.model(config, data.info, STEPS)
+    single = assembly.model(config, data)
     # one epoch: in the second, rounding flips top classes of samples, and weights part by 1e-4
     single.fit(both, steps_per_epoch=STEPS, verbose=0, shuffle=False)
     several = keras.models.load_model(model_dir / "checkpoints" / f"step-{STEPS:09d}.keras")
@@ -121,7 +121,7 @@ def test_the_chief_writes_and_all_clips_are_evaluated(together):
     assert (model_dir / "export" / "1" / "saved_model.pb").exists()
     assert len((model_dir / "history.csv").read_text().splitlines()) == 1 + EPOCHS
     # evaluated by one process, from the saved model
-    data = assembly.pipeline(load_config(model_dir))
+    data = pipeline(load_config(model_dir))
     found = Evaluator(keras.models.load_model(model_dir / "model.keras"))(
         data.evaluate("test")
     ).summary()

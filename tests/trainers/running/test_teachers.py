@@ -46,7 +46,7 @@ def test_ume_trains_nothing_and_shares_the_teachers(taught, records):
     done = command(
         "fit", *FLAGS, f"--data_dir={records}", f"--model_dir={runs}/ume", "--method=ume"
     )
-    assert done.stdout.count("holds this run, finished") == 2
+    assert done.stdout.count("-amr0-seed0, finished\n") == 2
     assert "AMR     none: nothing is trained" in done.stdout
     assert "epoch" not in done.stdout.split("model   ume")[1]
     found = results(runs / "ume")

@@ -2,8 +2,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import features
-from amr_tf.features import AudioConfig, VideoConfig
+from amr_tf.modalities import AudioConfig, VideoConfig
+from amr_tf.modalities import audio as audio_module
+from amr_tf.modalities import video as video_module
+from tests.amr_tf.serving.served import of_arrays
 
 
 def numpy_log_spectrogram(waveform, n, hop, epsilon):
@@ -27,7 +29,7 @@ def numpy_log_spectrogram(waveform, n, hop, epsilon):
 def test_log_spectrogram_is_the_definition(config, shape):
     rng = np.random.default_rng(0)
     waveform = rng.normal(scale=0.6, size=(2, config.samples)).astype(np.float32)
-    got = features.log_spectrogram(tf.constant(waveform), config).numpy()
+    got = audio_module.log_spectrogram(tf.constant(waveform), config).numpy()
     assert config.shape == shape
     assert got.shape == (2, *shape)
     assert got.dtype == np.float32
@@ -44,18 +46,18 @@ def test_log_spectrogram_is_tensorflows_to_the_bit(length, hop):
     stft = tf.signal.stft(padded, length, hop, length)
     magnitude = tf.sqrt(tf.square(tf.math.real(stft)) + tf.square(tf.math.imag(stft)))
     wanted = tf.math.log(magnitude + config.epsilon)
-    np.testing.assert_array_equal(features.log_spectrogram(waveform, config)[..., 0], wanted)
+    np.testing.assert_array_equal(audio_module.log_spectrogram(waveform, config)[..., 0], wanted)
 
 
 def test_silence_is_the_logarithm_of_epsilon():
-    got = features.log_spectrogram(tf.zeros([1, 16_000]), AudioConfig())
+    got = audio_module.log_spectrogram(tf.zeros([1, 16_000]), AudioConfig())
     np.testing.assert_allclose(got, np.log(1e-7), rtol=1e-6)
 
 
 def test_without_clipping_loud_samples_stay():
     config = AudioConfig(seconds=0.1, clip=False)
     waveform = np.full([1, config.samples], 3.0, np.float32)
-    got = features.log_spectrogram(tf.constant(waveform), config)[0, 5, 0, 0]
+    got = audio_module.log_spectrogram(tf.constant(waveform), config)[0, 5, 0, 0]
     np.testing.assert_allclose(got, np.log(3.0 * 128), rtol=1e-5)
 
 
@@ -73,11 +75,11 @@ def test_without_clipping_loud_samples_stay():
 def test_fit_length_tiles_or_cuts_the_middle(n, samples, expected):
     @tf.function(input_signature=[tf.TensorSpec([None], tf.int16)])
     def one(waveform):
-        return features.fit_length(waveform, samples)
+        return audio_module.fit_length(waveform, samples)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32)])
     def batch(waveform):
-        return features.fit_length(waveform, samples)
+        return audio_module.fit_length(waveform, samples)
 
     waveform = np.arange(n)
     assert one.get_concrete_function().structured_outputs.shape == [samples]
@@ -86,14 +88,14 @@ def test_fit_length_tiles_or_cuts_the_middle(n, samples, expected):
 
 
 def test_crop_length_goes_round_the_end():
-    np.testing.assert_array_equal(features.crop_length(tf.range(5), 4, start=3), [3, 4, 0, 1])
+    np.testing.assert_array_equal(audio_module.crop_length(tf.range(5), 4, start=3), [3, 4, 0, 1])
 
 
 def test_tiled_repeats_or_cuts_the_end():
     config = AudioConfig(sample_rate=2, seconds=1.0, tile_seconds=3.0)
-    np.testing.assert_array_equal(features.tiled(tf.range(4), config), [0, 1, 2, 3, 0, 1])
-    np.testing.assert_array_equal(features.tiled(tf.range(9), config), range(6))
-    np.testing.assert_array_equal(features.tiled(tf.range(3), AudioConfig()), range(3))
+    np.testing.assert_array_equal(audio_module.tiled(tf.range(4), config), [0, 1, 2, 3, 0, 1])
+    np.testing.assert_array_equal(audio_module.tiled(tf.range(9), config), range(6))
+    np.testing.assert_array_equal(audio_module.tiled(tf.range(3), AudioConfig()), range(3))
 
 
 @pytest.mark.parametrize(
@@ -107,43 +109,47 @@ def test_tiled_repeats_or_cuts_the_end():
     ],
 )
 def test_even_frames_are_the_middles_of_equal_parts(num, wanted, expected):
-    np.testing.assert_array_equal(features.even_frames(num, wanted), expected)
+    np.testing.assert_array_equal(video_module.even_frames(num, wanted), expected)
     assert expected == [int((i + 0.5) * num / wanted) for i in range(wanted)]
 
 
 def test_resize_center_averages_blocks_of_the_middle_square():
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (2, 3, 8, 14, 3), np.uint8)
-    got = features.resize_center(tf.constant(frames), 4)
+    got = video_module.resize_center(tf.constant(frames), 4)
     square = frames[:, :, :, 3:11].astype(float).reshape(2, 3, 4, 2, 4, 2, 3)
     np.testing.assert_array_equal(got, np.round(square.mean((3, 5))))
 
 
 def test_resize_center_leaves_frames_of_the_right_size():
     frames = np.random.default_rng(0).integers(0, 256, (2, 6, 9, 3), np.uint8)
-    np.testing.assert_array_equal(features.resize_center(tf.constant(frames), 6), frames[:, :, 1:7])
+    np.testing.assert_array_equal(
+        video_module.resize_center(tf.constant(frames), 6), frames[:, :, 1:7]
+    )
 
 
 def test_resize_center_enlarges_smoothly():
     frames = np.zeros((1, 2, 2, 3), np.uint8)
     frames[:, :, 1] = 100
-    np.testing.assert_array_equal(features.resize_center(frames, 4)[0, 0, :, 0], [0, 25, 75, 100])
+    np.testing.assert_array_equal(
+        video_module.resize_center(frames, 4)[0, 0, :, 0], [0, 25, 75, 100]
+    )
 
 
 @pytest.mark.parametrize("shape", [(5, 20), (12, 9), (8, 8)])
 def test_resize_rounds_what_scale_gives(shape):
     frames = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), np.uint8)
-    scaled = features.scale(tf.constant(frames), 8)
+    scaled = video_module.scale(tf.constant(frames), 8)
     assert scaled.dtype == tf.float32
-    resized = features.resize(tf.constant(frames), 8)
+    resized = video_module.resize(tf.constant(frames), 8)
     assert resized.dtype == tf.uint8
     np.testing.assert_array_equal(tf.round(scaled), tf.cast(resized, tf.float32))
 
 
 def test_normalize_frames():
     frames = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 4, 3), np.uint8)
-    expected = (frames / 255 - features.IMAGENET_MEAN) / features.IMAGENET_STD
-    got = features.normalize_frames(tf.constant(frames), VideoConfig())
+    expected = (frames / 255 - video_module.IMAGENET_MEAN) / video_module.IMAGENET_STD
+    got = video_module.normalize_frames(tf.constant(frames), VideoConfig())
     np.testing.assert_allclose(got, expected, atol=1e-5)
 
 
@@ -152,7 +158,7 @@ def test_serving_features_with_every_size_dynamic_as_a_saved_model(tmp_path):
     video = VideoConfig(frames=3, size=8)
     module = tf.Module()
     module.features = tf.function(
-        lambda waveform, frames: features.serving_features(waveform, frames, audio, video),
+        lambda waveform, frames: of_arrays(waveform, frames, audio, video),
         input_signature=[
             tf.TensorSpec([None, None], tf.float32),
             tf.TensorSpec([None, None, None, None, 3], tf.uint8),
@@ -171,7 +177,7 @@ def test_serving_features_with_every_size_dynamic_as_a_saved_model(tmp_path):
         got = served(waveform, pixels)
         assert got["audio"].shape == (batch, *audio.shape)
         assert got["video"].shape == (batch, *video.shape)
-        eager = features.serving_features(tf.constant(waveform), pixels, audio, video)
+        eager = of_arrays(tf.constant(waveform), pixels, audio, video)
         for name in got:
             np.testing.assert_allclose(got[name], eager[name], atol=1e-5)
 
@@ -182,8 +188,8 @@ def test_serving_features_of_one_modality_and_of_broken_samples():
     broken = waveform.copy()
     broken[0, [3, 5]] = np.nan, np.inf
     waveform[0, [3, 5]] = 0.0
-    got = features.serving_features(tf.constant(broken), None, config, None)
-    clean = features.serving_features(tf.constant(waveform), None, config, None)
+    got = of_arrays(tf.constant(broken), None, config, None)
+    clean = of_arrays(tf.constant(waveform), None, config, None)
     assert list(got) == ["audio"]
     np.testing.assert_array_equal(got["audio"], clean["audio"])
 

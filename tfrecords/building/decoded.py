@@ -1,0 +1,59 @@
+"""A decoded clip, on its way from media files or arrays to a record."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Sound:
+    """A waveform.
+
+    Attributes:
+        waveform: int16 `[samples]`, mono.
+        flac: Bytes, the same as a FLAC stream, or None where PCM is stored.
+    """
+
+    waveform: np.ndarray
+    flac: bytes | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Pictures:
+    """Frames, all of one size.
+
+    Attributes:
+        frames: Bytes, one JPEG file a frame.
+        timestamps_us: Integers, the time of each frame in microseconds.
+        height: Integer, the frames' height in pixels.
+        width: Integer, the frames' width in pixels.
+    """
+
+    frames: tuple[bytes, ...]
+    timestamps_us: tuple[int, ...]
+    height: int
+    width: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Vector:
+    """Numbers.
+
+    Attributes:
+        values: float32 of the shape that all clips of the set share.
+    """
+
+    values: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A decoded clip.
+
+    Attributes:
+        values: Mapping, modality -> `Sound`, `Pictures` or `Vector`; it lacks what the clip lacks.
+        duration: Number, seconds; 0 for a clip without time.
+    """
+
+    values: dict[str, Sound | Pictures | Vector]
+    duration: float = 0.0

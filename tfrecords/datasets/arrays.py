@@ -1,0 +1,125 @@
+"""Arrays: an `.npz` file with one array `[N, ...]` a modality and `label` `[N]`.
+
+Optional are `split` `[N]` and `group` `[N]`, and `classes` `[C]`, the names of integer labels. An
+array called `audio` holds waveforms `[N, samples]` (int16, or real numbers in [-1, 1]) at
+`--audio_rate`; `video` holds frames `[N, T, H, W, 3]` uint8 at `--fps`; any other holds features.
+`NAME:KIND` says otherwise, e.g. `left:audio`.
+"""
+
+import dataclasses
+import pathlib
+import zipfile
+
+import numpy as np
+
+from tfrecords.datasets import rows
+from tfrecords.datasets.base import Dataset
+from tfrecords.datasets.listing import Listing, SourceError
+from tfrecords.datasets.manifest import check_modality
+
+_COLUMNS = ("label", "split", "group", "id", "classes")
+
+
+@dataclasses.dataclass(frozen=True)
+class Arrays(Dataset):
+    """Arrays of an `.npz` file."""
+
+    help = "an .npz file with one array a modality, label, and optionally split and group"
+    own = True
+
+    def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
+        """Lists the rows."""
+        try:
+            with np.load(source) as arrays:
+                return _listing(source, arrays, validation_fraction, seed)
+        except FileNotFoundError:
+            raise SourceError(f"--source={source} does not exist: give an .npz file") from None
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
+            raise SourceError(f"--source={source} is no .npz file of arrays: {error}") from error
+
+
+def _listing(
+    source: pathlib.Path, arrays: np.lib.npyio.NpzFile, validation_fraction: float, seed: int
+) -> Listing:
+    if "label" not in arrays.files:
+        raise SourceError(f"{source} holds no array `label` (it holds {', '.join(arrays.files)})")
+    columns = {name: _column(source, arrays, name) for name in _COLUMNS if name in arrays.files}
+    count = len(columns["label"])
+    kinds, files = {}, {}
+    for key in arrays.files:
+        if key in _COLUMNS:
+            continue
+        name, _, kind = key.partition(":")
+        kind = kind or (name if name in ("audio", "video") else "features")
+        kinds[name] = check_modality(name, kind, f"{source}, array {key}")
+        _check_array(source, key, kind, arrays[key], count)
+        files[name] = key
+    if not kinds:
+        raise SourceError(f"{source} holds labels and no array of a modality")
+    labels, names = _labels(source, columns)
+    width = len(str(count))
+    entries = [
+        rows.Entry(
+            name=columns["id"][i] if "id" in columns else f"row-{i:0{width}}",
+            where=f"{source.name}, row {i}",
+            labels=(labels[i],) if labels[i] else (),
+            files=files,
+            split=columns["split"][i] if "split" in columns else "",
+            group=columns["group"][i] if "group" in columns else f"row-{i}",
+            row=i,
+        )
+        for i in range(count)
+    ]
+    return rows.listing(entries, kinds, validation_fraction, seed, names)
+
+
+def _column(source: pathlib.Path, arrays: np.lib.npyio.NpzFile, name: str) -> list[str]:
+    """An array of one value a row, as texts.
+
+    Raises:
+        SourceError: It has another number of dimensions, or holds real numbers.
+    """
+    values = arrays[name]
+    if values.ndim != 1 or values.dtype.kind not in "iubUS":
+        raise SourceError(
+            f"{source}: `{name}` is to be [N] of whole numbers or texts, not "
+            f"{values.dtype} {list(values.shape)}"
+        )
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8")
+    if values.dtype.kind == "b":
+        values = values.astype(np.int64)
+    return [str(value) for value in values]
+
+
+def _labels(source: pathlib.Path, columns: dict[str, list[str]]) -> tuple[list[str], list[str]]:
+    """Each row's class name, and all names in the order of their ids where they are given."""
+    labels, names = columns["label"], columns.get("classes", [])
+    if names and all(label.isdigit() for label in labels):
+        most = max(map(int, labels), default=0)
+        if most >= len(names):
+            raise SourceError(
+                f"{source}: there is a label {most}, and `classes` names {len(names)}"
+            )
+        labels = [names[int(label)] for label in labels]
+    return labels, names
+
+
+def _check_array(source: pathlib.Path, key: str, kind: str, values: np.ndarray, count: int) -> None:
+    """Refuses an array that its kind cannot be.
+
+    Raises:
+        SourceError: The array has another number of rows, of dimensions, or another type.
+    """
+    found = f"{source}: the array `{key}` is {values.dtype} {list(values.shape)}"
+    if values.ndim < 1 or len(values) != count:
+        raise SourceError(f"{found}, and there are {count} labels")
+    if kind == "audio" and (
+        values.ndim != 2 or (values.dtype != np.int16 and values.dtype.kind != "f")
+    ):
+        raise SourceError(f"{found}: audio is [N, samples], int16 or real numbers in [-1, 1]")
+    pictures = values.ndim in (4, 5) and values.shape[-1] == 3 and values.dtype == np.uint8
+    if kind == "video" and not pictures:
+        raise SourceError(f"{found}: video is [N, T, H, W, 3] uint8")
+    if kind == "features" and values.dtype.kind not in "fiub":
+        raise SourceError(f"{found}: features are numbers")

@@ -1,0 +1,236 @@
+"""A manifest: a CSV or JSON-lines file that lists clips of the user's own.
+
+    path,label,split,group,start,end,id
+    talks/anna.mp4,greeting,train,anna,12.5,14.0,
+
+`path` is one file that holds all modalities; in its place there may be one column a modality, e.g.
+`audio,video`, or `NAME:KIND` for other names, e.g. `flow:video`. `label` may hold several classes,
+separated by `|`; the first is the clip's class. All other columns may be left out.
+"""
+
+import csv
+import dataclasses
+import json
+import math
+import pathlib
+from collections.abc import Iterator, Mapping
+
+from tfrecords.datasets import rows
+from tfrecords.datasets.base import Dataset, option
+from tfrecords.datasets.listing import Failure, Listing, SourceError, check_directory
+from tfrecords.datasets.media_endings import SOUND
+from tfrecords.description import STORED
+
+_DEFAULTS = ("manifest.csv", "clips.csv", "manifest.jsonl", "clips.jsonl")
+_COLUMNS = ("path", "label", "split", "group", "start", "end", "id")
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest(Dataset):
+    """Clips that a manifest lists."""
+
+    help = "clips of your own; --labels names their list, a CSV or JSON-lines file"
+    own = True
+
+    labels: tuple[str, ...] = option(
+        (), "The list of clips (default: SOURCE/manifest.csv or SOURCE/clips.csv)."
+    )
+    classes: str = option(
+        "", "Text file of the class names, one a line, in the order of their ids."
+    )
+    modalities: tuple[str, ...] = option(
+        (), "What `path` holds (default: audio,video; audio where all are files of sound alone)."
+    )
+
+    def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
+        """Lists the clips of the manifests."""
+        check_directory(source)
+        entries, failures = [], []
+        kinds: dict[str, str] = {}
+        unused: dict[str, None] = {}
+        for path in self._lists(source):
+            for line, cells in _read(path):
+                where = f"{path.name}, line {line}"
+                kinds |= self._kinds(cells, where)
+                unused |= dict.fromkeys(c for c in cells if c not in _COLUMNS and ":" not in c)
+                try:
+                    entries.append(_entry(cells, where))
+                except ValueError as error:
+                    name = cells.get("id") or cells.get("path") or where
+                    failures.append(Failure(name, cells.get("split", ""), "bad line", f"{error}"))
+        kinds = kinds or self._in_one_file(entries)
+        entries = [_with_files(entry, kinds) for entry in entries]
+        left = [column for column in unused if column not in kinds]
+        notes = [f"columns not used: {', '.join(left)}"] if left else []
+        names = read_classes(self.classes)
+        return rows.listing(entries, kinds, validation_fraction, seed, names, failures, notes)
+
+    def _lists(self, source: pathlib.Path) -> list[pathlib.Path]:
+        if self.labels:
+            return [pathlib.Path(path) for path in self.labels]
+        for name in _DEFAULTS:
+            if (source / name).is_file():
+                return [source / name]
+        raise SourceError(
+            f"--labels is missing, and {source} holds none of {', '.join(_DEFAULTS)}: give the "
+            "list of clips, a CSV with the columns path and label"
+        )
+
+    def _kinds(self, cells: Mapping[str, str], where: str) -> dict[str, str]:
+        """Modality -> kind, of a row's columns; the order of the columns is the modalities'."""
+        found = {}
+        for column in cells:
+            name, _, kind = column.partition(":")
+            if kind or name in STORED:
+                found[name] = check_modality(name, kind or name, where)
+        if found and "path" in cells:
+            raise SourceError(
+                f"{where}: there are the column `path` and columns of modalities "
+                f"({', '.join(found)}): keep `path`, or one column for each modality"
+            )
+        if not found and "path" not in cells:
+            raise SourceError(
+                f"{where}: no column says where the clips are: name one `path` (a file that holds "
+                "all modalities) or `audio`, `video` (one file each)"
+            )
+        if "label" not in cells:
+            raise SourceError(f"{where}: there is no column `label`")
+        return found
+
+    def _in_one_file(self, entries: list[rows.Entry]) -> dict[str, str]:
+        """What `path` holds, modality -> kind."""
+        if self.modalities:
+            return {name: check_modality(name, name, "--modalities") for name in self.modalities}
+        endings = {pathlib.PurePath(p).suffix.lower() for e in entries for p in e.files.values()}
+        alone = bool(endings) and endings <= SOUND
+        return {"audio": "audio"} if alone else {"audio": "audio", "video": "video"}
+
+
+def check_modality(name: str, kind: str, where: str) -> str:
+    """Refuses what records cannot hold; returns the kind.
+
+    Raises:
+        SourceError: The name is no identifier, or there is no such kind.
+    """
+    if not name.isidentifier():
+        raise SourceError(f"{where}: the modality {name!r} is no name of letters, digits and _")
+    if kind not in STORED:
+        raise SourceError(
+            f"{where}: the modality {name} is of the kind {kind!r}: there are {', '.join(STORED)}"
+        )
+    return kind
+
+
+def read_classes(path: str) -> tuple[str, ...]:
+    """The class names of a text file, one a line; none for an empty path.
+
+    Raises:
+        SourceError: There is no such file, or a name stands there twice.
+    """
+    if not path:
+        return ()
+    try:
+        names = tuple(filter(None, pathlib.Path(path).read_text("utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"--classes={path} cannot be read: {error}") from error
+    if len(set(names)) != len(names) or not names:
+        raise SourceError(f"--classes={path}: it names no class, or one of them twice")
+    return names
+
+
+def _read(path: pathlib.Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and column -> cell of each row.
+
+    Raises:
+        SourceError: The file cannot be read, or is no list.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _json_lines(path, file) if path.suffix == ".jsonl" else _csv(path, file)
+    except FileNotFoundError:
+        raise SourceError(f"--labels={path} does not exist") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SourceError(f"{path} cannot be read as a list of clips: {error}") from error
+
+
+def _csv(path: pathlib.Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    reader = csv.reader(file, strict=True)
+    header = [cell.strip() for cell in next(reader, [])]
+    if header and header[0].startswith("version https://git-lfs"):
+        raise SourceError(f"{path} is a Git LFS pointer: run `git lfs pull` in its repository")
+    if not any(header):
+        raise SourceError(f"{path} is empty: the first line is to name the columns")
+    if len(set(header)) != len(header):
+        raise SourceError(f"{path}: two columns have one name: {', '.join(header)}")
+    for cells in reader:
+        if any(cells):
+            row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
+            wrong = len(cells) != len(header)
+            yield reader.line_num, row | ({"": str(len(cells))} if wrong else {})
+
+
+def _json_lines(path: pathlib.Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    for number, line in enumerate(file, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            assert isinstance(row, dict)  # noqa: S101  (answered below)
+        except (ValueError, AssertionError, RecursionError) as error:
+            raise SourceError(f"{path}, line {number}: no JSON object: {error}") from error
+        texts = {"label": "|".join(map(str, row["label"]))} if _is_list(row.get("label")) else {}
+        yield number, {k: "" if v is None else str(v) for k, v in row.items()} | texts
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(value, list)
+
+
+def _entry(cells: Mapping[str, str], where: str) -> rows.Entry:
+    """A row's clip; its files are those of all its columns for now.
+
+    Raises:
+        ValueError: The row has another number of cells than the header, or a time is no number.
+    """
+    if "" in cells:
+        raise ValueError(f"{where}: the line has another number of cells than the first one")
+    files = {
+        column.partition(":")[0]: path
+        for column, path in cells.items()
+        if path and (column == "path" or ":" in column or column in STORED)
+    }
+    start, end = (_seconds(cells, name, where) for name in ("start", "end"))
+    first = next(iter(files.values()), "")
+    name = first
+    if start or end is not None:
+        name = f"{first}@{start or 0:g}-{'' if end is None else f'{end:g}'}"
+    return rows.Entry(
+        name=cells.get("id") or name or where,
+        where=where,
+        labels=tuple(label.strip() for label in cells["label"].split("|") if label.strip()),
+        files=files,
+        split=cells.get("split", ""),
+        group=cells.get("group", ""),
+        start=start or 0.0,
+        end=end,
+    )
+
+
+def _seconds(cells: Mapping[str, str], name: str, where: str) -> float | None:
+    text = cells.get(name, "")
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{where}: {name} is {text!r}, no number of seconds")
+    return value
+
+
+def _with_files(entry: rows.Entry, kinds: Mapping[str, str]) -> rows.Entry:
+    """The entry with the one file of `path` as the file of each modality."""
+    if "path" not in entry.files:
+        return entry
+    return dataclasses.replace(entry, files=dict.fromkeys(kinds, entry.files["path"]))

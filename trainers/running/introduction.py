@@ -1,0 +1,110 @@
+"""What a run says before it begins and when it ends."""
+
+import dataclasses
+import pathlib
+import shlex
+import sys
+from typing import Any
+
+import tensorflow as tf
+
+from tfrecords.description import DatasetInfo
+from tfrecords.reading.pipeline import Pipeline
+from trainers.config.flags import makes_itself
+from trainers.config.recipes import PRESETS
+from trainers.config.run_config import Config
+from trainers.reporting import evaluation_results, model_card
+
+# Flags that follow from others, or that say where this run is kept.
+_DERIVED = ("dataset", "model_dir", "modalities", "overwrite", "amr_weight", "amr_ratio")
+
+
+def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribute.Strategy) -> None:
+    """Says what is about to be trained on what.
+
+    Args:
+        config: The run.
+        data: Its data.
+        model: The compiled model.
+        strategy: The strategy that it is trained with.
+    """
+    splits = data.info.splits
+    counts = ", ".join(f"{splits[s].clips:,} {s}" for s in splits)
+    print(f"data    {config.data_dir}: {counts} clips, {len(data.info.classes)} classes")
+    if data.info.notes:
+        print(f"        {data.info.notes}")
+    parameters = ", ".join(
+        f"{name} {part.count_params():,}"
+        for name, part in [
+            *((f"{m} encoder", getattr(model, f"{m}_encoder")) for m in model.modalities),
+            ("head", model.head),
+        ]
+    )
+    print(f"model   {config.method}; parameters: {parameters}")
+    if len(model.modalities) == 1:
+        print("AMR     none: one modality has no dominance to regularise")
+    elif not model.method.trains:
+        print("AMR     none: nothing is trained")
+        return
+    elif config.amr_weight:
+        print(f"AMR     weight {config.amr_weight:g}, ratio {config.amr_ratio or 'equal'}")
+    else:
+        print("AMR     none (--amr_weight=0)")
+    replicas = strategy.num_replicas_in_sync
+    device = tf.config.list_logical_devices()[-1].device_type
+    print(
+        f"run     {config.epochs} epochs of {data.steps_per_epoch} steps, batch "
+        f"{config.batch_size}, {replicas} {device} device{'s' * (replicas > 1)}; "
+        f"tensorboard --logdir={config.model_dir}"
+    )
+    if model.steps_done:
+        epochs, steps = divmod(model.steps_done, data.steps_per_epoch)
+        print(f"        going on after epoch {epochs}" + (f" and {steps} steps" if steps else ""))
+    sys.stdout.flush()
+
+
+def show_results(config: Config, results: dict[str, Any]) -> None:
+    """Prints the results, where things are, and what to try next.
+
+    Args:
+        config: The run.
+        results: What `results.json` holds.
+    """
+    weight = f"AMR {config.amr_weight:g}" if config.effective_amr_weight else "without AMR"
+    evaluation_results.results_table(
+        f"{config.data_name}, {config.method}, {weight}", results, config.model_modalities
+    )
+    model_dir = pathlib.Path(config.model_dir)
+    if results["epochs"]:
+        selected = results["selected_epoch"]
+        print(f"Selected on validation: epoch {selected} of {results['epochs']}.")
+    print(f"results      {model_dir / 'results.json'}\nmodel        {model_dir / 'model.keras'}")
+    print(f"model card   {model_dir / model_card.FILE}")
+    if config.export:
+        print(f"SavedModel   {model_dir / 'export'}")
+    print(
+        "\nNext:\n"
+        f"  tensorboard --logdir={model_dir.parent}\n"
+        f"  python -m trainers.evaluate --model_dir={model_dir}"
+    )
+    if config.effective_amr_weight:
+        print(f"  {without_amr(config)}   # the same model without AMR")
+
+
+def without_amr(config: Config) -> str:
+    """The command that trains the same model without AMR."""
+    defaults = dataclasses.asdict(Config())
+    given = {
+        name: value
+        for name, value in config.to_json().items()
+        if value != defaults[name] and name not in _DERIVED
+    }
+    held = DatasetInfo.load(config.data_dir).modalities
+    if tuple(held) != config.names:
+        given["modalities"] = ",".join(config.names)
+    if makes_itself(config) and given.get("data_dir") == f"data/{config.dataset}{config.suffix}":
+        given.pop("data_dir")  # the default
+    if config.batch_size == PRESETS.get(config.preset, {}).get("batch_size"):
+        given.pop("batch_size", None)
+    options = [f"--{name}={value}" for name, value in {**given, "amr_weight": 0}.items()]
+    return shlex.join(["python", "-m", "trainers.fit", *options])
