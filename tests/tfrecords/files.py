@@ -40,10 +40,17 @@ def write(path, frames=None, fps=8, sound=None, rate=16_000, layout="mono", **op
     """
     video_codec, audio_codec = {
         ".mp4": ("libx264", "aac"),
+        ".mov": ("libx264", "aac"),
+        ".m4a": (None, "aac"),
         ".flv": ("flv", "pcm_s16le"),
         ".mkv": ("libx264", "pcm_s16le"),
+        ".avi": ("mpeg4", "pcm_s16le"),
+        ".mpg": ("mpeg1video", "mp2"),
+        ".webm": ("libvpx", "libopus"),
+        ".ogg": (None, "libopus"),
+        ".flac": (None, "flac"),
         ".wav": (None, "pcm_s16le"),
-    }[path.suffix]
+    }[path.suffix.lower()]
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w", options=options) as container:
         if frames is not None:

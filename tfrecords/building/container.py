@@ -108,7 +108,7 @@ class Stream:
         if self._read < _WHOLE * min(declared, longest):
             raise MediaError("truncated", f"ends after {self._read:.2f} of {declared:.2f} s")
         wanted = min(self._own, longest) - self.begin
-        if decoded - self.begin < _WHOLE * wanted:
+        if wanted > 0 and decoded - self.begin < _WHOLE * wanted:  # else the clip lies past the end
             kind = self._stream.type
             seen = max(0.0, decoded - self.begin)
             raise MediaError("undecodable", f"{seen:.2f} of {wanted:.2f} s of {kind}")

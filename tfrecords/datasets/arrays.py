@@ -30,11 +30,14 @@ class Arrays(Dataset):
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
         """Lists the rows."""
         try:
-            with np.load(source) as arrays:
+            arrays = np.load(source, allow_pickle=False)
+            if not isinstance(arrays, np.lib.npyio.NpzFile):
+                raise ValueError("it holds one array without a name")
+            with arrays:
                 return _listing(source, arrays, validation_fraction, seed)
         except FileNotFoundError:
             raise SourceError(f"--source={source} does not exist: give an .npz file") from None
-        except (OSError, ValueError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
             raise SourceError(f"--source={source} is no .npz file of arrays: {error}") from error
 
 
@@ -45,6 +48,11 @@ def _listing(
         raise SourceError(f"{source} holds no array `label` (it holds {', '.join(arrays.files)})")
     columns = {name: _column(source, arrays, name) for name in _COLUMNS if name in arrays.files}
     count = len(columns["label"])
+    for name, values in columns.items():
+        if name != "classes" and len(values) != count:
+            raise SourceError(
+                f"{source}: `{name}` has {len(values)} values, and there are {count} labels"
+            )
     kinds, files = {}, {}
     for key in arrays.files:
         if key in _COLUMNS:
@@ -56,7 +64,8 @@ def _listing(
         files[name] = key
     if not kinds:
         raise SourceError(f"{source} holds labels and no array of a modality")
-    labels, names = _labels(source, columns)
+    numbers = arrays["label"].dtype.kind in "iub"
+    labels, names = _labels(source, columns, numbers)
     width = len(str(count))
     entries = [
         rows.Entry(
@@ -92,16 +101,27 @@ def _column(source: pathlib.Path, arrays: np.lib.npyio.NpzFile, name: str) -> li
     return [str(value) for value in values]
 
 
-def _labels(source: pathlib.Path, columns: dict[str, list[str]]) -> tuple[list[str], list[str]]:
-    """Each row's class name, and all names in the order of their ids where they are given."""
+def _labels(
+    source: pathlib.Path, columns: dict[str, list[str]], numbers: bool
+) -> tuple[list[str], list[str]]:
+    """Each row's class name, and all names in the order of their ids where they are given.
+
+    Args:
+        source: Path of the file, for messages.
+        columns: Mapping, array -> its values as texts.
+        numbers: Boolean, whether the labels are numbers, which index `classes`.
+    """
     labels, names = columns["label"], columns.get("classes", [])
-    if names and all(label.isdigit() for label in labels):
+    if len(set(names)) != len(names):
+        raise SourceError(f"{source}: `classes` names a class twice")
+    if names and numbers:
         most = max(map(int, labels), default=0)
         if most >= len(names):
             raise SourceError(
                 f"{source}: there is a label {most}, and `classes` names {len(names)}"
             )
-        labels = [names[int(label)] for label in labels]
+        # negative numbers stand for rows without a label
+        labels = [names[int(label)] if int(label) >= 0 else "" for label in labels]
     return labels, names
 
 

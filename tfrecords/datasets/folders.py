@@ -45,10 +45,12 @@ class Folders(Dataset):
             entries += found
             failures += wrong
         kinds = {m: m for m in ("audio", "video") if any(m in e.files for e in entries)}
-        notes = []
+        full = {entry.labels[0] for entry in entries}
+        empty = sorted({label for _, label, _ in places} - full)
+        notes = [f"folders without media: {', '.join(empty)}"] if empty else []
         if other:
             endings = ", ".join(f"{ending or 'none'} {n:,}" for ending, n in other.most_common(5))
-            notes = [f"{other.total():,} files are no media by their endings: {endings}"]
+            notes += [f"{other.total():,} files are no media by their endings: {endings}"]
         names = read_classes(self.classes)
         return rows.listing(
             entries, kinds or {"audio": "audio"}, validation_fraction, seed, names, failures, notes
@@ -72,7 +74,7 @@ def _clips(
     by_stem: dict[str, dict[str, str]] = {}
     failures = []
     for directory, subdirectories, files in os.walk(folder):
-        subdirectories.sort()
+        subdirectories[:] = sorted(name for name in subdirectories if not name.startswith("."))
         for name in sorted(files):
             path = pathlib.Path(directory, name)
             ending = path.suffix.lower()

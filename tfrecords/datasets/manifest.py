@@ -8,14 +8,12 @@
 separated by `|`; the first is the clip's class. All other columns may be left out.
 """
 
-import csv
 import dataclasses
-import json
 import math
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 
-from tfrecords.datasets import rows
+from tfrecords.datasets import lines, rows
 from tfrecords.datasets.base import Dataset, option
 from tfrecords.datasets.listing import Failure, Listing, SourceError, check_directory
 from tfrecords.datasets.media_endings import SOUND
@@ -47,21 +45,22 @@ class Manifest(Dataset):
         check_directory(source)
         entries, failures = [], []
         kinds: dict[str, str] = {}
-        unused: dict[str, None] = {}
+        columns: dict[str, None] = {}
         for path in self._lists(source):
-            for line, cells in _read(path):
-                where = f"{path.name}, line {line}"
-                kinds |= self._kinds(cells, where)
-                unused |= dict.fromkeys(c for c in cells if c not in _COLUMNS and ":" not in c)
+            names, found = lines.read(path)
+            kinds |= _kinds(names, str(path))
+            columns |= dict.fromkeys(names)
+            for line in found:
                 try:
-                    entries.append(_entry(cells, where))
+                    entries.append(_entry(line))
                 except ValueError as error:
-                    name = cells.get("id") or cells.get("path") or where
-                    failures.append(Failure(name, cells.get("split", ""), "bad line", f"{error}"))
+                    name = line.cells.get("id") or line.cells.get("path") or line.where
+                    split = line.cells.get("split", "")
+                    failures.append(Failure(name, split, "bad line", f"{error}"))
         kinds = kinds or self._in_one_file(entries)
         entries = [_with_files(entry, kinds) for entry in entries]
-        left = [column for column in unused if column not in kinds]
-        notes = [f"columns not used: {', '.join(left)}"] if left else []
+        unused = [c for c in columns if c not in _COLUMNS and c.partition(":")[0] not in kinds]
+        notes = [f"columns not used: {', '.join(unused)}"] if unused else []
         names = read_classes(self.classes)
         return rows.listing(entries, kinds, validation_fraction, seed, names, failures, notes)
 
@@ -76,27 +75,6 @@ class Manifest(Dataset):
             "list of clips, a CSV with the columns path and label"
         )
 
-    def _kinds(self, cells: Mapping[str, str], where: str) -> dict[str, str]:
-        """Modality -> kind, of a row's columns; the order of the columns is the modalities'."""
-        found = {}
-        for column in cells:
-            name, _, kind = column.partition(":")
-            if kind or name in STORED:
-                found[name] = check_modality(name, kind or name, where)
-        if found and "path" in cells:
-            raise SourceError(
-                f"{where}: there are the column `path` and columns of modalities "
-                f"({', '.join(found)}): keep `path`, or one column for each modality"
-            )
-        if not found and "path" not in cells:
-            raise SourceError(
-                f"{where}: no column says where the clips are: name one `path` (a file that holds "
-                "all modalities) or `audio`, `video` (one file each)"
-            )
-        if "label" not in cells:
-            raise SourceError(f"{where}: there is no column `label`")
-        return found
-
     def _in_one_file(self, entries: list[rows.Entry]) -> dict[str, str]:
         """What `path` holds, modality -> kind."""
         if self.modalities:
@@ -104,6 +82,30 @@ class Manifest(Dataset):
         endings = {pathlib.PurePath(p).suffix.lower() for e in entries for p in e.files.values()}
         alone = bool(endings) and endings <= SOUND
         return {"audio": "audio"} if alone else {"audio": "audio", "video": "video"}
+
+
+def _kinds(columns: Sequence[str], where: str) -> dict[str, str]:
+    """Modality -> kind, of a list's columns; the order of the columns is the modalities'."""
+    found = {}
+    for column in columns:
+        name, colon, kind = column.partition(":")
+        if colon or name in STORED:
+            if name in found or name in _COLUMNS:
+                raise SourceError(f"{where}: the column {column!r}: {name!r} is another column's")
+            found[name] = check_modality(name, kind if colon else name, where)
+    if found and "path" in columns:
+        raise SourceError(
+            f"{where}: there are the column `path` and columns of modalities "
+            f"({', '.join(found)}): keep `path`, or one column for each modality"
+        )
+    if not found and "path" not in columns:
+        raise SourceError(
+            f"{where}: no column says where the clips are: name one `path` (a file that holds "
+            f"all modalities) or `audio`, `video` (one file each); there are {', '.join(columns)}"
+        )
+    if "label" not in columns:
+        raise SourceError(f"{where}: there is no column `label`; there are {', '.join(columns)}")
+    return found
 
 
 def check_modality(name: str, kind: str, where: str) -> str:
@@ -130,70 +132,24 @@ def read_classes(path: str) -> tuple[str, ...]:
     if not path:
         return ()
     try:
-        names = tuple(filter(None, pathlib.Path(path).read_text("utf-8-sig").splitlines()))
+        text = pathlib.Path(path).read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"--classes={path} cannot be read: {error}") from error
+    names = tuple(filter(None, map(str.strip, text.splitlines())))
     if len(set(names)) != len(names) or not names:
         raise SourceError(f"--classes={path}: it names no class, or one of them twice")
     return names
 
 
-def _read(path: pathlib.Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and column -> cell of each row.
+def _entry(line: lines.Line) -> rows.Entry:
+    """A line's clip; its files are those of all its columns for now.
 
     Raises:
-        SourceError: The file cannot be read, or is no list.
+        ValueError: The line cannot be read, or a time is no number.
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            yield from _json_lines(path, file) if path.suffix == ".jsonl" else _csv(path, file)
-    except FileNotFoundError:
-        raise SourceError(f"--labels={path} does not exist") from None
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError(f"{path} cannot be read as a list of clips: {error}") from error
-
-
-def _csv(path: pathlib.Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    reader = csv.reader(file, strict=True)
-    header = [cell.strip() for cell in next(reader, [])]
-    if header and header[0].startswith("version https://git-lfs"):
-        raise SourceError(f"{path} is a Git LFS pointer: run `git lfs pull` in its repository")
-    if not any(header):
-        raise SourceError(f"{path} is empty: the first line is to name the columns")
-    if len(set(header)) != len(header):
-        raise SourceError(f"{path}: two columns have one name: {', '.join(header)}")
-    for cells in reader:
-        if any(cells):
-            row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
-            wrong = len(cells) != len(header)
-            yield reader.line_num, row | ({"": str(len(cells))} if wrong else {})
-
-
-def _json_lines(path: pathlib.Path, file: Iterator[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-            assert isinstance(row, dict)  # noqa: S101  (answered below)
-        except (ValueError, AssertionError, RecursionError) as error:
-            raise SourceError(f"{path}, line {number}: no JSON object: {error}") from error
-        texts = {"label": "|".join(map(str, row["label"]))} if _is_list(row.get("label")) else {}
-        yield number, {k: "" if v is None else str(v) for k, v in row.items()} | texts
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, list)
-
-
-def _entry(cells: Mapping[str, str], where: str) -> rows.Entry:
-    """A row's clip; its files are those of all its columns for now.
-
-    Raises:
-        ValueError: The row has another number of cells than the header, or a time is no number.
-    """
-    if "" in cells:
-        raise ValueError(f"{where}: the line has another number of cells than the first one")
+    if line.problem:
+        raise ValueError(line.problem)
+    cells, where = line.cells, line.where
     files = {
         column.partition(":")[0]: path
         for column, path in cells.items()
@@ -207,7 +163,7 @@ def _entry(cells: Mapping[str, str], where: str) -> rows.Entry:
     return rows.Entry(
         name=cells.get("id") or name or where,
         where=where,
-        labels=tuple(label.strip() for label in cells["label"].split("|") if label.strip()),
+        labels=tuple(filter(None, map(str.strip, cells.get("label", "").split("|")))),
         files=files,
         split=cells.get("split", ""),
         group=cells.get("group", ""),

@@ -3,6 +3,8 @@
 import collections
 import dataclasses
 import math
+import posixpath
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from tfrecords.datasets.listing import Failure, Listed, Listing, SourceError
@@ -76,7 +78,7 @@ def listing(
     for entry in entries:
         problem = _problem(entry, known, seen)
         if problem:
-            failures.append(Failure(entry.name, entry.split, *problem))
+            failures.append(Failure(_printable(entry.name), entry.split, *problem))
         else:
             seen.add(entry.name)
             good.append(entry)
@@ -106,14 +108,17 @@ def listing(
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Class names in a stated order: by value if all are whole numbers, else by the alphabet."""
     names = set(names)
-    if all(name.isascii() and name.isdigit() for name in names):
+    if all(re.fullmatch("-?[0-9]+", name) for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
 
 
 def _problem(entry: Entry, classes: set[str], seen: set[str]) -> tuple[str, str] | None:
     """Reason and detail of a row that cannot be used."""
-    where = entry.where
+    where = _printable(entry.where)
+    texts = (entry.name, *entry.files.values())
+    if any("\0" in text or _printable(text) != text for text in texts):
+        return "bad line", f"{where}: the name {_printable(entry.name)!r} is no text"
     if entry.name in seen:
         return "duplicate", f"{where}: {entry.name!r} is listed before; give each clip an id"
     if not entry.labels:
@@ -128,56 +133,81 @@ def _problem(entry: Entry, classes: set[str], seen: set[str]) -> tuple[str, str]
     if not (math.isfinite(entry.start) and entry.start >= 0):
         return "bad line", f"{where}: start is {entry.start:g}"
     if entry.end is not None and not entry.end > entry.start:
-        return (
-            "bad line",
-            f"{where}: the clip ends at {entry.end:g} s and starts at {entry.start:g}",
-        )
+        times = f"the clip ends at {entry.end:g} s and starts at {entry.start:g}"
+        return "bad line", f"{where}: {times}"
     if not entry.files and entry.row is None:
         return "missing", f"{where}: no file is named"
     return None
+
+
+def _printable(text: str) -> str:
+    """The text with what is no Unicode escaped: file names can be any bytes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _splits(
     entries: Sequence[Entry], ids: Mapping[str, int], validation_fraction: float, seed: int
 ) -> tuple[list[str], list[str]]:
     """The split of each row, and what was drawn, in words."""
+    found = [SPLIT_NAMES[entry.split.lower()] if entry.split else "" for entry in entries]
+    groups = [_group(entry) for entry in entries]
+    given = collections.defaultdict(set)
+    for group, split in zip(groups, found, strict=True):
+        given[group] |= {split} - {""}
     told = []
-    given = {}
-    for entry in entries:
-        if entry.split:
-            given.setdefault(_group(entry), set()).add(SPLIT_NAMES[entry.split.lower()])
     torn = [group for group, splits in given.items() if len(splits) > 1]
     if torn:
         told.append(f"{len(torn)} groups are in two of the given splits, {torn[0]!r} for one")
     # a group that is given in part goes where its given rows are
-    splits = {group: min(found, key=SPLITS.index) for group, found in given.items()}
-    members = collections.defaultdict(list)
-    for entry in entries:
-        members[_group(entry)].append(ids[entry.labels[0]])
-    free = {group: labels for group, labels in members.items() if group not in given}
-    if free:
-        part = validation_fraction * (1 - TEST_FRACTION)
-        shares = {"train": 1 - TEST_FRACTION - part, "validation": part, "test": TEST_FRACTION}
-        splits |= draw_splits(free, shares, seed)
-        told.append(f"train, validation and test drawn by group, seed {seed}")
-    elif "validation" not in splits.values():
-        train = {g: members[g] for g, split in splits.items() if split == "train"}
-        if train:
-            shares = {"train": 1 - validation_fraction, "validation": validation_fraction}
-            splits |= draw_splits(train, shares, seed)
-            told.append(f"validation cut from train by group, seed {seed}")
     found = [
-        SPLIT_NAMES[entry.split.lower()]
-        if entry.split and _group(entry) in torn
-        else splits[_group(entry)]
-        for entry in entries
+        split or min(given[group], key=SPLITS.index, default="")
+        for group, split in zip(groups, found, strict=True)
     ]
-    for split in SPLITS:
-        if split not in found:
-            told.append(f"there is no {split} clip")
+
+    def deal(split: str, shares: Mapping[str, float]) -> None:
+        """Draws new splits for the rows that are in one, by group."""
+        members = collections.defaultdict(list)
+        for group, now, entry in zip(groups, found, entries, strict=True):
+            if now == split:
+                members[group].append(ids[entry.labels[0]])
+        drawn = draw_splits(members, shares, seed)
+        found[:] = [
+            drawn[group] if now == split else now for group, now in zip(groups, found, strict=True)
+        ]
+
+    free = {group for group, split in zip(groups, found, strict=True) if not split}
+    if free:
+        shares = _shares(set(found), len(free), validation_fraction)
+        deal("", shares)
+        told.append(f"{' and '.join(shares)} drawn by group, seed {seed}")
+    if "validation" not in found and "train" in found:
+        deal("train", {"train": 1 - validation_fraction, "validation": validation_fraction})
+        told.append(f"validation cut from train by group, seed {seed}")
+    told += [f"there is no {split} clip" for split in SPLITS if split not in found]
     return found, told
+
+
+def _shares(given: set[str], groups: int, validation_fraction: float) -> dict[str, float]:
+    """What part of the rows without a split each split gets.
+
+    Args:
+        given: Strings, the splits that other rows name. A test or validation split that is given
+            is complete; train is not.
+        groups: Integer, the number of groups to deal.
+        validation_fraction: Number, the share of train that becomes validation.
+    """
+    test = 0.0 if "test" in given else TEST_FRACTION
+    validation = 0.0 if "validation" in given else validation_fraction * (1 - test)
+    shares = {"test": test, "validation": validation, "train": 1 - test - validation}
+    wanted = [split for split, share in shares.items() if share]
+    if "train" in given:  # which can then do without more
+        wanted = wanted[:groups]
+    total = sum(shares[split] for split in wanted)
+    return {split: shares[split] / total for split in SPLITS if split in wanted}
 
 
 def _group(entry: Entry) -> str:
     """What must stay together: the given group, or else clips of one file."""
-    return entry.group or next(iter(entry.files.values()), "") or entry.name
+    if entry.group or entry.row is not None:
+        return entry.group or entry.name
+    return posixpath.normpath(next(iter(entry.files.values()), entry.name))

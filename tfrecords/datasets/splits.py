@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from tfrecords.datasets.listing import SourceError, draw
 
+_ALL = -1  # stands for all classes where clips are counted
+
 
 def draw_splits(
     groups: Mapping[str, Sequence[int]], fractions: Mapping[str, float], seed: int
@@ -12,8 +14,9 @@ def draw_splits(
     """Deals groups to splits, so that each split has its share of the clips of each class.
 
     The largest groups come first, groups of one size in an order drawn from the seed; each goes
-    where it brings the clips of its classes nearest to their shares (iterative stratification after
-    Sechidis et al. 2011, on whole groups). The result does not depend on the groups' order.
+    where it brings the clips of its classes, and all clips, nearest to their shares (iterative
+    stratification after Sechidis et al. 2011, on whole groups). The result does not depend on the
+    groups' order.
 
     Args:
         groups: Mapping, group -> class ids of its clips.
@@ -28,19 +31,21 @@ def draw_splits(
     """
     if len(groups) < len(fractions):
         raise SourceError(
-            f"{len(groups)} groups cannot be dealt to {len(fractions)} splits "
-            f"({', '.join(fractions)}): no group may be in two of them. Give more clips, finer "
-            "groups, or a column `split`"
+            f"{len(groups)} group{'s' * (len(groups) != 1)} of clips cannot be dealt to "
+            f"{len(fractions)} splits ({', '.join(fractions)}): no group may be in two of them. "
+            "Give more clips, finer groups, or the split of each clip"
         )
-    counts = {group: collections.Counter(labels) for group, labels in groups.items()}
-    totals = collections.Counter(label for labels in groups.values() for label in labels)
+    counts = {group: _counts(labels) for group, labels in groups.items()}
+    totals = _counts([label for labels in groups.values() for label in labels])
+    # all clips together weigh as much as a class of the mean size
+    scales = totals | {_ALL: totals[_ALL] / max(1, len(totals) - 1)}
     given = {split: collections.Counter() for split in fractions}
     order = sorted(groups, key=lambda g: (-len(groups[g]), draw(seed, f"split/{g}"), g))
 
     def cost(group: str, split: str) -> float:
-        """How much further from the shares the split's counts get, in squares of shares."""
+        """How much further from their shares the split's counts get, as in a chi-squared test."""
         return sum(
-            (2 * n * (given[split][c] - fractions[split] * totals[c]) + n * n) / totals[c] ** 2
+            (2 * n * (given[split][c] - fractions[split] * totals[c]) + n * n) / scales[c]
             for c, n in counts[group].items()
         )
 
@@ -50,6 +55,15 @@ def draw_splits(
         given[splits[group]].update(counts[group])
     _fill(splits, fractions, groups)
     return splits
+
+
+def _counts(labels: Sequence[int]) -> dict[int, int]:
+    """How many clips each class has, and all classes have together.
+
+    Without the last, classes of one or two clips would all go to the largest split. The order is
+    that of the classes: sums of floating-point numbers depend on it.
+    """
+    return {_ALL: len(labels), **dict(sorted(collections.Counter(labels).items()))}
 
 
 def _fill(
