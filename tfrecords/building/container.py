@@ -15,6 +15,7 @@ _FORMATS = (
     "mov,mp4,m4a,matroska,webm,flv,wav,w64,avi,mpegts,mpeg,asf,ogg,mp3,aac,ac3,eac3,flac,aiff,caf,"
     "au,amr,wv,ape,gif,rm,mxf,nut,dv,ivf,h264,hevc,m4v,mpegvideo,yuv4mpegpipe"
 )
+_GUESSED = ("mpeg", "mpegts")  # they declare no duration, and FFmpeg's guess can be far too short
 _POINTER = b"version https://git-lfs"
 _FAR = 5.0  # seconds into a file from which on seeking pays
 _BEFORE = 1.0  # seconds before a clip's start at which decoding begins at the latest
@@ -112,7 +113,7 @@ class Stream:
             kind = self._stream.type
             seen = max(0.0, decoded - self.begin)
             raise MediaError("undecodable", f"{seen:.2f} of {wanted:.2f} s of {kind}")
-        if self._stream.duration:
+        if self._stream.duration and self._container.format.name not in _GUESSED:
             ticks = (self._stream.start_time or 0) + self._stream.duration
             decoded = min(decoded, float(ticks * self._stream.time_base) - self._origin)
         return min(decoded, longest)

@@ -6,12 +6,17 @@ A new data set is one new file and one line below; a user's own is registered by
 from collections.abc import Callable
 
 from tfrecords.datasets.arrays import Arrays
+from tfrecords.datasets.ave import AVE
 from tfrecords.datasets.base import About, Dataset, option
 from tfrecords.datasets.cremad import Cremad
 from tfrecords.datasets.folders import Folders
+from tfrecords.datasets.grid import Grid
+from tfrecords.datasets.kinetics_sounds import KineticsSounds
 from tfrecords.datasets.listing import Annotation, BuildError, Failure, Listed, Listing, SourceError
 from tfrecords.datasets.manifest import Manifest
+from tfrecords.datasets.ravdess import RAVDESS
 from tfrecords.datasets.synthetic import Synthetic
+from tfrecords.datasets.ucf101 import UCF101
 from tfrecords.datasets.vggsound import VGGSound
 
 DATASETS: dict[str, type[Dataset]] = {}  # without TensorFlow, which worker processes lack
@@ -65,10 +70,18 @@ register("arrays")(Arrays)
 register("synthetic")(Synthetic)
 register("vggsound")(VGGSound)
 register("cremad")(Cremad)
+register("ave")(AVE)
+register("kinetics_sounds")(KineticsSounds)
+register("ravdess")(RAVDESS)
+register("ucf101")(UCF101)
+register("grid")(Grid)
 
 __all__ = [
+    "AVE",
     "DATASETS",
     "DEMO",
+    "RAVDESS",
+    "UCF101",
     "About",
     "Annotation",
     "Arrays",
@@ -77,6 +90,8 @@ __all__ = [
     "Dataset",
     "Failure",
     "Folders",
+    "Grid",
+    "KineticsSounds",
     "Listed",
     "Listing",
     "Manifest",

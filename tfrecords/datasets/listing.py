@@ -5,7 +5,7 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 
 class BuildError(Exception):
@@ -143,6 +143,30 @@ def read_rows(path: pathlib.Path, hint: str) -> list[tuple[int, list[str]]]:
     return rows
 
 
+def read_text(path: pathlib.Path, hint: str) -> list[tuple[int, str]]:
+    """Reads a text file: any line ends, with or without a byte-order mark.
+
+    Args:
+        path: Path of the file.
+        hint: String, where to get it from, for the message.
+
+    Returns:
+        Number and text of each line that is not empty.
+
+    Raises:
+        SourceError: There is no such file, or it is a Git LFS pointer or no text.
+    """
+    try:
+        texts = path.read_text("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise SourceError(f"{path} does not exist: {hint}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SourceError(f"{path} cannot be read as text: {error}") from error
+    if texts and texts[0].startswith("version https://git-lfs"):
+        raise SourceError(f"{path} is a Git LFS pointer: run `git lfs pull` in its repository")
+    return [(number, text.strip()) for number, text in enumerate(texts, 1) if text.strip()]
+
+
 def check_directory(source: pathlib.Path) -> None:
     """Raises SourceError unless `source` is a directory that can be read."""
     if not source.is_dir():
@@ -165,15 +189,36 @@ def locate(source: pathlib.Path, names: Iterable[str]) -> dict[str, str]:
     wanted = set(names)
     found = {name: name for name in wanted.intersection(os.listdir(source))}
     if len(found) < len(wanted):
-        seen: set[str] = set()
-        for directory, subdirectories, files in os.walk(source, followlinks=True):
-            real = os.path.realpath(directory)
-            if real in seen:  # a link back up
-                subdirectories.clear()
-                continue
-            seen.add(real)
-            subdirectories.sort()
-            relative = os.path.relpath(directory, source)
+        for relative, files in _walk(source):
             for name in wanted.intersection(files).difference(found):
                 found[name] = os.path.join(relative, name)
     return found
+
+
+def files_below(source: pathlib.Path, endings: Iterable[str]) -> list[str]:
+    """The paths of all files with one of the endings, relative to the source, sorted.
+
+    Args:
+        source: Path of the directory.
+        endings: Strings in lower case, e.g. `.mp4`.
+    """
+    wanted = set(endings)
+    return sorted(
+        pathlib.PurePath(relative, name).as_posix()
+        for relative, files in _walk(source)
+        for name in files
+        if os.path.splitext(name)[1].lower() in wanted and not name.startswith(".")
+    )
+
+
+def _walk(source: pathlib.Path) -> Iterator[tuple[str, list[str]]]:
+    """The directories in the source and their files; links are followed, but not back up."""
+    seen: set[str] = set()
+    for directory, subdirectories, files in os.walk(source, followlinks=True):
+        real = os.path.realpath(directory)
+        if real in seen:
+            subdirectories.clear()
+            continue
+        seen.add(real)
+        subdirectories.sort()
+        yield os.path.relpath(directory, source), files

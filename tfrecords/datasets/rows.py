@@ -13,7 +13,8 @@ from tfrecords.description import SPLITS
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation",
-    "val": "validation", "dev": "validation", "test": "test", "testing": "test", "eval": "test",
+    "validate": "validation", "val": "validation", "dev": "validation", "test": "test",
+    "testing": "test", "eval": "test",
 }  # fmt: skip
 TEST_FRACTION = 0.15
 
