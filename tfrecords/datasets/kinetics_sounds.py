@@ -72,11 +72,13 @@ class KineticsSounds(Dataset):
                 f"{source} holds no clip of Kinetics-Sounds in train|val|test/class, nor its lists "
                 f"({', '.join(_LISTS)}); give lists elsewhere with --labels"
             )
-        splits = {rows.SPLIT_NAMES.get(entry.split) for entry in chosen}
+        splits = {rows.split_name(entry.split) for entry in chosen}
         if "test" not in splits and "validation" in splits:
-            val = [name for name, split in rows.SPLIT_NAMES.items() if split == "validation"]
+            moved = {"validation": "test"}
             chosen = [
-                dataclasses.replace(entry, split="test") if entry.split in val else entry
+                dataclasses.replace(
+                    entry, split=moved.get(rows.split_name(entry.split), entry.split)
+                )
                 for entry in chosen
             ]
             notes.append("Kinetics' validation split is the test split, as in the field's code")
@@ -104,7 +106,8 @@ def _from_lists(
                 entries.append(_entry(name, cells["label"], split.lower(), f"{name}.mp4"))
             except ValueError as error:
                 detail = line.problem or f"{line.where}: {error}"
-                failures.append(Failure(line.where, cells.get("split", ""), "bad line", detail))
+                split = rows.split_name(cells.get("split", ""))
+                failures.append(Failure(line.where, split, "bad line", detail))
     there = locate(source, {entry.files["video"] for entry in entries})
     moved = [
         dataclasses.replace(e, files={m: there.get(f, f) for m, f in e.files.items()})

@@ -55,7 +55,7 @@ class Manifest(Dataset):
                     entries.append(_entry(line))
                 except ValueError as error:
                     name = line.cells.get("id") or line.cells.get("path") or line.where
-                    split = line.cells.get("split", "")
+                    split = rows.split_name(line.cells.get("split", ""))
                     failures.append(Failure(name, split, "bad line", f"{error}"))
         kinds = kinds or self._in_one_file(entries)
         entries = [_with_files(entry, kinds) for entry in entries]

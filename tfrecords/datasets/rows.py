@@ -79,7 +79,7 @@ def listing(
     for entry in entries:
         problem = _problem(entry, known, seen)
         if problem:
-            failures.append(Failure(_printable(entry.name), entry.split, *problem))
+            failures.append(Failure(_printable(entry.name), split_name(entry.split), *problem))
         else:
             seen.add(entry.name)
             good.append(entry)
@@ -106,10 +106,15 @@ def listing(
     return Listing(names, clips, tuple(failures), "; ".join(told), dict(modalities))
 
 
+def split_name(text: str) -> str:
+    """The split that a text names, e.g. `train` for `Training`; empty if it names none."""
+    return SPLIT_NAMES.get(text.lower(), "")
+
+
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Class names in a stated order: by value if all are whole numbers, else by the alphabet."""
     names = set(names)
-    if all(re.fullmatch("-?[0-9]+", name) for name in names):
+    if all(re.fullmatch("-?[0-9]{1,18}", name) for name in names):
         return tuple(sorted(names, key=lambda name: (int(name), name)))
     return tuple(sorted(names))
 
@@ -129,7 +134,7 @@ def _problem(entry: Entry, classes: set[str], seen: set[str]) -> tuple[str, str]
             return "bad line", f"{where}: the label {label!r} is no line of text"
         if classes and label not in classes:
             return "unknown label", f"{where}: {label!r} is none of the given classes"
-    if entry.split and entry.split.lower() not in SPLIT_NAMES:
+    if entry.split and not split_name(entry.split):
         return "bad line", f"{where}: the split {entry.split!r} is none of {', '.join(SPLITS)}"
     if not (math.isfinite(entry.start) and entry.start >= 0):
         return "bad line", f"{where}: start is {entry.start:g}"
@@ -150,7 +155,7 @@ def _splits(
     entries: Sequence[Entry], ids: Mapping[str, int], validation_fraction: float, seed: int
 ) -> tuple[list[str], list[str]]:
     """The split of each row, and what was drawn, in words."""
-    found = [SPLIT_NAMES[entry.split.lower()] if entry.split else "" for entry in entries]
+    found = [split_name(entry.split) for entry in entries]
     groups = [_group(entry) for entry in entries]
     given = collections.defaultdict(set)
     for group, split in zip(groups, found, strict=True):

@@ -1,6 +1,7 @@
 """A list of the user's own clips: what users write into one, and what goes wrong with it."""
 
 import collections
+import csv
 import json
 import pathlib
 import re
@@ -9,6 +10,8 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.tfrecords import files
 from tests.tfrecords.building.test_build import command, failures, records
@@ -138,7 +141,7 @@ def test_lines_that_cannot_be_used_are_counted_with_their_reasons(tmp_path):
     )
     text += """
 a.wav,x,training set,,,split
-a.wav,x,,2,1,ends
+a.wav,x,Val,2,1,ends
 a.wav,x,,nan,,nan
 a.wav,x,,-1,,early
 a.wav,x,,1:20,,text
@@ -168,6 +171,7 @@ a.wav,x,,,,ok1
         ("nofile", "missing"),
     }
     assert len(found.failures) == 12
+    assert {f.clip: f.split for f in found.failures if f.split} == {"ends": "validation"}
     details = {f.clip: f.detail for f in found.failures}
     assert details["ends"] == "clips.csv, line 7: the clip ends at 1 s and starts at 2"
     assert details["a.wav"] == "clips.csv, line 11: 2 cells, and the first line names 6"
@@ -226,6 +230,32 @@ def test_lists_that_cannot_be_used_are_one_clear_error(tmp_path):
 def test_too_few_clips_for_splits_are_a_clear_error(tmp_path):
     text = "path,label,group\na.wav,x,anna\nb.wav,x,anna\nc.wav,y,ben\n"
     assert message(tmp_path, text).startswith("2 groups of clips cannot be dealt to 3 splits")
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
+CELLS = TEXTS | st.sampled_from(["train", "test", "a.wav", "1", "-1", "nan", "x|y", ""])
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(CELLS, min_size=5, max_size=7), max_size=9))
+def test_whatever_a_list_holds_each_line_is_a_clip_or_a_failure(tmp_path, rows):
+    good = [[f"good{k}.wav", "x", "", "", "", ""] for k in range(4)]
+    path = tmp_path / "clips.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        header = ["path", "label", "split", "group", "start", "end"]
+        csv.writer(file).writerows([header, *good, *rows])
+    found = Manifest(labels=(str(path),)).listing(tmp_path, 0.2, 0)
+    written = sum(any(cell.strip() for cell in cells) for cells in rows)
+    assert len(found.clips) + len(found.failures) == 4 + written
+    assert {"train", "validation", "test"} == {clip.split for clip in found.clips}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=80), st.sampled_from(["a.csv", "a.jsonl"]))
+def test_whatever_bytes_a_list_has_the_error_is_clear(tmp_path, content, name):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(SourceError):
+        Manifest(labels=(str(tmp_path / name),)).listing(tmp_path, 0.2, 0)
 
 
 def build(source, text, name="clips.csv", **options):
