@@ -103,7 +103,7 @@ class Grid(Dataset):
             notes.append("a sentence is in one split, the same speakers are in all splits")
         without = {speaker for speaker, _ in alignments} - speakers
         if without:
-            notes.append(f"alignments of {len(without)} speakers without films left out")
+            notes.append(f"speakers without films left out: {len(without)}")
         return rows.listing(entries, kinds, validation_fraction, seed, classes, failures, notes)
 
     def _check(self, source: pathlib.Path, speakers: set[str], alignments: int) -> None:

@@ -66,7 +66,8 @@ class KineticsSounds(Dataset):
         lists = lists or [source / name for name in _LISTS if (source / name).is_file()]
         entries, failures = _from_lists(source, lists) if lists else (_from_folders(source), [])
         chosen = [entry for entry in entries if entry.labels[0] in CLASSES]
-        notes = [f"{len(entries) - len(chosen):,} clips of other classes of Kinetics left out"]
+        others = len(entries) - len(chosen)
+        notes = [f"clips of Kinetics' other classes left out: {others:,}"] if others else []
         if not chosen:
             raise SourceError(
                 f"{source} holds no clip of Kinetics-Sounds in train|val|test/class, nor its lists "

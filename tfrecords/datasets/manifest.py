@@ -56,7 +56,7 @@ class Manifest(Dataset):
                 except ValueError as error:
                     name = line.cells.get("id") or line.cells.get("path") or line.where
                     split = rows.split_name(line.cells.get("split", ""))
-                    failures.append(Failure(name, split, "bad line", f"{error}"))
+                    failures.append(Failure(rows.printable(name), split, "bad line", f"{error}"))
         kinds = kinds or self._in_one_file(entries)
         entries = [_with_files(entry, kinds) for entry in entries]
         unused = [c for c in columns if c not in _COLUMNS and c.partition(":")[0] not in kinds]

@@ -79,7 +79,7 @@ def listing(
     for entry in entries:
         problem = _problem(entry, known, seen)
         if problem:
-            failures.append(Failure(_printable(entry.name), split_name(entry.split), *problem))
+            failures.append(Failure(printable(entry.name), split_name(entry.split), *problem))
         else:
             seen.add(entry.name)
             good.append(entry)
@@ -121,10 +121,10 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
 
 def _problem(entry: Entry, classes: set[str], seen: set[str]) -> tuple[str, str] | None:
     """Reason and detail of a row that cannot be used."""
-    where = _printable(entry.where)
-    texts = (entry.name, *entry.files.values())
-    if any("\0" in text or _printable(text) != text for text in texts):
-        return "bad line", f"{where}: the name {_printable(entry.name)!r} is no text"
+    where = printable(entry.where)
+    texts = (entry.name, entry.group, *entry.files.values())
+    if any("\0" in text or printable(text) != text for text in texts):
+        return "bad line", f"{where}: the name {printable(entry.name)!r} is no text"
     if entry.name in seen:
         return "duplicate", f"{where}: {entry.name!r} is listed before; give each clip an id"
     if not entry.labels:
@@ -146,7 +146,7 @@ def _problem(entry: Entry, classes: set[str], seen: set[str]) -> tuple[str, str]
     return None
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text with what is no Unicode escaped: file names can be any bytes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -163,7 +163,7 @@ def _splits(
     told = []
     torn = [group for group, splits in given.items() if len(splits) > 1]
     if torn:
-        told.append(f"{len(torn)} groups are in two of the given splits, {torn[0]!r} for one")
+        told.append(f"groups in two of the given splits: {len(torn)}, {min(torn)!r} for one")
     # a group that is given in part goes where its given rows are
     found = [
         split or min(given[group], key=SPLITS.index, default="")
@@ -185,7 +185,7 @@ def _splits(
     if free:
         shares = _shares(set(found), len(free), validation_fraction)
         deal("", shares)
-        told.append(f"{' and '.join(shares)} drawn by group, seed {seed}")
+        told.append(f"{', '.join(shares)} drawn by group, seed {seed}")
     if "validation" not in found and "train" in found:
         deal("train", {"train": 1 - validation_fraction, "validation": validation_fraction})
         told.append(f"validation cut from train by group, seed {seed}")

@@ -70,7 +70,7 @@ def test_a_video_of_two_splits_is_told(source):
     with (source / "testSet.txt").open("a") as file:
         file.write("Clock&twoEvents_1&good&6&9\n")
     notes = AVE().listing(source, 0.5, 0).notes
-    assert "1 groups are in two of the given splits, 'twoEvents_1' for one" in notes
+    assert "groups in two of the given splits: 1, 'twoEvents_1' for one" in notes
 
 
 def test_missing_lists_are_named(source):

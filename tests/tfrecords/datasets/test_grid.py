@@ -54,7 +54,7 @@ def test_each_word_is_a_clip_and_silence_none(source):
     at = clips["s1/bbaf2n_4_at"]
     assert at.end - at.start == pytest.approx(0.2)
     assert at.end + at.start == pytest.approx((34_000 + 35_500) / 25_000)
-    assert "alignments of 1 speakers without films left out" in found.notes
+    assert "speakers without films left out: 1" in found.notes
 
 
 def test_no_speaker_is_in_two_splits_or_no_sentence(source):

@@ -39,7 +39,7 @@ def test_folders(tmp_path):
     guitar = next(clip for clip in found.clips if clip.split == "validation")
     assert found.classes[guitar.labels[0]] == "playing guitar"
     assert guitar.path == "k400/val/playing_guitar/abcdefghij1_000100_000110.mp4"
-    assert "1 clips of other classes of Kinetics left out" in found.notes
+    assert "clips of Kinetics' other classes left out: 1" in found.notes
 
 
 def write_lists(directory, **lists):

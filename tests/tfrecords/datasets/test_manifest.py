@@ -98,6 +98,25 @@ def test_bad_json_lines_are_counted(tmp_path):
     ]
 
 
+def test_halves_of_characters_in_json_are_counted(tmp_path):
+    good = "".join(f'{{"path": "{k}.wav", "label": "x"}}\n' for k in range(3))
+    bad = [
+        r'{"path": "\ud800.wav", "label": "x"}',
+        r'{"path": "a.wav", "label": "\ud800"}',
+        r'{"path": "b.wav", "label": "x", "group": "\ud800"}',
+        r'{"path": "\ud800", "label": "x", "start": "soon"}',
+    ]
+    found = listing(tmp_path, good + "\n".join(bad), "clips.jsonl")
+    assert len(found.clips) == 3
+    names = sorted((f.clip, f.reason) for f in found.failures)
+    assert names == [
+        (r"\ud800", "bad line"),
+        (r"\ud800.wav", "bad line"),
+        ("a.wav", "bad line"),
+        ("b.wav", "bad line"),
+    ]
+
+
 def test_a_column_for_each_modality_and_other_names_for_them(tmp_path):
     text = "flow:video,audio,video,label\nf0.avi,0.wav,0.mp4,x\n,1.wav,1.mp4,x\nf2.avi,,2.mp4,x\n"
     found = listing(tmp_path, text)
@@ -432,5 +451,5 @@ def test_the_command_builds_from_a_list_in_the_source(tmp_path):
     assert info.dataset == "manifest"
     assert sum(split.clips for split in info.splits.values()) == 4
     assert failures(tmp_path / "out") == {"4.mp4": ("missing", "no file 4.mp4")}
-    assert re.search(r"classes sorted by name; train and validation and test drawn", info.notes)
+    assert re.search(r"classes sorted by name; train, validation, test drawn", info.notes)
     assert pathlib.Path(tmp_path / "out" / "dataset.json").is_file()

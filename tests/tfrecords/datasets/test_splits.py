@@ -105,14 +105,14 @@ def test_validation_is_cut_from_train_also_where_every_group_is_in_train_and_tes
     clips = [(("train", "test")[k % 2], f"speaker{k % 5}", "ab"[k % 2]) for k in range(40)]
     listing = listed(*clips)
     assert splits_of(listing) == {"train": 16, "validation": 4, "test": 20}
-    assert "5 groups are in two of the given splits, 'speaker0' for one" in listing.notes
+    assert "groups in two of the given splits: 5, 'speaker0' for one" in listing.notes
 
 
 def test_a_test_split_that_is_given_is_complete():
     clips = [("test", "", "a")] * 5 + [("", "", "a")] * 20
     listing = listed(*clips)
     assert splits_of(listing) == {"train": 16, "validation": 4, "test": 5}
-    assert "train and validation drawn by group, seed 0" in listing.notes
+    assert "train, validation drawn by group, seed 0" in listing.notes
 
 
 def test_rows_without_a_split_follow_their_group():
