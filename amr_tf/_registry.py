@@ -26,7 +26,7 @@ class Registry(Mapping[str, Plugin], Generic[Plugin]):
 
         Args:
             name: String, a lower-case identifier, as it is written in flags.
-            plugin: The plug-in.
+            plugin: Object, the plug-in.
             definition: Class or function that defines it; by default the plug-in itself. Its
                 module is trusted from now on when saved models are loaded.
 
@@ -37,7 +37,9 @@ class Registry(Mapping[str, Plugin], Generic[Plugin]):
             ValueError: The name is no lower-case identifier, or another plug-in has it.
         """
         if not name.isidentifier() or name != name.lower():
-            raise ValueError(f"a {self.kind}'s name is a lower-case identifier, not {name!r}")
+            raise ValueError(
+                f"the name of each {self.kind} is a lower-case identifier, not {name!r}"
+            )
         definition = plugin if definition is None else definition
         # a module that is imported again defines its plug-ins again
         place = f"{definition.__module__}.{definition.__qualname__}"

@@ -42,6 +42,6 @@ def load_named(arguments: Sequence[str]) -> list[str]:
         except Exception as error:  # whatever a user's module does wrong
             raise ValueError(
                 f"--plugins: the module {name!r} cannot be imported: "
-                f"{type(error).__name__}: {error}"
+                f"{type(error).__name__}: {' '.join(str(error).split())}"
             ) from error
     return modules

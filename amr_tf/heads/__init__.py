@@ -80,8 +80,7 @@ def build_head(
     Raises:
         ValueError: No such head or option, or fewer modalities than it fuses.
     """
-    build = HEADS.find(name)
-    known = [n for n in inspect.signature(build).parameters if n not in _GIVEN]
+    build, known = HEADS.find(name), head_options(name)
     options = {key: value for key, value in options.items() if value is not None}
     for option in options:
         if option not in known:
@@ -90,6 +89,18 @@ def build_head(
                 f"{', '.join(known) or 'none'}"
             )
     return build(encoding_shapes, num_classes, seed=seed, **options)
+
+
+def head_options(name: str) -> tuple[str, ...]:
+    """The names of a head's own options.
+
+    Args:
+        name: String, a key of `HEADS`.
+
+    Raises:
+        ValueError: There is no such head.
+    """
+    return tuple(n for n in inspect.signature(HEADS.find(name)).parameters if n not in _GIVEN)
 
 
 def check_head(head: keras.Model) -> None:
@@ -116,6 +127,7 @@ __all__ = [
     "concat",
     "film",
     "gated",
+    "head_options",
     "register_head",
     "sum_branches",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import flags
 
+from amr_tf.heads import HEADS, head_options
 from amr_tf.methods import METHODS
 from tfrecords.datasets import DATASETS, find
 from tfrecords.description import DESCRIPTION, DatasetInfo
@@ -25,6 +26,9 @@ def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) 
         if field.name == "method":
             told = "; ".join(f"{name}: {METHODS[name].help}" for name in method_names())
             text = text.replace("METHODS: see the end of --help", told)
+        if field.name == "fusion":
+            told = ", ".join(_with_options(name) for name in HEADS)
+            text = text.replace("HEADS", told)
         if choices:
             flags.DEFINE_enum(field.name, field.default, list(choices), text, flag_values=values)
         else:
@@ -38,6 +42,12 @@ def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) 
     for alias, option in flag_aliases().items():
         text = f"The same as --method_options={option}=..., for the methods that have it."
         flags.DEFINE_string(alias, None, text, flag_values=values)
+
+
+def _with_options(head: str) -> str:
+    """A head's name as in a flag, with the options that it has."""
+    options = ", ".join(head_options(head))
+    return f"{head}({options})" if options else head
 
 
 def config(values: flags.FlagValues, aliases: bool = True) -> Config:

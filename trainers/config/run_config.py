@@ -6,13 +6,13 @@ A field's metadata holds the flag's help and, where there are few, the values it
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from amr_tf._registry import is_trusted
 from amr_tf.attribution import TARGETS
 from amr_tf.encoders import ENCODERS
-from amr_tf.heads import HEADS
+from amr_tf.heads import HEADS, head_options
 from amr_tf.methods.base import TEACHERS
 from tfrecords.datasets import DATASETS, DEMO
 from trainers.config.methods import make_method, method_of
@@ -86,7 +86,7 @@ class Config:
         "Finished unimodal runs for methods that need teachers, `audio=DIR,video=DIR`; those not "
         "given are trained first, beside --model_dir, and kept.",
     )
-    fusion: str = _flag("concat", "Fusion head.", lambda: HEADS)
+    fusion: str = _flag("concat", "Fusion head, with options in brackets: HEADS.")
     hidden: int = _flag(0, "Units of the head's hidden layer; 0 for a linear head.")
     audio_encoder: str = _flag("small", "Encoder of sound, e.g. resnet18 or small(width=8).")
     video_encoder: str = _flag("small", "Encoder of video, e.g. resnet18 or c3d(depth=5).")
@@ -209,12 +209,16 @@ class Config:
         _require(0 < self.crop_scale <= 1, f"--crop_scale={self.crop_scale} is not in (0, 1]")
         for kind in ("audio", "video", "features"):
             self._check_encoder(kind)
+        name, options = parse_plugin(self.fusion, "--fusion")
+        _require(name in HEADS, f"--fusion={name}: choose one of {', '.join(HEADS)}")
+        _check_options("--fusion", name, options, head_options(name))
         self.check_modalities()
 
     def _check_encoder(self, kind: str) -> None:
-        name, _ = parse_plugin(getattr(self, f"{kind}_encoder"), f"--{kind}_encoder")
+        name, options = parse_plugin(getattr(self, f"{kind}_encoder"), f"--{kind}_encoder")
         fitting = [n for n, plugin in ENCODERS.items() if kind in plugin.kinds]
         _require(name in fitting, f"--{kind}_encoder={name}: choose one of {', '.join(fitting)}")
+        _check_options(f"--{kind}_encoder", name, options, ENCODERS[name].options)
         path = getattr(self, f"{kind}_weights", "")
         _require(not path or pathlib.Path(path).is_file(), f"--{kind}_weights={path}: no such file")
 
@@ -380,6 +384,12 @@ def read_flags(path: pathlib.Path) -> dict[str, Any]:
     except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
         raise ValueError(f"{path} is no description of a run: {str(error)[:200]}") from error
     return flags
+
+
+def _check_options(flag: str, name: str, given: Iterable[str], known: Sequence[str]) -> None:
+    for option in given:
+        told = f"it has {', '.join(known) or 'none'}"
+        _require(option in known, f"{flag}: {name} has no option {option!r}: {told}")
 
 
 def _require(condition: bool, message: str) -> None:

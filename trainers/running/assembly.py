@@ -135,13 +135,10 @@ def model(
     def build() -> tuple[dict[str, keras.Model], keras.Model]:
         encoders = {name: encoder(config, name, m) for name, m in data.inputs.items()}
         shapes = [tuple(encoder.output_shape[1:]) for encoder in encoders.values()]
-        head = build_head(
-            config.fusion,
-            shapes,
-            len(data.info.classes),
-            seed=config.seed,
-            hidden=config.hidden or None,
-        )
+        fusion, options = parse_plugin(config.fusion, "--fusion")
+        if config.hidden:
+            options.setdefault("hidden", config.hidden)
+        head = build_head(fusion, shapes, len(data.info.classes), seed=config.seed, **options)
         return encoders, head
 
     encoders, head = method.parts(config.model_modalities, build)

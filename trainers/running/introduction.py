@@ -82,11 +82,10 @@ def show_results(config: Config, results: dict[str, Any]) -> None:
     print(f"model card   {model_dir / model_card.FILE}")
     if config.export:
         print(f"SavedModel   {model_dir / 'export'}")
-    print(
-        "\nNext:\n"
-        f"  tensorboard --logdir={model_dir.parent}\n"
-        f"  python -m trainers.evaluate --model_dir={model_dir}"
-    )
+    evaluate = ["python", "-m", "trainers.evaluate", f"--model_dir={model_dir}"]
+    if config.plugins:
+        evaluate.append(f"--plugins={config.plugins}")
+    print(f"\nNext:\n  tensorboard --logdir={model_dir.parent}\n  {shlex.join(evaluate)}")
     if config.effective_amr_weight:
         print(f"  {without_amr(config)}   # the same model without AMR")
 

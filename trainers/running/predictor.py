@@ -13,6 +13,7 @@ from amr_tf.serving import exporting
 from amr_tf.serving.signatures import ServedClassifier, input_name
 from tfrecords.building.container import MediaError
 from tfrecords.building.media import Settings
+from trainers.config.run_config import Config
 from trainers.reporting.prediction_formats import Row
 from trainers.running import inputs, media_files
 from trainers.running.finished_run import load_classes, load_model
@@ -38,7 +39,13 @@ class Predictor:
 
     @classmethod
     def of_run(cls, model_dir: pathlib.Path) -> "Predictor":
-        """The model of a finished run."""
+        """The model of a finished run.
+
+        Raises:
+            ValueError: The run was trained with plug-ins that are not loaded, or is damaged.
+            FileNotFoundError: There is no run.
+        """
+        Config.load(model_dir)
         taken, settings = inputs.load(model_dir)
         media_files.check_inputs(taken)
         classes = load_classes(model_dir)
