@@ -17,18 +17,18 @@ class Context:
     """What a method sees of one step; fields are filled as the step goes on.
 
     Attributes:
-        model: The `MultimodalClassifier`.
-        inputs: Modality name -> input `[B, ...]`.
-        labels: Class ids `[B]`, this replica's part of the global batch.
-        training: Whether this is a training step.
-        step: Train steps done before this one, int64 scalar.
-        epoch: The epoch that `fit` is in, int64 scalar.
-        offset: Index of this replica's first sample in the global batch, int32 scalar.
-        global_batch: Size of the global batch, int32 scalar.
-        presence: `[B, M]` float32, 1 where a sample has the modality.
-        encodings: M tensors as the head sees them.
-        logits: `[B, C]` of the head.
-        extras: What a method hands from one of its hooks to the next.
+        model: `MultimodalClassifier` that is trained or tested.
+        inputs: Dictionary, modality -> input `[B, ...]`.
+        labels: Tensor `[B]`, the class ids, this replica's part of the global batch.
+        training: Boolean, whether this is a training step.
+        step: Scalar int64, the train steps done before this one.
+        epoch: Scalar int64, the epoch that `fit` is in.
+        offset: Scalar int32, the index of this replica's first sample in the global batch.
+        global_batch: Scalar int32, the size of the global batch.
+        presence: Tensor `[B, M]` float32, 1 where a sample has the modality.
+        encodings: List of M tensors as the head sees them.
+        logits: Tensor `[B, C]` of the head.
+        extras: Dictionary of what a method hands from one of its hooks to the next.
     """
 
     model: Any
@@ -91,10 +91,10 @@ class Context:
         """Uniform numbers in [0, 1), a function of (seed, step, sample) alone.
 
         Args:
-            seed: The method's.
-            shape: Of one draw.
-            per_sample: Whether each sample has its own draw, `[B, *shape]`; else one for the
-                whole global batch, `shape`.
+            seed: Integer, the method's seed.
+            shape: Integers, the shape of one draw.
+            per_sample: Boolean, whether each sample has its own draw, `[B, *shape]`; else one for
+                the whole global batch, `shape`.
 
         Returns:
             float32.

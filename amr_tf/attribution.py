@@ -24,12 +24,12 @@ def target_score(
     * `label`: the log-odds of the true class.
 
     Args:
-        logits: `[B, C]`, C >= 2.
-        target: One of `TARGETS`.
-        labels: Class ids `[B]`; needed by `label`.
+        logits: Tensor `[B, C]`, C >= 2.
+        target: String, one of `TARGETS`.
+        labels: Tensor `[B]`, the class ids; needed by `label`.
 
     Returns:
-        `[B]`, float32, or float64 for float64 logits.
+        Tensor `[B]`, float32, or float64 for float64 logits.
 
     Raises:
         ValueError: Unknown target, labels missing, or fewer than two classes.
@@ -66,10 +66,10 @@ def attribute(
     Args:
         head: Keras model or function, list of M encodings -> logits `[B, C]`. It must not mix
             samples: the gradient is taken of the sum of the scores.
-        encodings: M tensors `[B, ...]` of any rank.
-        target: See `target_score`.
-        labels: Class ids `[B]`; needed by target `label`.
-        training: Whether the head runs in training mode (its dropout applies).
+        encodings: Sequence of M tensors `[B, ...]` of any rank.
+        target: String, what is attributed; see `target_score`.
+        labels: Tensor `[B]`, the class ids; needed by target `label`.
+        training: Boolean, whether the head runs in training mode (its dropout applies).
 
     Returns:
         Logits `[B, C]`, and M attributions, each of its encoding's shape.
@@ -87,11 +87,12 @@ def attribution_shares(attributions: Sequence[tf.Tensor]) -> tf.Tensor:
     """Pools attributions to shares: `a^m = |alpha^m| / sum_j |alpha^j|` in the L2 norm.
 
     Args:
-        attributions: M tensors `[B, ...]`.
+        attributions: Sequence of M tensors `[B, ...]`.
 
     Returns:
-        `[B, M]`, float32 (float64 for float64 input); rows sum to 1. A sample whose attributions
-        are all zero gets 1/M each, with zero gradient. Finite for tiny and for huge attributions.
+        Tensor `[B, M]`, float32 (float64 for float64 input); rows sum to 1. A sample whose
+        attributions are all zero gets 1/M each, with zero gradient. Finite for tiny and for huge
+        attributions.
     """
     norms = tf.stack([_safe_norm(a) for a in attributions], axis=-1)
     largest = tf.stop_gradient(tf.reduce_max(norms, axis=-1, keepdims=True))
@@ -114,14 +115,14 @@ def modality_attributions(
         >>> tf.reduce_mean(shares, axis=0)  # the batch's dominance: audio, video
 
     Args:
-        head: List of M encodings -> logits `[B, C]`.
-        encodings: M tensors `[B, ...]`.
-        target: `probability`, `logit` or `label`; see `target_score`.
-        labels: Class ids `[B]`; needed by target `label`.
-        training: Whether the head runs in training mode.
+        head: Keras model or function, list of M encodings -> logits `[B, C]`.
+        encodings: Sequence of M tensors `[B, ...]`.
+        target: String, `probability`, `logit` or `label`; see `target_score`.
+        labels: Tensor `[B]`, the class ids; needed by target `label`.
+        training: Boolean, whether the head runs in training mode.
 
     Returns:
-        Shares `[B, M]`; rows sum to 1.
+        Tensor `[B, M]`, the shares; rows sum to 1.
     """
     _, attributions = attribute(head, encodings, target, labels, training)
     return attribution_shares(attributions)

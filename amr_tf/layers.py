@@ -17,8 +17,9 @@ class StatelessDropout(keras.layers.Layer):
     drops what a single device drops, and a reloaded model goes on with the next mask.
 
     Args:
-        rate: Probability of dropping a feature, in [0, 1); the others grow by 1 / (1 - rate).
-        seed: Of the masks; give layers of one model different ones.
+        rate: Number, the probability of dropping a feature, in [0, 1); the others grow by
+            1 / (1 - rate).
+        seed: Integer, the seed of the masks; give layers of one model different ones.
 
     Raises:
         ValueError: `rate` is outside [0, 1).
@@ -76,7 +77,7 @@ class UnfoldFrames(keras.layers.Layer):
     """Undoes `FoldFrames`: `[B * T, D]` -> `[B, T, D]`.
 
     Args:
-        frames: T.
+        frames: Integer, the frames of a clip, T.
     """
 
     def __init__(self, frames: int, **options: Any) -> None:
@@ -101,7 +102,7 @@ class MeanOverFrames(UnfoldFrames):
     """Undoes `FoldFrames` and averages over the frames: `[B * T, D]` -> `[B, D]`.
 
     Args:
-        frames: T.
+        frames: Integer, the frames of a clip, T.
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -122,7 +123,7 @@ class Cosine(keras.layers.Layer):
     """
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Of two tensors."""
+        """The similarity of two tensors."""
         a, b = (_direction(x) for x in inputs)
         return tf.cast(tf.reduce_sum(a * b, axis=-1), inputs[0].dtype)
 

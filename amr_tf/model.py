@@ -44,11 +44,11 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
     in a^m. `model(inputs)` and `predict` give logits `[B, C]`.
 
     Args:
-        encoders: Modality name -> Keras model or layer, input -> encoding `[B, ...]`; None passes
-            a precomputed encoding through. Their order is the modalities' order.
+        encoders: Mapping, modality -> Keras model or layer, input -> encoding `[B, ...]`; None
+            passes a precomputed encoding through. Their order is the modalities' order.
         head: Keras model, list of M encodings -> logits `[B, C]`. No batch normalisation.
-        method: What to train with; naive fusion by default.
-        **kwargs: Of `keras.Model`, `name` say.
+        method: Method, what to train with; naive fusion by default.
+        **kwargs: Options of `keras.Model`, e.g. `name`.
 
     Raises:
         ValueError: No encoder, a part not built, batch normalisation in the head, or modalities
@@ -112,9 +112,9 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         """Logits and Grad⊙Input attributions at the encodings, in inference mode.
 
         Args:
-            inputs: As for a call.
-            target: See `amr_tf.attribution.target_score`.
-            labels: Class ids `[B]`; needed by target `label`.
+            inputs: Structure of tensors, as for a call.
+            target: String, what is attributed; see `amr_tf.attribution.target_score`.
+            labels: Tensor `[B]`, the class ids; needed by target `label`.
 
         Returns:
             Logits `[B, C]` and M attributions of the encodings' shapes.
@@ -139,19 +139,21 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         Under Keras' policy `mixed_float16` both scale their losses.
 
         Args:
-            optimizer: Of the task, for all variables.
-            amr_weight: Weight of R; 0 trains without AMR, exactly as if there were none.
-            amr_ratio: Wanted ratio of the shares, one number per modality; equal by default.
-            amr_optimizer: Of R, for the head's variables. By default SGD without momentum, with
-                a learning rate of 0.1 that follows the shape of the task's schedule: the gradient
-                of |.| doesn't shrink near the target, so the rate must.
-            amr_target: What is attributed; see `amr_tf.attribution.target_score`.
-            accumulate: Parts in which encoders take a batch, to need less memory; every result
-                stays the whole batch's. See `amr_tf._tape.Tape`.
-            skip_nonfinite: Whether a step with a NaN or an infinity is undone, see
+            optimizer: Optimizer of the task, for all variables, or its name.
+            amr_weight: Number, the weight of R; 0 trains without AMR, exactly as if there were
+                none.
+            amr_ratio: Sequence of M numbers, the wanted ratio of the shares; equal by default.
+            amr_optimizer: Optimizer of R, for the head's variables. By default SGD without
+                momentum, with a learning rate of 0.1 that follows the shape of the task's schedule:
+                the gradient of |.| doesn't shrink near the target, so the rate must.
+            amr_target: String, what is attributed; see `amr_tf.attribution.target_score`.
+            accumulate: Integer, the parts in which encoders take a batch, to need less memory;
+                every result stays the whole batch's. See `amr_tf._tape.Tape`.
+            skip_nonfinite: Boolean, whether a step with a NaN or an infinity is undone, see
                 `amr_tf._guard.FiniteGuard`; it is counted either way.
-            jit_compile: XLA; off by default, as Keras may choose it and it is slower on CPUs.
-            **kwargs: Of `keras.Model.compile`, `run_eagerly` say.
+            jit_compile: Boolean, whether XLA compiles the step; off by default, as Keras may choose
+                it and it is slower on CPUs.
+            **kwargs: Options of `keras.Model.compile`, e.g. `run_eagerly`.
 
         Raises:
             ValueError: A negative weight, a ratio of the wrong length or sign, an unknown target,

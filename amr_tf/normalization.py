@@ -18,7 +18,7 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):
     spoilt by a replica without samples. Masks are not looked at.
 
     Args:
-        options: Those of `keras.layers.BatchNormalization`; the axis is the last.
+        **options: Options of `keras.layers.BatchNormalization`; the axis is the last.
     """
 
     def __init__(self, **options: Any) -> None:

@@ -23,7 +23,8 @@ class AttributionRegularizer:
         >>> penalty = amr_tf.AttributionRegularizer(ratio=(1, 1))(shares)
 
     Args:
-        ratio: One non-negative number per modality, not all zero; `(1, 1)` asks for balance.
+        ratio: Sequence of M numbers, one per modality, not negative and not all zero; `(1, 1)`
+            asks for balance.
 
     Raises:
         ValueError: Fewer than two numbers, a negative or non-finite one, or all zero.
@@ -62,8 +63,8 @@ class AttributionRegularizer:
         its own samples. Nothing is reduced in the backward pass, and M + 1 floats in the forward.
 
         Args:
-            shares: `[B, M]`, this replica's samples; B may be 0.
-            complete: `[B]`, 1 for samples that have all modalities, else 0: the share of an
+            shares: Tensor `[B, M]`, those of this replica's samples; B may be 0.
+            complete: Tensor `[B]`, 1 for samples that have all modalities, else 0: the share of an
                 absent modality is 0 by construction and would bias the mean.
 
         Returns:

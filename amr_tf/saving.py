@@ -43,8 +43,11 @@ def load_model(path: str | pathlib.Path, compile: bool = True) -> keras.Model:
     name too.
 
     Args:
-        path: Of the file.
-        compile: Whether to restore the optimizers, too.
+        path: Path of the file.
+        compile: Boolean, whether to restore the optimizers, too.
+
+    Returns:
+        The model.
 
     Raises:
         ValueError: It is no such file, it is damaged, or it names something else.

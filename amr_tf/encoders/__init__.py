@@ -142,8 +142,8 @@ def load_weights(encoder: keras.Model, path: str | pathlib.Path) -> None:
     """Gives an encoder the weights of a saved one.
 
     Args:
-        encoder: The encoder.
-        path: A `.keras` model or a `.weights.h5` file of the same architecture; the height,
+        encoder: Model, the encoder.
+        path: Path of a `.keras` model or a `.weights.h5` file of the same architecture; the height,
             width and number of frames of its input may differ where it ends in an average (c3d,
             slow_fusion and late_fusion end in a dense layer of the input's size).
 

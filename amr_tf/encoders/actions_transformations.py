@@ -29,12 +29,12 @@ def actions_transformations(
     contrastive loss gives way to the task's.
 
     Args:
-        shape: Of one clip, `[T, H, W, channels]`, T >= 2.
-        width: Channels of the ResNet-18's first stage; embeddings have `8 * width` features, 512
-            as published.
-        transformations: K; the paper's number of actions, 101 on UCF101.
-        seed: Of the initial weights.
-        name: Of the model.
+        shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2.
+        width: Integer, the channels of the ResNet-18's first stage; embeddings have `8 * width`
+            features, 512 as published.
+        transformations: Integer, K; the paper's number of actions, 101 on UCF101.
+        seed: Integer, the seed of the initial weights.
+        name: String, the model's name.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, K]`, in [-1, 1]; 0 where there is no direction

@@ -32,13 +32,14 @@ def c3d(
     by leaving dropout to the methods.
 
     Args:
-        shape: Of one clip, `[T, H, W, channels]`, T >= 2. The size of fc6 depends on it.
-        width: Channels of the first convolution; 64 as published.
-        depth: Convolutions: 8 as published, 5 for the network of the paper's search.
-        batch_norm: False for the published layers alone: 79,991,015 parameters with a classifier
-            of 487 classes.
-        seed: Of the initial weights.
-        name: Of the model.
+        shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2. The size of fc6
+            depends on it.
+        width: Integer, the channels of the first convolution; 64 as published.
+        depth: Integer, the convolutions: 8 as published, 5 for the network of the paper's search.
+        batch_norm: Boolean, whether batch normalisation follows each layer; False for the published
+            layers alone: 79,991,015 parameters with a classifier of 487 classes.
+        seed: Integer, the seed of the initial weights.
+        name: String, the model's name.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, 64 * width]` (`32 * width` with 5 layers).

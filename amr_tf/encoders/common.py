@@ -15,8 +15,9 @@ class Initializers:
     """Hands out initializers, each with a seed of its own.
 
     Args:
-        seed: Of all of them.
-        name: Of the model: two encoders made with one seed start with different weights.
+        seed: Integer, the seed of all of them.
+        name: String, the model's name: two encoders made with one seed start with different
+            weights.
     """
 
     def __init__(self, seed: int, name: str) -> None:
@@ -38,9 +39,9 @@ def per_frame(
     """A model of an image encoder, applied to each frame where samples have frames.
 
     Args:
-        trunk: Images `[B, H, W, channels]` -> encodings `[B, D]`, as symbolic tensors.
-        shape: Of one sample, `[H, W, channels]` or `[T, H, W, channels]`.
-        name: Of the model.
+        trunk: Function, images `[B, H, W, channels]` -> encodings `[B, D]`, as symbolic tensors.
+        shape: Integers, the shape of one sample, `[H, W, channels]` or `[T, H, W, channels]`.
+        name: String, the model's name.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, D]`, the mean over the frames.

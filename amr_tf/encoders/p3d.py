@@ -24,11 +24,12 @@ def p3d(
     stage is two-dimensional. Dropout is left to the methods.
 
     Args:
-        shape: Of one clip, `[T, H, W, channels]`, T >= 2.
-        width: Channels of the first stage; 64 as published.
-        depth: Layers, a classifier counted: 63, 131, 199 as published; 17 has one block a stage.
-        seed: Of the initial weights.
-        name: Of the model.
+        shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2.
+        width: Integer, the channels of the first stage; 64 as published.
+        depth: Integer, the layers, a classifier counted: 63, 131, 199 as published; 17 has one
+            block a stage.
+        seed: Integer, the seed of the initial weights.
+        name: String, the model's name.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, 32 * width]`.

@@ -18,11 +18,12 @@ def resnet18(
     """Builds a ResNet-18.
 
     Args:
-        shape: Of one sample: `[H, W, channels]` for an image or a spectrogram, or
-            `[T, H, W, channels]` for frames, whose encodings are averaged over time.
-        width: Channels of the first stage; 64 as published.
-        seed: Of the initial weights.
-        name: Of the model.
+        shape: Integers, the shape of one sample: `[H, W, channels]` for an image or a
+            spectrogram, or `[T, H, W, channels]` for frames, whose encodings are averaged over
+            time.
+        width: Integer, the channels of the first stage; 64 as published.
+        seed: Integer, the seed of the initial weights.
+        name: String, the model's name.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, 8 * width]`.

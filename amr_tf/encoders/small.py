@@ -21,11 +21,12 @@ def small(
     """Builds the network.
 
     Args:
-        shape: Of one sample: `[H, W, channels]` for an image or a spectrogram, or
-            `[T, H, W, channels]` for frames, whose encodings are averaged over time.
-        width: Channels of the first convolution; each further one has twice as many.
-        seed: Of the initial weights.
-        name: Of the model.
+        shape: Integers, the shape of one sample: `[H, W, channels]` for an image or a
+            spectrogram, or `[T, H, W, channels]` for frames, whose encodings are averaged over
+            time.
+        width: Integer, the channels of the first convolution; each further one has twice as many.
+        seed: Integer, the seed of the initial weights.
+        name: String, the model's name.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, 4 * width]`, not negative.

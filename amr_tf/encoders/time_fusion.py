@@ -27,10 +27,12 @@ def slow_fusion(
     something left to fuse slowly.
 
     Args:
-        shape: Of one clip, `[T, H, W, channels]`, T >= 2. The size of fc6 depends on it.
-        width: Channels of the first convolution; 96 as published. The rest is in proportion.
-        seed: Of the initial weights.
-        name: Of the model.
+        shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2. The size of fc6
+            depends on it.
+        width: Integer, the channels of the first convolution; 96 as published. The rest is in
+            proportion.
+        seed: Integer, the seed of the initial weights.
+        name: String, the model's name.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, 4096 * width / 96]`.
@@ -51,10 +53,12 @@ def late_fusion(
     In the paper they are 15 frames apart; here they are the clip's first and last.
 
     Args:
-        shape: Of one clip, `[T, H, W, channels]`, T >= 2. The size of fc6 depends on it.
-        width: Channels of the first convolution; 96 as published. The rest is in proportion.
-        seed: Of the initial weights.
-        name: Of the model.
+        shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2. The size of fc6
+            depends on it.
+        width: Integer, the channels of the first convolution; 96 as published. The rest is in
+            proportion.
+        seed: Integer, the seed of the initial weights.
+        name: String, the model's name.
 
     Returns:
         A functional model, `[B, *shape]` -> `[B, 4096 * width / 96]`.

@@ -35,11 +35,12 @@ def attention(
     vector, where normalisation would have no good gradient.
 
     Args:
-        encoding_shapes: Of M >= 1 encodings.
-        num_classes: C.
-        hidden: Features of a token; 0 for as many as the largest encoding has, at most 512.
-        dropout: Rate before the last layer.
-        seed: Of the initial weights and of the dropout.
+        encoding_shapes: Tuples of integers, the shapes of M >= 1 encodings.
+        num_classes: Integer, the number of classes C.
+        hidden: Integer, the features of a token; 0 for as many as the largest encoding has, at
+            most 512.
+        dropout: Number, the dropout rate before the last layer.
+        seed: Integer, the seed of the initial weights and of the dropout.
 
     Returns:
         A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.

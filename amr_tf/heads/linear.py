@@ -19,11 +19,11 @@ def concat(
     The fusion of OGM (Peng et al. 2022) and of the paper's naive model when `hidden` is 0.
 
     Args:
-        encoding_shapes: Per modality the encoding's shape without the batch; flattened.
-        num_classes: C.
-        hidden: Units of the hidden layer; 0 for none.
-        dropout: Rate before the last layer, in training.
-        seed: Of the initial weights and of the dropout.
+        encoding_shapes: Tuples of integers, the shapes of M >= 1 encodings, without the batch.
+        num_classes: Integer, the number of classes C.
+        hidden: Integer, the units of the hidden layer; 0 for none.
+        dropout: Number, the dropout rate before the last layer, in training.
+        seed: Integer, the seed of the initial weights and of the dropout.
 
     Returns:
         A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.
@@ -52,11 +52,12 @@ def sum_branches(
     `SumFusion` of OGM's code (Peng et al. 2022). The branches' last layers are named `logits_<m>`.
 
     Args:
-        encoding_shapes: Of M >= 1 encodings.
-        num_classes: C.
-        hidden: Units of a hidden ReLU layer in each branch; 0 for none.
-        dropout: Rate before each branch's last layer; the branches drop independently.
-        seed: Of the initial weights and of the dropout.
+        encoding_shapes: Tuples of integers, the shapes of M >= 1 encodings.
+        num_classes: Integer, the number of classes C.
+        hidden: Integer, the units of a hidden ReLU layer in each branch; 0 for none.
+        dropout: Number, the dropout rate before each branch's last layer; the branches drop
+            independently.
+        seed: Integer, the seed of the initial weights and of the dropout.
 
     Returns:
         A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.

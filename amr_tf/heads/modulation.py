@@ -31,11 +31,12 @@ def film(
     shut off x and its gradient.
 
     Args:
-        encoding_shapes: Of M >= 2 encodings.
-        num_classes: C.
-        hidden: Features of x, by a linear layer in between; 0 for the encodings as they are.
-        dropout: Rate before the last layer.
-        seed: Of the initial weights and of the dropout.
+        encoding_shapes: Tuples of integers, the shapes of M >= 2 encodings.
+        num_classes: Integer, the number of classes C.
+        hidden: Integer, the features of x, by a linear layer in between; 0 for the encodings as
+            they are.
+        dropout: Number, the dropout rate before the last layer.
+        seed: Integer, the seed of the initial weights and of the dropout.
 
     Returns:
         A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.
@@ -72,11 +73,12 @@ def gated(
     another: there each modality's gate sees all of them.)
 
     Args:
-        encoding_shapes: Of M >= 2 encodings.
-        num_classes: C.
-        hidden: Gates; 0 for as many as the largest encoding has features, at most 512.
-        dropout: Rate before the last layer.
-        seed: Of the initial weights and of the dropout.
+        encoding_shapes: Tuples of integers, the shapes of M >= 2 encodings.
+        num_classes: Integer, the number of classes C.
+        hidden: Integer, the gates; 0 for as many as the largest encoding has features, at most
+            512.
+        dropout: Number, the dropout rate before the last layer.
+        seed: Integer, the seed of the initial weights and of the dropout.
 
     Returns:
         A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.

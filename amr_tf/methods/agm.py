@@ -33,7 +33,7 @@ class AGM(Method):
     the encoders, and 2^M - 2 through the head.
 
     Args:
-        alpha: Strength, 1 as published; 0 is naive fusion.
+        alpha: Number, the strength, 1 as published; 0 is naive fusion.
 
     Raises:
         ValueError: A negative alpha.

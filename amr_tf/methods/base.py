@@ -119,8 +119,8 @@ class Method:
         A method that removes a modality from samples says so in `context.presence`.
 
         Args:
-            encodings: M tensors `[B, ...]`.
-            context: The step; `encodings` and `logits` are not filled yet.
+            encodings: List of M tensors `[B, ...]`.
+            context: Context of the step; `encodings` and `logits` are not filled yet.
 
         Returns:
             M tensors of the same shapes.
@@ -136,10 +136,11 @@ class Method:
         """Gradients of the task loss for `variables`, summed over the replicas; None where none.
 
         Args:
-            context: The step.
-            loss: What `loss` returned.
-            tape: What recorded encoders, head and loss; ask it for gradients as often as needed.
-            variables: The model's trainable variables.
+            context: Context of the step.
+            loss: Scalar, what `loss` returned.
+            tape: Tape that recorded encoders, head and loss; ask it for gradients as often as
+                needed.
+            variables: List of the model's trainable variables.
         """
         del context
         return distribution.sum_gradients(tape.gradient(loss, variables))
@@ -168,10 +169,10 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     """Softmax cross-entropy per sample, in float32 at least.
 
     Args:
-        labels: Class ids `[B]`.
-        logits: `[B, C]`.
+        labels: Tensor `[B]`, the class ids.
+        logits: Tensor `[B, C]`.
 
     Returns:
-        `[B]`.
+        Tensor `[B]`.
     """
     return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, at_least_float32(logits))

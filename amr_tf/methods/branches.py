@@ -15,8 +15,8 @@ def add_unimodal_heads(model: Any, seed: int = 0) -> None:
     They are trained by the task optimizer, saved with the model, and neither AMR's nor exported.
 
     Args:
-        model: The classifier; its head must be functional.
-        seed: Of their initial weights.
+        model: MultimodalClassifier whose head is functional.
+        seed: Integer, the seed of their initial weights.
 
     Raises:
         ValueError: The head is not a functional model, so that the encodings' shapes are unknown.
@@ -54,7 +54,7 @@ def linear_logits(head: keras.Model, encodings: list[tf.Tensor]) -> list[tf.Tens
 
     Args:
         head: Functional model, list of M encodings -> logits.
-        encodings: M tensors `[B, ...]`.
+        encodings: List of M tensors `[B, ...]`.
 
     Returns:
         M tensors `[B, C]`, or None where the head's logits are no such sum.

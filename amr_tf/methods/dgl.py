@@ -21,8 +21,9 @@ class DGL(Method):
     The fused head predicts. Samples that lack modality m don't enter its term.
 
     Args:
-        alpha: Weight of the unimodal losses, 4 to 5 as published; 0 leaves encoders untrained.
-        seed: Of the unimodal heads' initial weights.
+        alpha: Number, the weight of the unimodal losses, 4 to 5 as published; 0 leaves encoders
+            untrained.
+        seed: Integer, the seed of the unimodal heads' initial weights.
 
     Raises:
         ValueError: A negative alpha.

@@ -16,8 +16,8 @@ class Dropout(Method):
     step's mask; reported dominance uses none.
 
     Args:
-        rate: Probability to drop a feature, 0 <= rate < 1.
-        seed: Of the masks, which are a function of (seed, step, sample).
+        rate: Number, the probability to drop a feature, 0 <= rate < 1.
+        seed: Integer, the seed of the masks, which are a function of (seed, step, sample).
 
     Raises:
         ValueError: `rate` outside of [0, 1).

@@ -29,10 +29,11 @@ class GGE(Method):
     batch. (The paper states the binary form, targets `2 y sigma(-2 y H)`.)
 
     Args:
-        class_counts: Training clips per class, `[C]`; without them all classes are equally
-            likely. `trainers.fit` fills them in.
-        strength: Times the biased learners' probability; 1 as published, 0 is naive fusion.
-        seed: Of the unimodal heads' initial weights.
+        class_counts: Sequence of C integers, the training clips of each class; without them all
+            classes are equally likely. `trainers.fit` fills them in.
+        strength: Number, the factor of the biased learners' probability; 1 as published, 0 is naive
+            fusion.
+        seed: Integer, the seed of the unimodal heads' initial weights.
 
     Raises:
         ValueError: A strength outside of [0, 1], or counts that are negative or all zero.

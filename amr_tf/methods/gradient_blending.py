@@ -34,10 +34,12 @@ class GradientBlending(Method):
     Set `method.held_out` to a `HeldOut` before `fit`.
 
     Args:
-        mode: `offline` estimates once, before the first epoch; `online` before each super-epoch.
-        super_epoch: Epochs between two estimates, 10 as published.
-        estimate_epochs: N, epochs that each head is trained alone; 0 for a super-epoch.
-        seed: Of the unimodal heads' initial weights.
+        mode: String, `offline` to estimate once, before the first epoch, or `online` to estimate
+            before each super-epoch.
+        super_epoch: Integer, the epochs between two estimates, 10 as published.
+        estimate_epochs: Integer, N, the epochs that each head is trained alone; 0 for a
+            super-epoch.
+        seed: Integer, the seed of the unimodal heads' initial weights.
 
     Raises:
         ValueError: An unknown mode, or numbers of epochs out of range.
@@ -144,13 +146,13 @@ def blending_weights(
     """Weights of the heads from their mean losses, as in `GradientBlending`.
 
     Args:
-        train_before: `[K]`, on training clips at the first checkpoint.
-        held_out_before: `[K]`, on held-out clips.
-        train_after: `[K]`, on training clips at the second checkpoint.
-        held_out_after: `[K]`, on held-out clips.
+        train_before: Array `[K]`, the losses on training clips at the first checkpoint.
+        held_out_before: Array `[K]`, those on held-out clips.
+        train_after: Array `[K]`, the losses on training clips at the second checkpoint.
+        held_out_after: Array `[K]`, those on held-out clips.
 
     Returns:
-        `[K]` float32, not negative, of sum 1.
+        Array `[K]` float32, not negative, of sum 1.
     """
     overfitting = (held_out_after - train_after) - (held_out_before - train_before)
     generalisation = np.maximum(held_out_before - held_out_after, 0.0)

@@ -28,9 +28,9 @@ class MMPareto(Method):
     and is not made here.
 
     Args:
-        gamma: Stretch of an encoder's gradient, 1.5 as published.
-        unimodal_weight: Times L_m, 1 as published; 0 with gamma 1 is naive fusion.
-        seed: Of the unimodal heads' initial weights.
+        gamma: Number, the stretch of an encoder's gradient, 1.5 as published.
+        unimodal_weight: Number, the factor of L_m, 1 as published; 0 with gamma 1 is naive fusion.
+        seed: Integer, the seed of the unimodal heads' initial weights.
 
     Raises:
         ValueError: gamma is not positive, or a negative weight.

@@ -19,12 +19,12 @@ class ModalityDropout(Method):
     excluded. Nothing is dropped outside of training and nothing is rescaled.
     Per sample it is ModDrop (Neverova et al. 2016, section 3.4).
 
-    Samples that lost a modality are not complete: they don't enter a^m (DESIGN section 2.4).
+    Samples that lost a modality are not complete: they don't enter a^m.
 
     Args:
-        rate: Probability to drop a modality, 0 <= rate < 1.
-        per_sample: Whether every sample draws its own subset, or one subset serves a step.
-        seed: Of the subsets, which are a function of (seed, step, sample).
+        rate: Number, the probability to drop a modality, 0 <= rate < 1.
+        per_sample: Boolean, whether every sample draws its own subset, or one subset serves a step.
+        seed: Integer, the seed of the subsets, which are a function of (seed, step, sample).
 
     Raises:
         ValueError: `rate` outside of [0, 1).

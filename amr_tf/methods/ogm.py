@@ -37,10 +37,11 @@ class OGM(Method):
     The last two are for any head. Samples that lack a modality don't enter a score.
 
     Args:
-        alpha: Strength; 0.1 for VGGSound and 0.8 for CREMA-D as published. 0 is naive fusion.
-        score: One of `linear`, `ablation`, `attribution`.
-        start: First epoch that is modulated.
-        end: Last epoch that is modulated.
+        alpha: Number, the strength; 0.1 for VGGSound and 0.8 for CREMA-D as published. 0 is naive
+            fusion.
+        score: String, one of `linear`, `ablation`, `attribution`.
+        start: Integer, the first epoch that is modulated.
+        end: Integer, the last epoch that is modulated.
 
     Raises:
         ValueError: A negative alpha or an unknown score.
@@ -131,15 +132,15 @@ class OGMGE(OGM):
     noise that a slowed encoder lost, and more. The draw is a function of (seed, step, tensor).
 
     Args:
-        alpha: As for OGM.
-        score: As for OGM.
-        start: First epoch that is modulated.
-        end: Last epoch that is modulated.
-        noise: Times the noise; 1 as published, 0 is OGM.
-        seed: Of the noise.
+        alpha: Number, the strength, as for OGM.
+        score: String, as for OGM.
+        start: Integer, the first epoch that is modulated.
+        end: Integer, the last epoch that is modulated.
+        noise: Number, the factor of the noise; 1 as published, 0 is OGM.
+        seed: Integer, the seed of the noise.
 
     Raises:
-        ValueError: As for OGM, or a negative noise.
+        ValueError: What OGM refuses, or a negative noise.
     """
 
     help = "OGM with generalisation enhancement by noise (Peng 2022)"

@@ -29,11 +29,12 @@ class UMT(Method):
     latter. Samples that lack modality m don't enter its term.
 
     Args:
-        teachers: Modality -> trained `MultimodalClassifier` of that modality alone (or what
-            `teacher` makes of it).
-        weight: Of the distillation; 50 as published for VGGSound. 0 is naive fusion.
-        target: `encodings` or `predictions`.
-        temperature: T of the predictions.
+        teachers: Mapping, modality -> trained `MultimodalClassifier` of that modality alone (or
+            what `teacher` makes of it).
+        weight: Number, the weight of the distillation; 50 as published for VGGSound. 0 is naive
+            fusion.
+        target: String, `encodings` or `predictions`.
+        temperature: Number, T of the predictions.
 
     Raises:
         ValueError: A negative weight, a temperature that isn't positive, an unknown target.

@@ -12,7 +12,7 @@ class Unimodal(Method):
     """One encoder and a head on its encoding; no dominance, hence no AMR.
 
     Args:
-        modality: Name of the modality to keep, `audio` say.
+        modality: String, the modality to keep, e.g. `audio`.
     """
 
     help = "one modality alone"
