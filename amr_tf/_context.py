@@ -16,6 +16,17 @@ PRESENCE = "presence"
 class Context:
     """What a method sees of one step; fields are filled as the step goes on.
 
+    Example:
+        >>> class Smoothed(amr_tf.methods.Method):
+        ...     def loss(self, context):
+        ...         classes = context.logits.shape[-1]
+        ...         wanted = 0.9 * tf.one_hot(context.labels, classes) + 0.1 / classes
+        ...         each = tf.nn.softmax_cross_entropy_with_logits(wanted, context.logits)
+        ...         return context.mean(each)  # over the global batch, whatever the replicas
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, Smoothed())
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+
     Attributes:
         model: `MultimodalClassifier` that is trained or tested.
         inputs: Dictionary, modality -> input `[B, ...]`.

@@ -12,6 +12,12 @@ _trusted: set[str] = set()
 class Registry(Mapping[str, Plugin], Generic[Plugin]):
     """Plug-ins by name, in the order in which they were registered.
 
+    Example:
+        >>> list(amr_tf.heads.HEADS)[:2]
+        ['concat', 'sum']
+        >>> amr_tf.methods.METHODS.find("ogm").help
+        'slows the encoder that is ahead (Peng 2022)'
+
     Args:
         kind: String, what the plug-ins are, for messages, e.g. `method`.
     """

@@ -63,6 +63,13 @@ def attribute(
     Inside an outer `tf.GradientTape` the attributions are differentiable functions of the head's
     variables (and of whatever the encodings depend on).
 
+    Example:
+        >>> logits, attributions = amr_tf.attribute(head, encodings)
+        >>> logits.shape
+        TensorShape([12, 3])
+        >>> [alpha.shape for alpha in attributions]  # those of the encodings
+        [TensorShape([12, 4]), TensorShape([12, 4])]
+
     Args:
         head: Keras model or function, list of M encodings -> logits `[B, C]`. It must not mix
             samples: the gradient is taken of the sum of the scores.
@@ -85,6 +92,11 @@ def attribute(
 
 def attribution_shares(attributions: Sequence[tf.Tensor]) -> tf.Tensor:
     """Pools attributions to shares: `a^m = |alpha^m| / sum_j |alpha^j|` in the L2 norm.
+
+    Example:
+        >>> audio, video = tf.constant([[3.0, 4.0]]), tf.constant([[0.0, 15.0]])
+        >>> amr_tf.attribution_shares([audio, video]).numpy()  # lengths of 5 and 15
+        array([[0.25, 0.75]], dtype=float32)
 
     Args:
         attributions: Sequence of M tensors `[B, ...]`.
@@ -111,8 +123,10 @@ def modality_attributions(
     """How much of each sample's decision comes from each modality (Grad⊙Input shares).
 
     Example:
-        >>> shares = amr_tf.modality_attributions(head, [audio_encoding, video_encoding])
-        >>> tf.reduce_mean(shares, axis=0)  # the batch's dominance: audio, video
+        >>> shares = amr_tf.modality_attributions(head, encodings)
+        >>> shares.shape  # samples, modalities
+        TensorShape([12, 2])
+        >>> dominance = tf.reduce_mean(shares, axis=0)  # the batch's: audio, video
 
     Args:
         head: Keras model or function, list of M encodings -> logits `[B, C]`.

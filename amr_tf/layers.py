@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from amr_tf import _compat, distribution
 
+__all__ = ["Cosine", "FoldFrames", "MeanOverFrames", "StatelessDropout", "UnfoldFrames"]
+
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class StatelessDropout(keras.layers.Layer):
@@ -15,6 +17,12 @@ class StatelessDropout(keras.layers.Layer):
 
     Masks are drawn for the global batch, and each replica takes its part: any number of replicas
     drops what a single device drops, and a reloaded model goes on with the next mask.
+
+    Example:
+        >>> dropout = amr_tf.layers.StatelessDropout(0.5, seed=1)
+        >>> dropped = dropout(tf.ones([2, 8]), training=True)
+        >>> bool(tf.reduce_all((dropped == 0) | (dropped == 2)))
+        True
 
     Args:
         rate: Number, the probability of dropping a feature, in [0, 1); the others grow by
@@ -61,7 +69,12 @@ class StatelessDropout(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class FoldFrames(keras.layers.Layer):
-    """Folds the frames of clips into the batch: `[B, T, ...]` -> `[B * T, ...]`."""
+    """Folds the frames of clips into the batch: `[B, T, ...]` -> `[B * T, ...]`.
+
+    Example:
+        >>> amr_tf.layers.FoldFrames()(tf.zeros([2, 3, 8, 8, 1])).shape
+        TensorShape([6, 8, 8, 1])
+    """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Folds."""
@@ -75,6 +88,10 @@ class FoldFrames(keras.layers.Layer):
 @keras.saving.register_keras_serializable(package="amr_tf")
 class UnfoldFrames(keras.layers.Layer):
     """Undoes `FoldFrames`: `[B * T, D]` -> `[B, T, D]`.
+
+    Example:
+        >>> amr_tf.layers.UnfoldFrames(frames=3)(tf.zeros([6, 5])).shape
+        TensorShape([2, 3, 5])
 
     Args:
         frames: Integer, the frames of a clip, T.
@@ -101,6 +118,10 @@ class UnfoldFrames(keras.layers.Layer):
 class MeanOverFrames(UnfoldFrames):
     """Undoes `FoldFrames` and averages over the frames: `[B * T, D]` -> `[B, D]`.
 
+    Example:
+        >>> amr_tf.layers.MeanOverFrames(frames=3)(tf.zeros([6, 5])).shape
+        TensorShape([2, 5])
+
     Args:
         frames: Integer, the frames of a clip, T.
     """
@@ -120,6 +141,11 @@ class Cosine(keras.layers.Layer):
 
     The shapes broadcast. A vector shorter than 1e-6 has no direction: the value is 0 there, and
     so is the gradient, where the quotient would give 0 / 0.
+
+    Example:
+        >>> a, b = tf.constant([[3.0, 4.0]]), tf.constant([[4.0, 3.0]])
+        >>> round(float(amr_tf.layers.Cosine()([a, b])[0]), 4)
+        0.96
     """
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:

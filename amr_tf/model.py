@@ -35,9 +35,11 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
     """Encoders feed a fusion head; training can hold the modalities' attributions at a ratio.
 
     Example:
-        >>> model = amr_tf.MultimodalClassifier({"audio": audio, "video": video}, head)
+        >>> model = amr_tf.MultimodalClassifier(encoders, head)
         >>> model.compile(keras.optimizers.SGD(0.01), amr_weight=1.0, amr_ratio=(1, 1))
-        >>> model.fit(dataset)  # yields ({"audio": x, "video": v}, class ids [B])
+        >>> history = model.fit(dataset, verbose=0)  # ({"audio": x, "video": v}, class ids [B])
+        >>> model.predict(inputs, verbose=0).shape  # logits
+        (12, 3)
 
     Inputs are a dict by modality, or a list in the encoders' order. An input `presence` `[B, M]`
     marks with 0 what a sample lacks: its encoding is zeroed, and the sample does not count

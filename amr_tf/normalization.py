@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from amr_tf import distribution
 
+__all__ = ["SyncBatchNormalization"]
+
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class SyncBatchNormalization(keras.layers.BatchNormalization):
@@ -16,6 +18,12 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):
     for `E[x^2] - E[x]^2`, which loses digits where the mean is large, never uses TensorFlow's fused
     kernels, and in Keras 2.15 forgets the argument in saved models and has its moving averages
     spoilt by a replica without samples. Masks are not looked at.
+
+    Example:
+        >>> norm = amr_tf.normalization.SyncBatchNormalization(momentum=0.9)
+        >>> normalised = norm(tf.constant([[1.0], [3.0]]), training=True)
+        >>> normalised.numpy().round(2).tolist()
+        [[-1.0], [1.0]]
 
     Args:
         **options: Options of `keras.layers.BatchNormalization`; the axis is the last.

@@ -19,8 +19,10 @@ class AttributionRegularizer:
     R lies in `[0, 2 (1 - min r)]`, r normalised. The object holds no variables.
 
     Example:
-        >>> shares = amr_tf.modality_attributions(head, encodings)    # [B, M]
+        >>> shares = tf.constant([[0.9, 0.1], [0.7, 0.3]])  # [B, M]
         >>> penalty = amr_tf.AttributionRegularizer(ratio=(1, 1))(shares)
+        >>> round(float(penalty), 4)  # |0.8 - 0.5| + |0.2 - 0.5|
+        0.6
 
     Args:
         ratio: Sequence of M numbers, one per modality, not negative and not all zero; `(1, 1)`

@@ -42,6 +42,12 @@ def load_model(path: str | pathlib.Path, compile: bool = True) -> keras.Model:
     module a file names, and takes HDF5 files and SavedModels, Lambda layers included, under that
     name too.
 
+    Example:
+        >>> model.save(directory / "model.keras")
+        >>> loaded = amr_tf.load_model(directory / "model.keras")
+        >>> loaded.modalities
+        ('audio', 'video')
+
     Args:
         path: Path of the file.
         compile: Boolean, whether to restore the optimizers, too.

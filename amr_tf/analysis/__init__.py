@@ -6,10 +6,11 @@ a `Bootstrap` of its clips: missing, corrupted and conflicting modalities, all m
 contribution, linear probes, calibration, people's annotations.
 
 Example:
-    >>> subject = amr_tf.analysis.Subject.of(model, test, train, classes=("cat", "dog"))
+    >>> subject = amr_tf.analysis.Subject.of(model, dataset, dataset, classes=("a", "b", "c"))
     >>> boots = amr_tf.analysis.Bootstrap(len(subject.test.labels))
-    >>> for found in amr_tf.analysis.measure_missing(subject, boots):
-    ...     print(found.name, found.interval)
+    >>> missing = amr_tf.analysis.measure_missing(subject, boots)
+    >>> {found.metric: found.interval for found in missing}["accuracy"]
+    Interval(value=..., low=..., high=...)
 """
 
 from amr_tf.analysis.ablation import measure_missing

@@ -16,6 +16,11 @@ from amr_tf.attribution import modality_attributions
 class Marks:
     """What people hear and see in a clip.
 
+    Example:
+        >>> marks = amr_tf.analysis.Marks((3, 5), audible=(True, False), visible=(False, False))
+        >>> marks.confirms(3), marks.confirms(5)
+        (True, False)
+
     Attributes:
         labels: Tuple of integers, the class ids; the first is the label that the model learns.
         audible: Tuple of booleans, whether each label can be heard.
@@ -58,6 +63,13 @@ class Marked:
 
 def measure_by_marks(subject: Subject, boots: Bootstrap, marks: Mapping[str, Marks]) -> Marked:
     """Measures accuracy by what people hear and see.
+
+    Example:
+        >>> heard = amr_tf.analysis.Marks(labels=(0,), audible=(True,), visible=(False,))
+        >>> marks = dict.fromkeys(subject.clip_names[:6], heard)
+        >>> found = amr_tf.analysis.measure_by_marks(subject, boots, marks)
+        >>> found.known
+        6
 
     Args:
         subject: Subject, a model on a split.
@@ -106,6 +118,16 @@ def measure_by_marks(subject: Subject, boots: Bootstrap, marks: Mapping[str, Mar
 class Recognition:
     """Whether most people recognise the label of each of N clips, by what they were given.
 
+    Example:
+        >>> people = amr_tf.analysis.Recognition(
+        ...     known=np.array([True, True, False]),
+        ...     by_condition={
+        ...         "the voice": np.array([True, False, False]),
+        ...         "the face": np.array([True, True, False]),
+        ...     },
+        ...     alone={"the voice": "audio", "the face": "video"},
+        ... )
+
     Attributes:
         known: Array `[N]` of booleans, whether people were asked about the clip.
         by_condition: Dictionary, what people were given, e.g. the voice -> array `[N]` of booleans.
@@ -138,6 +160,17 @@ class Recognised:
 
 def measure_by_recognition(subject: Subject, boots: Bootstrap, people: Recognition) -> Recognised:
     """Measures whether the model leans on the modality from which people recognise the label.
+
+    Example:
+        >>> voice, face = np.arange(12) % 2 == 0, np.arange(12) % 3 == 0
+        >>> people = amr_tf.analysis.Recognition(
+        ...     known=np.ones(12, bool),
+        ...     by_condition={"the voice": voice, "the face": face},
+        ...     alone={"the voice": "audio", "the face": "video"},
+        ... )
+        >>> found = amr_tf.analysis.measure_by_recognition(subject, boots, people)
+        >>> found.difference.condition
+        'the voice alone minus the face alone'
 
     Args:
         subject: Subject, a model on a split.

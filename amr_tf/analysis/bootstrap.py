@@ -18,6 +18,12 @@ _ROWS = 256  # of a class's clips that are ranked at a time
 class Interval:
     """A number and its percentile interval.
 
+    Example:
+        >>> draws = np.array([0.5, 0.4, 0.5, 0.6])
+        >>> found = amr_tf.analysis.interval(draws)
+        >>> found.low < found.value < found.high
+        True
+
     Attributes:
         value: Float, the number of the sample itself.
         low: Float, the lower end; NaN where no resample has a value.
@@ -31,6 +37,11 @@ class Interval:
 
 def interval(draws: np.ndarray, level: float = 0.95) -> Interval:
     """The percentile interval of draws `[1 + R]`; resamples without a value (NaN) don't count.
+
+    Example:
+        >>> draws = amr_tf.analysis.Bootstrap(n=50).mean(np.arange(50) % 2)
+        >>> amr_tf.analysis.interval(draws).value
+        0.5
 
     Args:
         draws: Array `[1 + R]`, the sample's value, then the resamples'.
@@ -49,6 +60,13 @@ def interval(draws: np.ndarray, level: float = 0.95) -> Interval:
 
 class Bootstrap:
     """The resamples of n clips.
+
+    Example:
+        >>> boots = amr_tf.analysis.Bootstrap(n=4, resamples=100)
+        >>> correct = np.array([True, True, True, False])
+        >>> draws = boots.mean(correct)  # of the sample itself, and of 100 resamples
+        >>> float(draws[0]), draws.shape
+        (0.75, (101,))
 
     Args:
         n: Integer, the number of clips.

@@ -99,6 +99,11 @@ class Calibration:
 def measure_calibration(subject: Subject, boots: Bootstrap) -> Calibration:
     """Measures whether a model's confidence is its accuracy.
 
+    Example:
+        >>> found = amr_tf.analysis.measure_calibration(subject, boots)
+        >>> 0 <= found.error.value <= 1
+        True
+
     Args:
         subject: Subject, a model on a split.
         boots: Bootstrap, the resamples of its clips.

@@ -135,6 +135,11 @@ class Conflicts:
 def measure_conflicts(subject: Subject, boots: Bootstrap) -> Conflicts:
     """Measures which modality is followed in conflicts.
 
+    Example:
+        >>> found = amr_tf.analysis.measure_conflicts(subject, boots)
+        >>> [share.name for share in found.dominance]
+        ['audio / behavioural dominance', 'video / behavioural dominance']
+
     Args:
         subject: Subject, a model of several modalities on a split.
         boots: Bootstrap, the resamples of its clips.

@@ -81,6 +81,12 @@ def measure_contributions(
 ) -> Contributions:
     """Takes all measures of contribution.
 
+    Example:
+        >>> conflicts = amr_tf.analysis.measure_conflicts(subject, boots)
+        >>> found = amr_tf.analysis.measure_contributions(subject, boots, conflicts)
+        >>> found.share("Integrated Gradients", "audio").name
+        'audio / Integrated Gradients'
+
     Args:
         subject: Subject, a model of several modalities on a split.
         boots: Bootstrap, the resamples of its clips.
@@ -146,6 +152,13 @@ class Distribution:
 def measure_distribution(subject: Subject, boots: Bootstrap, found: Contributions) -> Distribution:
     """Measures how often one modality decides a clip.
 
+    Example:
+        >>> conflicts = amr_tf.analysis.measure_conflicts(subject, boots)
+        >>> found = amr_tf.analysis.measure_contributions(subject, boots, conflicts)
+        >>> distribution = amr_tf.analysis.measure_distribution(subject, boots, found)
+        >>> distribution.class_quantiles((0.25, 0.5, 0.75)).shape
+        (3, 3)
+
     Args:
         subject: Subject, a model of several modalities on a split.
         boots: Bootstrap, the resamples of its clips.
@@ -197,6 +210,13 @@ class Agreement:
 
 def measure_agreement(found: Contributions) -> Agreement:
     """Correlates the measures: do they put the classes in the same order?
+
+    Example:
+        >>> conflicts = amr_tf.analysis.measure_conflicts(subject, boots)
+        >>> found = amr_tf.analysis.measure_contributions(subject, boots, conflicts)
+        >>> agreement = amr_tf.analysis.measure_agreement(found)
+        >>> sorted(agreement.correlations)  # two shares sum to 1: one of them tells all
+        ['audio']
 
     Args:
         found: Contributions, of a model of several modalities.

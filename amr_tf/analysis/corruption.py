@@ -29,6 +29,12 @@ GraphDistortion = Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.Tenso
 class Corruption:
     """One way in which a modality goes wrong.
 
+    Example:
+        >>> noise = amr_tf.analysis.audio_corruptions()[0]
+        >>> waveform = (1_000 * np.sin(np.arange(400))).astype(np.int16)
+        >>> noise(waveform, severity=3).shape
+        (400,)
+
     Attributes:
         name: String, for people.
         modality: String, `audio` or `video`.
@@ -89,6 +95,10 @@ class Corruption:
 def audio_corruptions(others: np.ndarray | None = None) -> tuple[Corruption, ...]:
     """What goes wrong with sound.
 
+    Example:
+        >>> [corruption.name for corruption in amr_tf.analysis.audio_corruptions()]
+        ['white noise', 'clipping', 'dropouts']
+
     Args:
         others: Array `[K, n]` of int16, waveforms of clips that are not to be corrupted, K of 3 or
             more, to be mixed in as babble; without them there is none.
@@ -148,6 +158,10 @@ def _int16(waveform: np.ndarray) -> np.ndarray:
 
 def video_corruptions() -> tuple[Corruption, ...]:
     """What goes wrong with pictures.
+
+    Example:
+        >>> [corruption.name for corruption in amr_tf.analysis.video_corruptions()]
+        ['blur', 'JPEG artefacts', 'occlusion', 'darkening', 'frame drops']
 
     Returns:
         The corruptions.

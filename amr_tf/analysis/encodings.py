@@ -17,6 +17,11 @@ from amr_tf.model import MultimodalClassifier
 class Encodings:
     """What encoders make of each sample of a split, in order.
 
+    Example:
+        >>> found = amr_tf.analysis.Encoder(model)(dataset)
+        >>> found.where(found.labels == 0).values["audio"].shape
+        (4, 4)
+
     Attributes:
         labels: Array `[N]`, the class ids.
         values: Dictionary, modality -> array `[N, ...]`; zero where a sample lacks the modality.
@@ -44,6 +49,11 @@ class Encoder:
     """Runs encoders of a model over splits in inference mode, on all of its replicas.
 
     Make one and keep it: its graph is traced once.
+
+    Example:
+        >>> encode = amr_tf.analysis.Encoder(model, modalities=["video"])
+        >>> encode(dataset).values["video"].shape
+        (12, 4)
 
     Args:
         model: MultimodalClassifier, the model whose encoders run.

@@ -18,12 +18,25 @@ REPORTED_TARGETS = ("probability", "logit")
 
 
 class Unmeasurable(ValueError):
-    """A model or a split of which nothing can be measured; the message says why."""
+    """A model or a split of which nothing can be measured; the message says why.
+
+    Example:
+        >>> amr_tf.Evaluator(model)(dataset.take(0))
+        Traceback (most recent call last):
+        amr_tf.analysis.evaluation.Unmeasurable: the dataset to evaluate on is empty
+    """
 
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
     """What a model says of each sample of a split, in order.
+
+    Example:
+        >>> predictions = amr_tf.Evaluator(model)(dataset)
+        >>> predictions.probabilities.shape
+        (12, 3)
+        >>> predictions.summary()["samples"]
+        12
 
     Attributes:
         modalities: Tuple of strings, the names of the modalities.
@@ -76,6 +89,13 @@ class Evaluator:
     """Runs a model over splits in inference mode, on all of its strategy's replicas.
 
     Make one and keep it: its graph is traced once.
+
+    Example:
+        >>> predictions = amr_tf.Evaluator(model)(dataset)
+        >>> predictions.shares["probability"].shape
+        (12, 2)
+        >>> sorted(predictions.summary()["dominance"])
+        ['audio', 'video']
 
     Args:
         model: MultimodalClassifier, the model to evaluate.

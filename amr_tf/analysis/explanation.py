@@ -15,6 +15,11 @@ from amr_tf.model import MultimodalClassifier
 class Explanation:
     """What decides the predictions of a batch.
 
+    Example:
+        >>> explanation = amr_tf.analysis.explain(model, inputs, targets=("logit",))
+        >>> explanation.shares["logit"].shape
+        (12, 2)
+
     Attributes:
         probabilities: Array `[B, C]`.
         shares: Dictionary, attribution target -> array `[B, M]`, the modalities' shares at the
@@ -35,6 +40,13 @@ def explain(
 
     `A^m = dg/dx^m ⊙ x^m` for the input x^m and the score g of `target_score`: like the shares,
     one step further back. Where the model lacks bias terms its sum over all inputs is g itself.
+
+    Example:
+        >>> explanation = amr_tf.explain(model, inputs)
+        >>> explanation.probabilities.shape
+        (12, 3)
+        >>> explanation.attributions["audio"].shape == inputs["audio"].shape
+        True
 
     Args:
         model: MultimodalClassifier, the model to explain.

@@ -15,6 +15,12 @@ PLAIN = ""  # a number as it is
 class Measurement:
     """One number of an evaluation.
 
+    Example:
+        >>> draws = boots.mean(subject.test.labels == 0)
+        >>> found = amr_tf.analysis.Measurement("audio", "alone", "accuracy", "%", draws)
+        >>> found.name, round(found.value, 4)
+        ('audio / alone / accuracy', 0.3333)
+
     Attributes:
         modality: String, the modality that the number tells of, several joined by `+`; empty for
             a number of the whole model.

@@ -42,6 +42,11 @@ def probe_predictions(
 def measure_probes(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ...]:
     """The accuracy of a linear probe of each encoder.
 
+    Example:
+        >>> found = amr_tf.analysis.measure_probes(subject, boots)
+        >>> [one.name for one in found]
+        ['audio / accuracy', 'video / accuracy']
+
     Args:
         subject: Subject, a model on a split.
         boots: Bootstrap, the resamples of its clips.

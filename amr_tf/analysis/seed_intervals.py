@@ -11,6 +11,11 @@ from scipy import stats
 class Estimate:
     """A mean over seeds.
 
+    Example:
+        >>> found = amr_tf.analysis.estimate([0.70, 0.72, 0.74])
+        >>> f"{found.mean:.2f} ± {found.half_width:.2f}"
+        '0.72 ± 0.05'
+
     Attributes:
         points: Tuple of floats, one number per seed.
         mean: Float, the mean of the points.
@@ -31,6 +36,11 @@ class Estimate:
 
 def estimate(points: Sequence[float], level: float = 0.95) -> Estimate:
     """The mean and its t-interval, `mean ± t_{n-1} s / sqrt(n)`.
+
+    Example:
+        >>> found = amr_tf.analysis.estimate([1.0, 2.0, 3.0])  # one number a seed
+        >>> found.low < found.mean < found.high
+        True
 
     Args:
         points: Sequence of floats, one number per seed, at least one.
@@ -59,6 +69,11 @@ def within(difference: Estimate, margin: float) -> str:
 
     With a 95 % interval this is stricter than the usual two one-sided tests at 5 %, which take the
     90 % interval.
+
+    Example:
+        >>> difference = amr_tf.analysis.estimate([0.001, -0.002, 0.002, 0.0])
+        >>> amr_tf.analysis.within(difference, margin=0.01)
+        'yes'
 
     Args:
         difference: Estimate, with its interval.

@@ -24,6 +24,11 @@ CorruptedSplit = tuple[Corruption, Callable[[int], tf.data.Dataset]]
 class Subject:
     """A model on a split.
 
+    Example:
+        >>> subject = amr_tf.analysis.Subject.of(model, dataset, dataset, classes=("a", "b", "c"))
+        >>> subject.modalities, subject.logits.shape
+        (('audio', 'video'), (12, 3))
+
     Attributes:
         head: Model, the classifier's head.
         classes: Tuple of strings, the class names.

@@ -29,6 +29,11 @@ _GIVEN = ("shape", "seed", "name")
 class EncoderPlugin:
     """A registered encoder.
 
+    Example:
+        >>> plugin = amr_tf.encoders.ENCODERS["mlp"]
+        >>> plugin.kinds, plugin.options
+        (('features',), ('width', 'depth'))
+
     Attributes:
         build: Function, `(shape, seed=..., name=..., **options)` -> a functional Keras model.
         kinds: Strings, the kinds of modalities whose input it takes.
@@ -52,11 +57,13 @@ def register_encoder(
     """Registers an encoder, so that commands know it by a name.
 
     Example:
-        >>> @amr_tf.encoders.register_encoder("flat", kinds=("features",))
+        >>> @amr_tf.register_encoder("flat", kinds=("features",))
         ... def flat(shape, units=8, seed=0, name="flat"):
         ...     inputs = keras.Input(shape)
         ...     x = keras.layers.Flatten()(inputs)
         ...     return keras.Model(inputs, keras.layers.Dense(units)(x), name=name)
+        >>> amr_tf.encoders.build_encoder("flat", "audio", (3, 5), units=2).output_shape
+        (None, 2)
 
     Args:
         name: String, a lower-case identifier, as in `--audio_encoder=NAME`.
@@ -101,6 +108,12 @@ def build_encoder(
 ) -> keras.Model:
     """Builds one modality's encoder.
 
+    Example:
+        >>> shape = amr_tf.modalities.AudioConfig().shape
+        >>> encoder = amr_tf.encoders.build_encoder("small", "audio", shape, width=4)
+        >>> encoder.name, encoder.output_shape
+        ('audio_encoder', (None, 16))
+
     Args:
         name: String, a key of `ENCODERS`.
         modality: String, the modality's name. The model is named `<modality>_encoder`, and starts
@@ -140,6 +153,14 @@ def build_encoder(
 
 def load_weights(encoder: keras.Model, path: str | pathlib.Path) -> None:
     """Gives an encoder the weights of a saved one.
+
+    Example:
+        >>> trained = amr_tf.encoders.mlp((5,), width=4, seed=1)
+        >>> trained.save_weights(directory / "audio.weights.h5")
+        >>> encoder = amr_tf.encoders.mlp((5,), width=4)
+        >>> amr_tf.encoders.load_weights(encoder, directory / "audio.weights.h5")
+        >>> all(np.array_equal(*w) for w in zip(trained.get_weights(), encoder.get_weights()))
+        True
 
     Args:
         encoder: Model, the encoder.

@@ -28,6 +28,12 @@ def actions_transformations(
     first and last third (of an odd number of frames, the middle one belongs to both halves); the
     contrastive loss gives way to the task's.
 
+    Example:
+        >>> build = amr_tf.encoders.actions_transformations
+        >>> encoder = build((2, 32, 32, 3), width=2, transformations=5)
+        >>> encoder.output_shape
+        (None, 5)
+
     Args:
         shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2.
         width: Integer, the channels of the ResNet-18's first stage; embeddings have `8 * width`

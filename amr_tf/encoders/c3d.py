@@ -31,6 +31,11 @@ def c3d(
     layer, which Carreira and Zisserman (2017, section 2.2) add in order to train from scratch, and
     by leaving dropout to the methods.
 
+    Example:
+        >>> encoder = amr_tf.encoders.c3d((4, 16, 16, 3), width=2, depth=5)
+        >>> encoder.output_shape
+        (None, 64)
+
     Args:
         shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2. The size of fc6
             depends on it.

@@ -11,6 +11,11 @@ def mlp(
 ) -> keras.Model:
     """Builds dense layers with batch normalisation and ReLU on the flattened input.
 
+    Example:
+        >>> encoder = amr_tf.encoders.mlp((76,), width=16)
+        >>> encoder.output_shape
+        (None, 16)
+
     Args:
         shape: Integers, the shape of one sample, of any rank.
         width: Integer, the units of each layer.

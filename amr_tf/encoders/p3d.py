@@ -23,6 +23,11 @@ def p3d(
     of one counts as a step of its own, so that few frames last through all of them. The last
     stage is two-dimensional. Dropout is left to the methods.
 
+    Example:
+        >>> encoder = amr_tf.encoders.p3d((4, 16, 16, 3), width=2, depth=17)
+        >>> encoder.output_shape
+        (None, 64)
+
     Args:
         shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2.
         width: Integer, the channels of the first stage; 64 as published.

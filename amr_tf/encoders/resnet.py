@@ -17,6 +17,11 @@ def resnet18(
 ) -> keras.Model:
     """Builds a ResNet-18.
 
+    Example:
+        >>> encoder = amr_tf.encoders.resnet18((63, 129, 1), width=4)  # a spectrogram
+        >>> encoder.output_shape
+        (None, 32)
+
     Args:
         shape: Integers, the shape of one sample: `[H, W, channels]` for an image or a
             spectrogram, or `[T, H, W, channels]` for frames, whose encodings are averaged over

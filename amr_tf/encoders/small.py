@@ -20,6 +20,11 @@ def small(
 ) -> keras.Model:
     """Builds the network.
 
+    Example:
+        >>> encoder = amr_tf.encoders.small((3, 64, 64, 3), width=8)  # three frames
+        >>> encoder.output_shape
+        (None, 32)
+
     Args:
         shape: Integers, the shape of one sample: `[H, W, channels]` for an image or a
             spectrogram, or `[T, H, W, channels]` for frames, whose encodings are averaged over

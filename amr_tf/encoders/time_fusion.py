@@ -26,6 +26,11 @@ def slow_fusion(
     sees side by side. With fewer than 10 the first sees 2 frames in steps of 1, so that there is
     something left to fuse slowly.
 
+    Example:
+        >>> encoder = amr_tf.encoders.slow_fusion((4, 24, 24, 3), width=6)
+        >>> encoder.output_shape
+        (None, 256)
+
     Args:
         shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2. The size of fc6
             depends on it.
@@ -51,6 +56,11 @@ def late_fusion(
     """Builds Late Fusion: two frames by one network for images, merged in the first dense layer.
 
     In the paper they are 15 frames apart; here they are the clip's first and last.
+
+    Example:
+        >>> encoder = amr_tf.encoders.late_fusion((4, 24, 24, 3), width=6)
+        >>> encoder.output_shape
+        (None, 256)
 
     Args:
         shape: Integers, the shape of one clip, `[T, H, W, channels]`, T >= 2. The size of fc6

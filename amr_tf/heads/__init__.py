@@ -27,11 +27,13 @@ def register_head(name: str, build: Callable[..., keras.Model] | None = None) ->
     """Registers a fusion head, so that commands know it by a name.
 
     Example:
-        >>> @amr_tf.heads.register_head("mean")
+        >>> @amr_tf.register_head("mean")
         ... def mean(encoding_shapes, num_classes, seed=0):
         ...     inputs = [keras.Input(shape) for shape in encoding_shapes]
         ...     logits = [keras.layers.Dense(num_classes)(x) for x in inputs]
         ...     return keras.Model(inputs, keras.layers.Average()(logits), name="head")
+        >>> amr_tf.heads.build_head("mean", [(4,), (6,)], num_classes=3).output_shape
+        (None, 3)
 
     Args:
         name: String, a lower-case identifier, as in `--fusion=NAME`.
@@ -67,6 +69,11 @@ def build_head(
 ) -> keras.Model:
     """Builds a fusion head.
 
+    Example:
+        >>> head = amr_tf.heads.build_head("gated", [(4,), (6,)], num_classes=3, hidden=5)
+        >>> head.output_shape
+        (None, 3)
+
     Args:
         name: String, a key of `HEADS`.
         encoding_shapes: Tuples of integers, the shape of each modality's encoding.
@@ -94,6 +101,10 @@ def build_head(
 def head_options(name: str) -> tuple[str, ...]:
     """The names of a head's own options.
 
+    Example:
+        >>> amr_tf.heads.head_options("film")
+        ('hidden', 'dropout')
+
     Args:
         name: String, a key of `HEADS`.
 
@@ -105,6 +116,13 @@ def head_options(name: str) -> tuple[str, ...]:
 
 def check_head(head: keras.Model) -> None:
     """Refuses a head that mixes samples.
+
+    Example:
+        >>> inputs = [keras.Input((4,)), keras.Input((6,))]
+        >>> x = keras.layers.BatchNormalization(name="norm")(keras.layers.Concatenate()(inputs))
+        >>> amr_tf.heads.check_head(keras.Model(inputs, keras.layers.Dense(3)(x)))
+        Traceback (most recent call last):
+        ValueError: the head's layer 'norm' is batch normalisation, which mixes samples: ...
 
     Raises:
         ValueError: The head contains batch normalisation: the gradient of the summed score would

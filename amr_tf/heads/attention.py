@@ -34,6 +34,11 @@ def attention(
     embedding; it also keeps the token of a missing modality, whose encoding is 0, off the zero
     vector, where normalisation would have no good gradient.
 
+    Example:
+        >>> head = amr_tf.heads.attention([(4,), (6,)], num_classes=3, hidden=8)
+        >>> head([tf.zeros([2, 4]), tf.zeros([2, 6])]).shape
+        TensorShape([2, 3])
+
     Args:
         encoding_shapes: Tuples of integers, the shapes of M >= 1 encodings.
         num_classes: Integer, the number of classes C.

@@ -18,6 +18,11 @@ def concat(
 
     The fusion of OGM (Peng et al. 2022) and of the paper's naive model when `hidden` is 0.
 
+    Example:
+        >>> head = amr_tf.heads.concat([(4,), (6,)], num_classes=3, hidden=16)
+        >>> head([tf.zeros([2, 4]), tf.zeros([2, 6])]).shape
+        TensorShape([2, 3])
+
     Args:
         encoding_shapes: Tuples of integers, the shapes of M >= 1 encodings, without the batch.
         num_classes: Integer, the number of classes C.
@@ -50,6 +55,11 @@ def sum_branches(
     """A classifier for each modality, and their sum: `z = sum_m (W^m e^m + b^m)`.
 
     `SumFusion` of OGM's code (Peng et al. 2022). The branches' last layers are named `logits_<m>`.
+
+    Example:
+        >>> head = amr_tf.heads.sum_branches([(4,), (6,)], num_classes=3)
+        >>> head([tf.zeros([2, 4]), tf.zeros([2, 6])]).shape
+        TensorShape([2, 3])
 
     Args:
         encoding_shapes: Tuples of integers, the shapes of M >= 1 encodings.

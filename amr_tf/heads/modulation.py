@@ -30,6 +30,11 @@ def film(
     and gamma's bias begins at 1, as Perez et al. advise (section 7.2): around 0 it would
     shut off x and its gradient.
 
+    Example:
+        >>> head = amr_tf.heads.film([(4,), (6,)], num_classes=3)
+        >>> head([tf.zeros([2, 4]), tf.zeros([2, 6])]).shape
+        TensorShape([2, 3])
+
     Args:
         encoding_shapes: Tuples of integers, the shapes of M >= 2 encodings.
         num_classes: Integer, the number of classes C.
@@ -71,6 +76,11 @@ def gated(
     The gated fusion of Kiela et al. (2018), as `GatedFusion` of OGM's code (Peng et al. 2022),
     which knows M = 2; more are concatenated. (The gated multimodal unit of Arevalo et al. 2017 is
     another: there each modality's gate sees all of them.)
+
+    Example:
+        >>> head = amr_tf.heads.gated([(4,), (6,)], num_classes=3)
+        >>> head([tf.zeros([2, 4]), tf.zeros([2, 6])]).shape
+        TensorShape([2, 3])
 
     Args:
         encoding_shapes: Tuples of integers, the shapes of M >= 2 encodings.

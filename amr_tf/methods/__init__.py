@@ -35,6 +35,8 @@ def register_method(name: str, method: type[Method] | None = None) -> Any:
         ...
         ...     def loss(self, context):
         ...         return 0.5 * super().loss(context)
+        >>> "quiet" in amr_tf.methods.METHODS
+        True
 
     Args:
         name: String, a lower-case identifier, as in `--method=NAME`.

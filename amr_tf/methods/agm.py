@@ -32,6 +32,12 @@ class AGM(Method):
     further ahead than it used to be (r > tau) is slowed. Any head; costs one more pass through
     the encoders, and 2^M - 2 through the head.
 
+    Example:
+        >>> method = amr_tf.methods.AGM(alpha=0.5)
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+
     Args:
         alpha: Number, the strength, 1 as published; 0 is naive fusion.
 

@@ -21,6 +21,16 @@ TEACHERS, CLASS_COUNTS, HELD_OUT = "teachers", "class_counts", "held_out"
 class HeldOut:
     """Data beside the training batches, for methods that require `held_out`.
 
+    Example:
+        >>> held_out = amr_tf.methods.HeldOut(
+        ...     train=lambda step: dataset.repeat().skip(step),
+        ...     steps_per_epoch=len(dataset),
+        ...     seen=dataset,
+        ...     unseen=validation,
+        ... )
+        >>> method = amr_tf.methods.GradientBlending()
+        >>> method.held_out = held_out
+
     Attributes:
         train: Function, first step -> the endless stream of training batches from there.
         steps_per_epoch: Integer, the batches in an epoch.
@@ -57,6 +67,8 @@ class Method:
         ...
         ...     def get_config(self):
         ...         return {"factor": self.factor}
+        >>> list(Louder.options())
+        ['factor']
 
     Attributes:
         help: String, what the method does, in one line, for `--help` and tables.

@@ -20,6 +20,12 @@ class DGL(Method):
 
     The fused head predicts. Samples that lack modality m don't enter its term.
 
+    Example:
+        >>> method = amr_tf.methods.DGL(alpha=5.0)
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+
     Args:
         alpha: Number, the weight of the unimodal losses, 4 to 5 as published; 0 leaves encoders
             untrained.

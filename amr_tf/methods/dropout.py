@@ -15,6 +15,12 @@ class Dropout(Method):
     `e~ = e ⊙ mask / (1 - rate)`, in training only. A training step's attributions use that
     step's mask; reported dominance uses none.
 
+    Example:
+        >>> method = amr_tf.methods.Dropout(rate=0.3)
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+
     Args:
         rate: Number, the probability to drop a feature, 0 <= rate < 1.
         seed: Integer, the seed of the masks, which are a function of (seed, step, sample).

@@ -28,6 +28,12 @@ class GGE(Method):
     fused logits predict. The strongest head is the one with the least cross-entropy on the step's
     batch. (The paper states the binary form, targets `2 y sigma(-2 y H)`.)
 
+    Example:
+        >>> method = amr_tf.methods.GGE(class_counts=[4, 4, 4])
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+
     Args:
         class_counts: Sequence of C integers, the training clips of each class; without them all
             classes are equally likely. `trainers.fit` fills them in.

@@ -33,6 +33,20 @@ class GradientBlending(Method):
 
     Set `method.held_out` to a `HeldOut` before `fit`.
 
+    Example:
+        >>> method = amr_tf.methods.GradientBlending(estimate_epochs=1)
+        >>> method.held_out = amr_tf.methods.HeldOut(
+        ...     train=lambda step: dataset.repeat(),
+        ...     steps_per_epoch=3,
+        ...     seen=dataset,
+        ...     unseen=validation,
+        ... )
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+        >>> model.blend_weights.shape == (3,)  # audio, video, fused
+        True
+
     Args:
         mode: String, `offline` to estimate once, before the first epoch, or `online` to estimate
             before each super-epoch.

@@ -27,6 +27,12 @@ class MMPareto(Method):
     heads take their own loss's gradient. The code's fourth backward pass is the sum of two others
     and is not made here.
 
+    Example:
+        >>> method = amr_tf.methods.MMPareto(gamma=1.2)
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+
     Args:
         gamma: Number, the stretch of an encoder's gradient, 1.5 as published.
         unimodal_weight: Number, the factor of L_m, 1 as published; 0 with gamma 1 is naive fusion.

@@ -21,6 +21,12 @@ class ModalityDropout(Method):
 
     Samples that lost a modality are not complete: they don't enter a^m.
 
+    Example:
+        >>> method = amr_tf.methods.ModalityDropout(rate=0.2, per_sample=True)
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+
     Args:
         rate: Number, the probability to drop a modality, 0 <= rate < 1.
         per_sample: Boolean, whether every sample draws its own subset, or one subset serves a step.

@@ -7,6 +7,13 @@ from amr_tf.methods.base import Method
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class Naive(Method):
-    """Joint training of encoders and head on the fused cross-entropy alone."""
+    """Joint training of encoders and head on the fused cross-entropy alone.
+
+    Example:
+        >>> method = amr_tf.methods.Naive()
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+    """
 
     help = "cross-entropy of the fused logits"

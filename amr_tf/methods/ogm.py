@@ -36,6 +36,12 @@ class OGM(Method):
 
     The last two are for any head. Samples that lack a modality don't enter a score.
 
+    Example:
+        >>> method = amr_tf.methods.OGM(alpha=0.8, score="attribution")
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+
     Args:
         alpha: Number, the strength; 0.1 for VGGSound and 0.8 for CREMA-D as published. 0 is naive
             fusion.
@@ -130,6 +136,12 @@ class OGMGE(OGM):
     To each encoder gradient tensor g, after k^m g, Gaussian noise is added, of mean 0 and of the
     standard deviation of g's elements (g summed over the replicas), also where k^m is 1: the
     noise that a slowed encoder lost, and more. The draw is a function of (seed, step, tensor).
+
+    Example:
+        >>> method = amr_tf.methods.OGMGE(alpha=0.8, noise=0.5)
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
 
     Args:
         alpha: Number, the strength, as for OGM.

@@ -13,6 +13,13 @@ class UME(Method):
 
     `z = 1/M sum_m z^m`, z^m the logits of a trained unimodal model.
 
+    Example:
+        >>> method = amr_tf.methods.UME(teachers={"audio": audio_model, "video": video_model})
+        >>> encoders, head = method.parts(("audio", "video"), build=None)
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.predict(inputs, verbose=0).shape
+        (12, 3)
+
     Args:
         teachers: Mapping, modality -> trained `MultimodalClassifier` of that modality alone. A
             saved ensemble holds their encoders and heads as its own, and needs none.

@@ -28,6 +28,13 @@ class UMT(Method):
     others by replacing the other encodings by their batch mean. The AMR paper words UMT as the
     latter. Samples that lack modality m don't enter its term.
 
+    Example:
+        >>> teachers = {"audio": audio_model, "video": video_model}
+        >>> method = amr_tf.methods.UMT(teachers, weight=10.0)
+        >>> model = amr_tf.MultimodalClassifier(encoders, head, method)
+        >>> model.compile(keras.optimizers.SGD(0.01))
+        >>> history = model.fit(dataset, verbose=0)
+
     Args:
         teachers: Mapping, modality -> trained `MultimodalClassifier` of that modality alone (or
             what `teacher` makes of it).

@@ -11,6 +11,14 @@ from amr_tf.methods.base import Method
 class Unimodal(Method):
     """One encoder and a head on its encoding; no dominance, hence no AMR.
 
+    Example:
+        >>> method = amr_tf.methods.Unimodal("audio")
+        >>> method.modalities(("audio", "video"))  # those of the model to be made
+        ('audio',)
+        >>> unimodal_head = amr_tf.heads.concat([(4,)], num_classes=3)
+        >>> alone = {"audio": encoders["audio"]}
+        >>> model = amr_tf.MultimodalClassifier(alone, unimodal_head, method)
+
     Args:
         modality: String, the modality to keep, e.g. `audio`.
     """

@@ -13,6 +13,12 @@ from amr_tf.modalities.base import Augment, Modality
 class AudioConfig(Modality):
     """How a waveform becomes a log spectrogram.
 
+    Example:
+        >>> audio = amr_tf.modalities.AudioConfig(sample_rate=8_000, seconds=0.5)
+        >>> waveform = audio.cut({"samples": tf.zeros([6_000], tf.int16)})  # the middle half second
+        >>> audio.features(waveform[None]).shape  # [B, T, F, 1]
+        TensorShape([1, 32, 129, 1])
+
     Attributes:
         sample_rate: Integer, the samples a second (Hz) of the mono waveform.
         seconds: Number, the length of the part that the model hears.

@@ -13,6 +13,11 @@ import tensorflow as tf
 class Augment:
     """What training changes at random; evaluation changes nothing.
 
+    Example:
+        >>> augment = amr_tf.modalities.Augment(crop_scale=(0.6, 1.0), flip=False)
+        >>> augment.time_shift
+        True
+
     Attributes:
         crop_scale: Two numbers, the least and the greatest part of a frame's area that a crop
             covers; (1, 1) for the middle square. All frames of a clip share the crop.
@@ -48,6 +53,11 @@ class Modality(abc.ABC):
 
     A subclass is a frozen dataclass of the sizes and rates that the model was trained with. All its
     methods are graph code: the pipeline, the evaluation and the served model call the same ones.
+
+    Example:
+        >>> modality = amr_tf.modalities.MODALITIES["features"](dimensions=(2,), mean=(1.0, 2.0))
+        >>> modality.features(modality.absent()[None]).numpy().tolist()
+        [[0.0, 0.0]]
 
     Attributes:
         kind: String, the kind's name, which records and flags use.

@@ -15,6 +15,11 @@ from amr_tf.modalities.base import Augment, Modality
 class FeaturesConfig(Modality):
     """How stored numbers become the model's input: `(x - mean) / std`, feature by feature.
 
+    Example:
+        >>> config = amr_tf.modalities.FeaturesConfig((2,), mean=(1.0, 2.0), std=(2.0, 1.0))
+        >>> config.features(tf.constant([[5.0, 3.0]])).numpy().tolist()
+        [[2.0, 1.0]]
+
     Attributes:
         dimensions: Integers, the shape of one sample, e.g. `(76,)`.
         mean: Numbers, the mean of each feature over the training split, in row-major order; empty

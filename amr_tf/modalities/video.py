@@ -19,6 +19,13 @@ MAX_PIXELS = 8192 * 4320  # of a frame; larger ones are refused by their headers
 class VideoConfig(Modality):
     """How stored frames become the model's input.
 
+    Example:
+        >>> video = amr_tf.modalities.VideoConfig(frames=2, size=16)
+        >>> video.shape  # frames, height, width, channels
+        (2, 16, 16, 3)
+        >>> video.features(video.absent()[None]).shape  # black frames
+        TensorShape([1, 2, 16, 16, 3])
+
     Attributes:
         frames: Integer, the frames of a clip that the model sees.
         size: Integer, their height and width in pixels.

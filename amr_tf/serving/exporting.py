@@ -69,6 +69,14 @@ def export(
     A version appears whole or not at all, and is never written again. A `models.config` that is
     there is left alone: it may have been edited.
 
+    Example:
+        >>> modality = amr_tf.modalities.FeaturesConfig
+        >>> kinds = {"audio": modality((5,)), "video": modality((7,))}
+        >>> version = amr_tf.serving.export(model, directory, kinds, classes=("a", "b", "c"))
+        >>> served = tf.saved_model.load(str(version)).signatures["serving_default"]
+        >>> sorted(served(**inputs))
+        ['class_id', 'label', 'probabilities', 'shares']
+
     Args:
         model: The classifier; made outside of a distribution strategy.
         directory: Path of the versions.
@@ -119,6 +127,13 @@ def export(
 
 def newest_version(directory: str | pathlib.Path) -> pathlib.Path:
     """The version to use of what may be an export or one of its versions.
+
+    Example:
+        >>> for version in ("1", "2", "10"):
+        ...     (directory / version).mkdir()
+        ...     (directory / version / "saved_model.pb").touch()
+        >>> amr_tf.serving.newest_version(directory).name
+        '10'
 
     Raises:
         FileNotFoundError: There is none.

@@ -55,6 +55,15 @@ def input_name(modality: str, kind: str, media: bool = False) -> str:
 class ServedClassifier(tf.Module):
     """The classifier as functions of raw clips.
 
+    Example:
+        >>> modality = amr_tf.modalities.FeaturesConfig
+        >>> kinds = {"audio": modality((5,)), "video": modality((7,))}
+        >>> served = amr_tf.serving.ServedClassifier(model, kinds, classes=("a", "b", "c"))
+        >>> served.signature_names
+        ('serving_default', 'explain')
+        >>> served.signature("serving_default")(**inputs)["shares"].shape
+        TensorShape([12, 2])
+
     Args:
         model: The classifier.
         inputs: Mapping, modality -> the model's input, in the model's order.
