@@ -148,7 +148,7 @@ def test_without_plugins_each_command_says_what_to_give(project, run, records, n
         wanted = "--audio_encoder=pooled: choose one of small, resnet18"
     else:
         given = [f"--model_dir={run}", *([clip(records)] if name in ("predict", "explain") else [])]
-        wanted = f"{run} was trained with plug-ins: give --plugins=my_plugins again"
+        wanted = f"{run} was trained with plug-ins: give --plugins=my_plugins"
     assert wanted in one_line(command(name, *given, check=False, cwd=project))
 
 
