@@ -173,15 +173,27 @@ def test_no_sample_sees_another_and_an_empty_batch_passes(name):
     moved = [np.concatenate([x[:-1], y[-1:]]) for x, y in zip(e, other, strict=True)]
     np.testing.assert_allclose(head(moved)[:-1], head(e)[:-1], rtol=1e-6)
     assert (head(moved).numpy()[-1] != head(e).numpy()[-1]).any()
-    nothing = [x[:0] for x in e]
-    with tf.GradientTape() as tape:
-        logits, attributions = amr_tf.attribute(head, nothing)
-        shares = amr_tf.attribution_shares(attributions)
-        loss = tf.reduce_sum(shares) + tf.reduce_sum(logits)
+    logits, shares, gradients = attributed(head, [tf.TensorSpec([None, *x.shape[1:]]) for x in e])(
+        *[x[:0] for x in e]
+    )
     assert logits.shape == (0, CLASSES)
     assert shares.shape == (0, 2)
-    for gradient in tape.gradient(loss, head.trainable_variables):
-        assert gradient is None or not np.any(gradient)
+    assert not any(np.any(gradient) for gradient in gradients)
+
+
+def attributed(head, signature):
+    """Logits, shares and the head's gradients as a graph, as in a step: batches of any size."""
+
+    @tf.function(input_signature=signature)
+    def graph(*e):
+        with tf.GradientTape() as tape:
+            logits, attributions = amr_tf.attribute(head, list(e))
+            shares = amr_tf.attribution_shares(attributions)
+            loss = tf.reduce_sum(shares) + tf.reduce_sum(logits)
+        gradients = tape.gradient(loss, head.trainable_variables)
+        return logits, shares, [g for g in gradients if g is not None]
+
+    return graph
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -30,7 +30,7 @@ class Arrays(Dataset):
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
         """Lists the rows."""
         try:
-            arrays = np.load(source, allow_pickle=False)
+            arrays = np.load(source)
             if not isinstance(arrays, np.lib.npyio.NpzFile):
                 raise ValueError("it holds one array without a name")
             with arrays:
