@@ -28,7 +28,7 @@ DESCRIPTION = "synthetic.json"
 
 _CLASSES = tuple(sorted(patterns.CLASSES))
 # Clips of the presets of a first run: train, of which validation is cut, and test.
-PRESETS = {"full": (6_000, 2_000), "quick": (3_000, 1_000)}
+PRESETS = {"quick": (2_000, 600), "half": (3_000, 1_000), "full": (6_000, 2_000)}
 _SECONDS = (1.0, 2.0)
 _TIMEOUT = 120.0  # seconds to render a clip
 

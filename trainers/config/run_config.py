@@ -58,7 +58,7 @@ class Config:
     )
     preset: str = _flag(
         "quick",
-        f"Size of a first run on {DEMO} data; full: all of its clips, in larger batches.",
+        f"Size of a run on {DEMO} data: half or all of its clips, in larger batches, or fewer.",
         lambda: PRESETS,
     )
     recipe: str = _flag(

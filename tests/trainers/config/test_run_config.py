@@ -52,7 +52,7 @@ def parsed(*arguments):
 
 def test_defaults_recipe_preset_and_given_flags(tmp_path):
     assert parsed("--preset=full") == config(preset="full").resolved()
-    assert parsed() == config(batch_size=32).resolved()  # of the quick preset
+    assert parsed() == config(batch_size=24).resolved()  # of the quick preset
     assert parsed("--preset=quick").data_dir == "data/synthetic-quick"
     data = f"--data_dir={described(tmp_path)}"
     ogm = parsed("--recipe=ogm_cremad", "--learning_rate=0.5", "--epochs=2", data)
