@@ -70,39 +70,39 @@ def learning_rate_of(optimizer: Any) -> Any:
     return hyper["learning_rate"] if hyper else optimizer._learning_rate
 
 
-def carried_state(optimizer: Any) -> Any:
-    """A layer that carries what `.keras` files leave out of a built optimizer, or None."""
+def unsaved_optimizer_state(optimizer: Any) -> Any:
+    """A layer that saves what `.keras` files leave out of a built optimizer; None if nothing."""
     if KERAS_3:
         return None
     if isinstance(optimizer, _LossScaleOptimizer):
         scale = optimizer._loss_scale
-        return CarriedState([scale.current_loss_scale, scale.counter], "loss_scale_state")
+        return UnsavedOptimizerState([scale.current_loss_scale, scale.counter], "loss_scale_state")
     if isinstance(optimizer, keras.optimizers.legacy.Optimizer):
-        return CarriedState(optimizer.variables(), "lamb_state")
+        return UnsavedOptimizerState(optimizer.variables(), "lamb_state")
     return None
 
 
-class CarriedState(keras.layers.Layer):
+class UnsavedOptimizerState(keras.layers.Layer):
     """Carries variables into `.keras` files, where Keras 2.15 looks at layers only.
 
     Args:
-        variables: An optimizer's.
-        name: Of the layer.
+        variables: List of variables of an optimizer.
+        name: String, the name of the layer.
     """
 
     def __init__(self, variables: list[tf.Variable], name: str) -> None:
         super().__init__(name=name, dtype="float32")
-        self.carried = lambda: variables  # not the layer's own, for Keras
+        self.variables_of_optimizer = lambda: variables  # not the layer's own, for Keras
         self.built = True
 
     def save_own_variables(self, store: Any) -> None:
         """Writes them."""
-        for i, variable in enumerate(self.carried()):
+        for i, variable in enumerate(self.variables_of_optimizer()):
             store[str(i)] = variable.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Reads them."""
-        for i, variable in enumerate(self.carried()):
+        for i, variable in enumerate(self.variables_of_optimizer()):
             variable.assign(store[str(i)][()])
 
 

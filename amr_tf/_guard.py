@@ -56,4 +56,4 @@ class FiniteGuard:
     def undo(self, finite: tf.Tensor) -> None:
         """Puts everything back after a bad step; call it when all is updated."""
         if self._spoiled:
-            distribution.put_back(self._spoiled, self._before, unless=finite)
+            distribution.restore(self._spoiled, self._before, unless=finite)

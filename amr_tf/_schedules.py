@@ -12,13 +12,13 @@ AMR_LEARNING_RATE = 0.1
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
-class Following(keras.optimizers.schedules.LearningRateSchedule):
+class RescaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """`peak * schedule(step) / max(schedule)`: another schedule's shape at a height of its own.
 
     Args:
         schedule: A Keras schedule that states its highest rate: `initial_learning_rate`,
             `warmup_target` or `values`.
-        peak: Highest rate of this one.
+        peak: Float, the highest rate of this one.
 
     Raises:
         ValueError: The schedule doesn't state its highest rate.
@@ -54,16 +54,16 @@ class Following(keras.optimizers.schedules.LearningRateSchedule):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Following":
+    def from_config(cls, config: dict[str, Any]) -> "RescaledSchedule":
         """The schedule that `get_config` described."""
         schedule = keras.saving.deserialize_keras_object(config["schedule"])
         return cls(schedule, config["peak"])
 
 
-def following(schedule_or_rate: Any, peak: float) -> Any:
+def rescaled(schedule_or_rate: Any, peak: float) -> Any:
     """A learning rate for the AMR optimizer beside the task's: constant if that is constant."""
     if isinstance(schedule_or_rate, keras.optimizers.schedules.LearningRateSchedule):
-        return Following(schedule_or_rate, peak)
+        return RescaledSchedule(schedule_or_rate, peak)
     return peak
 
 
@@ -75,7 +75,7 @@ def amr_optimizer(wanted: Any, task_optimizer: Any) -> Any:
         task_optimizer: The task's.
     """
     if wanted is None:
-        rate = following(_compat.learning_rate_of(task_optimizer), AMR_LEARNING_RATE)
+        rate = rescaled(_compat.learning_rate_of(task_optimizer), AMR_LEARNING_RATE)
         return keras.optimizers.SGD(rate)
     optimizer = keras.optimizers.get(wanted)
     if not isinstance(optimizer, keras.optimizers.SGD):

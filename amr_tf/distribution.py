@@ -64,13 +64,13 @@ def sum_gradients(gradients: Sequence) -> list:
     return [None if g is None else next(sums) for g in gradients]
 
 
-def put_back(variables: Sequence, values: Sequence[tf.Tensor], unless: tf.Tensor) -> None:
+def restore(variables: Sequence, values: Sequence[tf.Tensor], unless: tf.Tensor) -> None:
     """Gives variables, whatever their kind, earlier values back.
 
     Args:
-        variables: TensorFlow's own.
-        values: One a variable, this replica's.
-        unless: Bool scalar, the same on every replica: whether they stay as they are.
+        variables: TensorFlow variables.
+        values: Tensors of this replica, one for each variable.
+        unless: Boolean scalar, the same on every replica: whether they stay as they are.
     """
 
     def assign(variable: tf.Variable, value: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:

@@ -173,7 +173,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         self.regularizer = self._make_regularizer(amr_weight, amr_ratio)
         self.amr_optimizer = None
         self.optimizer.build(self.trainable_variables)
-        self.optimizer_state = _compat.carried_state(self.optimizer)
+        self.optimizer_state = _compat.unsaved_optimizer_state(self.optimizer)
         _compat.take_summed_gradients(self.optimizer)
         if self.amr_weight:
             if not self.head.trainable_variables:
@@ -181,7 +181,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             self.amr_optimizer = _schedules.amr_optimizer(amr_optimizer, self.optimizer)
             self.amr_optimizer = _compat.scaled_like(self.amr_optimizer, self.optimizer)
             self.amr_optimizer.build(self.head.trainable_variables)
-            self.amr_optimizer_state = _compat.carried_state(self.amr_optimizer)
+            self.amr_optimizer_state = _compat.unsaved_optimizer_state(self.amr_optimizer)
             _compat.take_summed_gradients(self.amr_optimizer)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:

@@ -26,7 +26,7 @@ from trainers.running import assembly, inputs
 
 flags.DEFINE_multi_enum(
     "case", ["demo", "demo, no cache", "clips224"], ["demo", "demo, no cache", "clips224"],
-    "demo: the quick preset; clips224: two ResNet-18 as in OGM's VGGSound recipe.",
+    "demo: synthetic clips, --preset=half; clips224: two ResNet-18 as in OGM's VGGSound recipe.",
 )  # fmt: skip
 flags.DEFINE_integer("steps", 30, "Steps to profile.")
 flags.DEFINE_integer("rounds", 5, "Times to do so.")
@@ -74,7 +74,7 @@ def config(case: str) -> Config:
         made = Config(**{**recipes()["ogm_vggsound"], "recipe": "ogm_vggsound", "batch_size": 16})
         made = dataclasses.replace(made, data_dir=flags.FLAGS.clips224_dir, cache="no")
     else:
-        made = Config(preset="quick", **PRESETS["quick"])
+        made = Config(preset="half", **PRESETS["half"])
         made = dataclasses.replace(made, cache="no" if "no cache" in case else "auto")
     return with_modalities(made.resolved())
 

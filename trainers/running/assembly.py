@@ -146,7 +146,7 @@ def model(
     rate = learning_rate(config, data.steps_per_epoch)
     options: dict[str, Any] = {}
     if config.effective_amr_weight:
-        amr_rate = _schedules.following(rate, config.amr_learning_rate)
+        amr_rate = _schedules.rescaled(rate, config.amr_learning_rate)
         # neither momentum nor weight decay: R has no curvature to smooth
         options["amr_ratio"] = config.ratio
         options["amr_optimizer"] = optimizer(config.amr_optimizer, amr_rate)
