@@ -12,6 +12,7 @@ import PIL
 from tfrecords import atomic, lock_files
 from tfrecords.datasets.listing import BuildError
 from tfrecords.description import DESCRIPTION, SPLITS
+from tfrecords.differences import differences
 
 IDENTITY = "build.json"
 FAILURES = "failures.csv"
@@ -82,14 +83,9 @@ def claim(output: pathlib.Path, identity: dict[str, Any]) -> None:
         return
     there = _claimed(path)["identity"]
     now = json.loads(json.dumps(identity))
-    differing = [
-        f"{name} ({there.get(name)} there, {now.get(name)} now)"
-        for name in sorted(there.keys() | now.keys())
-        if there.get(name) != now.get(name)
-    ]
-    if differing:
+    if differing := differences(there, now):
         raise BuildError(
-            f"{output} was begun with other options: {'; '.join(differing)}. "
+            f"{output} was begun with other options: {differing}. "
             "Use those, another --output, or --overwrite"
         )
 

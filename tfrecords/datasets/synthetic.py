@@ -17,10 +17,12 @@ import pathlib
 import av
 import numpy as np
 
+from tfrecords import atomic
 from tfrecords.building import process_pool
 from tfrecords.datasets import patterns, vggsound
 from tfrecords.datasets.base import About, Dataset, option
 from tfrecords.datasets.listing import Listing, SourceError
+from tfrecords.differences import differences
 from tfrecords.progress import Progress
 
 LABELS = "vggsound.csv"
@@ -160,13 +162,13 @@ def render(
             for entry, result in zip(missing, results, strict=True):
                 if isinstance(result, process_pool.Lost):
                     raise SourceError(f"rendering {entry.file}: {result.reason}: {result.detail}")
-                _replace(directory / "video" / entry.file, result)
+                atomic.write_bytes(directory / "video" / entry.file, result)
                 bar.advance()
         text = io.StringIO()
         rows = ((e.youtube_id, e.start, _CLASSES[e.label], e.split) for e in listed)
         csv.writer(text, lineterminator="\n").writerows(rows)
         if not (directory / LABELS).exists():
-            _replace(directory / LABELS, text.getvalue().encode())
+            atomic.write_text(directory / LABELS, text.getvalue())
     except OSError as error:
         raise SourceError(f"clips cannot be rendered to {directory}: {error}") from error
     return directory / LABELS
@@ -216,26 +218,15 @@ def _claim(path: pathlib.Path, recipe: Recipe) -> None:
         "video_snr_db": list(patterns.VIDEO_SNR_DB),
     }
     if not path.exists():
-        _replace(path, (json.dumps(wanted, indent=1) + "\n").encode())
+        atomic.write_json(path, wanted, indent=1)
         return
     try:
         there = json.loads(path.read_text())
-        differing = [
-            f"{name} {there[name]} there, {value} now"
-            for name, value in wanted.items()
-            if there[name] != value
-        ]
+        differing = differences({name: there[name] for name in wanted}, wanted)
     except (ValueError, KeyError, TypeError) as error:
         raise SourceError(f"{path} is no description of rendered clips: {error!r}") from error
     if differing:
         raise SourceError(
-            f"{path.parent} holds clips of another recipe ({'; '.join(differing)}): "
+            f"{path.parent} holds clips of another recipe: {differing}; "
             "render to another directory or delete this one"
         )
-
-
-def _replace(path: pathlib.Path, content: bytes) -> None:
-    """Writes a file so that under its name it is whole or not there at all."""
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from amr_tf.analysis.metrics import format_dominance
+from tfrecords.differences import differences
 from trainers.comparison import hparams, plan, plots, tables
 from trainers.comparison.jobs import Jobs
 from trainers.config.methods import flag_aliases, method_of
@@ -43,14 +44,9 @@ class Comparison:
         now = {**self.shared, **self.aliases, "amr_weight": self.config.amr_weight}
         if path.exists():
             there = json.loads(path.read_text())
-            differing = [
-                f"{name} ({there.get(name)} there, {now.get(name)} now)"
-                for name in sorted(there.keys() | now.keys())
-                if there.get(name) != now.get(name)
-            ]
-            if differing:
+            if differing := differences(there, now):
                 raise ValueError(
-                    f"{self.output} holds a comparison with other flags: {'; '.join(differing)}. "
+                    f"{self.output} holds a comparison with other flags: {differing}. "
                     "Choose another --output_dir"
                 )
         evaluation_results.write_json(path, now)

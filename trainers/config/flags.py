@@ -73,7 +73,9 @@ def config(values: flags.FlagValues, aliases: bool = True) -> Config:
     options = merged.get("method_options", "")
     named = given_aliases(values) if aliases else {}
     merged["method_options"] = with_aliases(merged.get("method", Config.method), options, named)
-    return with_modalities(Config(**merged).resolved())
+    resolved = Config(**merged).resolved()
+    # the run is named when its records have said what they are of
+    return with_modalities(dataclasses.replace(resolved, model_dir=merged.get("model_dir", "")))
 
 
 def with_modalities(config: Config) -> Config:

@@ -9,9 +9,12 @@ import pathlib
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import amr_tf
 from tfrecords import atomic
+from tfrecords.differences import differences
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config, read_flags
 from trainers.reporting import evaluation_results
@@ -43,15 +46,10 @@ def claim(config: Config) -> pathlib.Path:
         # a flag that this run was begun without had its default
         defaults = {field.name: field.default for field in dataclasses.fields(Config)}
         there = {**defaults, **read_flags(path)}
-        now = config.to_json()
-        differing = [
-            f"{name} ({there[name]} there, {now[name]} now)"
-            for name in now
-            if name not in _FREE and there[name] != now[name]
-        ]
-        if differing:
+        there, now = _fixed(there), _fixed(config.to_json())
+        if differing := differences(there, now):
             raise ValueError(
-                f"{model_dir} holds a run with other flags: {'; '.join(differing)}. "
+                f"{model_dir} holds a run with other flags: {differing}. "
                 "Choose another --model_dir, or --overwrite it"
             )
         return model_dir
@@ -62,6 +60,11 @@ def claim(config: Config) -> pathlib.Path:
     content = {"flags": config.to_json(), "versions": versions, "command": sys.argv}
     evaluation_results.write_json(path, content)
     return model_dir
+
+
+def _fixed(flags: Mapping[str, Any]) -> dict[str, Any]:
+    """The flags that a command that goes on with a run has in common with the first."""
+    return {name: value for name, value in flags.items() if name not in _FREE}
 
 
 def keep(model_dir: pathlib.Path, data: Pipeline) -> None:

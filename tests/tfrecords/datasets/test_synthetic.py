@@ -63,8 +63,8 @@ def test_rendering_again_does_nothing_and_an_interrupted_run_goes_on(rendered, r
 def test_another_recipe_in_the_same_place_is_refused(rendered):
     with pytest.raises(SourceError) as error:
         synthetic.render(rendered, synthetic.Recipe(seed=5, audio_strength=2), progress=False)
-    assert "holds clips of another recipe (num_train 16 there, 6000 now; " in str(error.value)
-    assert "seed 0 there, 5 now; audio_strength 1.0 there, 2 now)" in str(error.value)
+    assert "holds clips of another recipe: num_train (16 there, 6000 now); " in str(error.value)
+    assert "seed (0 there, 5 now); audio_strength (1.0 there, 2 now)" in str(error.value)
 
 
 def test_an_unwritable_directory_is_refused(tmp_path):

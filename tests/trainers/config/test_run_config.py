@@ -76,6 +76,7 @@ def test_a_users_own_records_need_no_data_set_and_name_their_runs(tmp_path):
     assert found.batch_size == 8
     one = parsed(f"--data_dir={data}", "--modalities=left")
     assert (one.modalities, one.effective_amr_weight) == ("left:audio", 0)
+    assert one.model_dir == "runs/digits-naive-amr0-seed0"
     alone = parsed(f"--data_dir={data}", "--method=fou")
     assert (alone.model_modalities, alone.amr_weight) == (("fou",), 0)
 
