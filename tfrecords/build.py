@@ -32,7 +32,7 @@ def define() -> None:
     sets = "; ".join(f"{name}: {dataset.help}" for name, dataset in DATASETS.items())
     flags.DEFINE_enum("dataset", None, list(DATASETS), f"What the source holds. {sets}.")
     flags.DEFINE_string(
-        "source", None, "Directory of the media files (arrays: the .npz file; synthetic: where to)."
+        "source", None, "What the data set is read from: for most the directory of the media files."
     )
     flags.DEFINE_string("output", None, "Directory of the records.")
     flags.DEFINE_float(
@@ -46,7 +46,9 @@ def define() -> None:
         list(AUDIO_CODECS),
         "Lossless both: flac is smaller, and needs tensorflow-io (TensorFlow 2.15) for training.",
     )
-    flags.DEFINE_float("fps", None, "Stored frames a second (default: 1 for VGGSound, else 4).")
+    usual = ", ".join(f"{d.fps:g} for {n}" for n, d in DATASETS.items() if d.fps != Dataset.fps)
+    text = f"Stored frames a second (default: {usual}, else {Dataset.fps:g})."
+    flags.DEFINE_float("fps", None, text)
     flags.DEFINE_integer(
         "short_side", _DEFAULT["short_side"], "Shorter side that larger frames are scaled down to."
     )

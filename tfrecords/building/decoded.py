@@ -1,6 +1,7 @@
 """A decoded clip, on its way from media files or arrays to a record."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -33,6 +34,12 @@ class Pictures:
     timestamps_us: tuple[int, ...]
     height: int
     width: int
+
+    @classmethod
+    def at_rate(cls, frames: Sequence[bytes], fps: float, height: int, width: int) -> "Pictures":
+        """Frames at the times k / fps."""
+        times = tuple(round(1e6 * k / fps) for k in range(len(frames)))
+        return cls(tuple(frames), times, height, width)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -144,8 +144,8 @@ def _pictures_of(frames: np.ndarray, settings: Settings) -> tuple[Pictures, floa
     """Frames `[T, H, W, 3]` or one picture `[H, W, 3]`, uint8."""
     frames = frames if frames.ndim == 4 else frames[None]
     jpegs = tuple(media.jpeg(frame, settings.jpeg_quality) for frame in frames)
-    times = tuple(round(1e6 * k / settings.fps) for k in range(len(jpegs)))
-    return Pictures(jpegs, times, *frames.shape[1:3]), len(jpegs) / settings.fps
+    found = Pictures.at_rate(jpegs, settings.fps, *frames.shape[1:3])
+    return found, len(jpegs) / settings.fps
 
 
 def _vector(values: np.ndarray, where: str) -> Vector:

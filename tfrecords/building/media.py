@@ -165,7 +165,7 @@ def pictures(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Pi
         if length <= 0:
             raise MediaError("too short", f"{path.name} ends before the clip starts")
         kept += encoder.until(max(length, 2 * _EARLY), last, len(kept))
-    return encoder.pictures(kept), length
+    return Pictures.at_rate(kept, settings.fps, *encoder.size), length
 
 
 class Jpegs:
@@ -180,11 +180,6 @@ class Jpegs:
         self._settings = settings
         # One for the clip: setting up the conversion costs ten times the conversion of a frame.
         self._reformatter = av.video.reformatter.VideoReformatter()
-
-    def pictures(self, jpegs: list[bytes]) -> Pictures:
-        """The kept frames with their times."""
-        times = tuple(round(1e6 * k / self._settings.fps) for k in range(len(jpegs)))
-        return Pictures(tuple(jpegs), times, *self.size)
 
     def until(self, time: float, frame: av.VideoFrame, count: int) -> list[bytes]:
         """The JPEGs for the times before `time` that are not filled yet, if any, all of `frame`.

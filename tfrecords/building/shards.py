@@ -182,7 +182,7 @@ def write(
                     report.failures.append(Failure(*failure))
         report.bytes = temporary.stat().st_size
         report.sha256 = checksum(temporary)
-    atomic.write_text(_report_path(path), report.to_json())
+    atomic.write_text(report_path(path), report.to_json())
     return report
 
 
@@ -197,15 +197,32 @@ def read_report(directory: pathlib.Path, shard: Shard) -> Report | None:
     """The report of a finished shard; None if the shard is not there or not whole."""
     path = directory / shard.file
     try:
-        fields = json.loads(_report_path(path).read_text(encoding="utf-8"))
-        failures = [Failure(**failure) for failure in fields.pop("failures")]
-        report = Report(**fields, failures=failures)
+        report = load_report(path)
         return report if path.stat().st_size == report.bytes else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, ValueError):
         return None
 
 
-def _report_path(path: pathlib.Path) -> pathlib.Path:
+def load_report(path: pathlib.Path) -> Report:
+    """The report that lies beside a shard.
+
+    Args:
+        path: Path of the shard.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It cannot be read.
+    """
+    try:
+        fields = json.loads(report_path(path).read_text(encoding="utf-8"))
+        failures = [Failure(**failure) for failure in fields.pop("failures")]
+        return Report(**fields, failures=failures)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"no report of a shard: {error!r}") from error
+
+
+def report_path(path: pathlib.Path) -> pathlib.Path:
+    """The path of a shard's report."""
     return path.with_name(f"{path.name}.json")
 
 

@@ -13,7 +13,7 @@ import pathlib
 
 from tfrecords.datasets import rows
 from tfrecords.datasets.base import About, Dataset, option
-from tfrecords.datasets.listing import Failure, Listing, check_directory, locate, read_text
+from tfrecords.datasets.listing import Failure, Listing, check_directory, read_text
 
 CLASSES = (
     "Accordion", "Acoustic guitar", "Baby cry, infant cry", "Banjo", "Bark", "Bus", "Cat",
@@ -56,18 +56,12 @@ class AVE(Dataset):
                 except ValueError:
                     detail = f"{where}: {text!r} is no Category&VideoID&Quality&StartTime&EndTime"
                     failures.append(Failure(where, split, "bad line", detail))
-        found = locate(source, {entry.files["video"] for entry in entries})
-        entries = [
-            dataclasses.replace(
-                entry, files={m: found.get(f, f"AVE/{f}") for m, f in entry.files.items()}
-            )
-            for entry in entries
-        ]
+        entries = rows.located(source, entries)
         kinds = {"audio": "audio", "video": "video"}
         return rows.listing(entries, kinds, validation_fraction, seed, CLASSES, failures)
 
     def _entry(self, text: str, split: str, where: str) -> rows.Entry:
-        """A line's clip; its file has no folder for now.
+        """A line's clip; its file is where it is published for now.
 
         Raises:
             ValueError: It is no such line.
@@ -80,7 +74,7 @@ class AVE(Dataset):
             name=f"{video}_{start:g}-{end:g}_{category}",
             where=where,
             labels=(category,),
-            files=dict.fromkeys(("audio", "video"), f"{video}.mp4"),
+            files=dict.fromkeys(("audio", "video"), f"AVE/{video}.mp4"),
             split=split,
             group=video,
             start=start if self.events else 0.0,

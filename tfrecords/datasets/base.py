@@ -6,7 +6,7 @@ import pathlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from tfrecords.datasets.listing import Listing
+from tfrecords.datasets.listing import Listing, SourceError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,6 +90,13 @@ class Dataset(abc.ABC):
     own: ClassVar[bool] = False
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     published: ClassVar[str] = ""
+
+    def __post_init__(self) -> None:
+        """Refuses, by a SourceError, a value that is none of an option's choices."""
+        for field in dataclasses.fields(self):
+            choices, value = field.metadata.get("choices"), getattr(self, field.name)
+            if choices and value not in choices:
+                raise SourceError(f"--{field.name}={value} is none of {', '.join(choices)}")
 
     @abc.abstractmethod
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:

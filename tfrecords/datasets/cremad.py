@@ -25,17 +25,14 @@ from tfrecords.datasets.listing import (
     read_rows,
     shuffled,
 )
+from tfrecords.datasets.vggsound import OGM
 
 CLASSES = ("NEU", "HAP", "SAD", "FEA", "DIS", "ANG")  # in the order of the published label ids
 SPLITS = ("speakers", "published", "random")
 VALIDATION_FRACTION = 14 / 77  # of the train side: 63, 14 and 14 actors of 91
 
-# OGM-GE's code (Peng et al. 2022): ResNet-18 from scratch, one linear layer on the concatenation.
 OGM_CREMAD = {
-    "audio_encoder": "resnet18", "video_encoder": "resnet18", "optimizer": "sgd",
-    "learning_rate": 0.001, "momentum": 0.9, "weight_decay": 1e-4, "schedule": "step",
-    "epochs": 100, "batch_size": 64, "frame_size": 224, "crop_scale": 0.08,
-    "audio_rate": 22_050, "audio_seconds": 3.0, "tile_seconds": 3.0, "fft_length": 512,
+    **OGM, "audio_rate": 22_050, "audio_seconds": 3.0, "tile_seconds": 3.0, "fft_length": 512,
     "hop": 353, "frames": 1,
 }  # fmt: skip
 
@@ -267,8 +264,7 @@ class Cremad(Dataset):
 
     def __post_init__(self) -> None:
         """Refuses impossible options by a SourceError."""
-        if self.split not in SPLITS:
-            raise SourceError(f"--split={self.split} is none of {', '.join(SPLITS)}")
+        super().__post_init__()
         if self.folds and (self.split != "speakers" or not 0 <= self.fold < self.folds > 1):
             raise SourceError(
                 "--folds needs --split=speakers, at least 2 folds and --fold from 0 to folds - 1"

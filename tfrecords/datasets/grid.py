@@ -67,13 +67,6 @@ class Grid(Dataset):
         "speakers", "What is never in two splits: the speakers, or the sentences alone.", APART
     )
 
-    def __post_init__(self) -> None:
-        """Refuses other words and groups by a SourceError."""
-        if self.words not in ("all", *SLOTS):
-            raise SourceError(f"--words={self.words} is none of all, {', '.join(SLOTS)}")
-        if self.apart not in APART:
-            raise SourceError(f"--apart={self.apart} is none of {', '.join(APART)}")
-
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
         """Lists the words."""
         check_directory(source)

@@ -24,7 +24,6 @@ from tfrecords.datasets.listing import (
     SourceError,
     check_directory,
     files_below,
-    locate,
 )
 
 CLASSES = (
@@ -75,11 +74,10 @@ class KineticsSounds(Dataset):
             )
         splits = {rows.split_name(entry.split) for entry in chosen}
         if "test" not in splits and "validation" in splits:
-            moved = {"validation": "test"}
             chosen = [
-                dataclasses.replace(
-                    entry, split=moved.get(rows.split_name(entry.split), entry.split)
-                )
+                dataclasses.replace(entry, split="test")
+                if rows.split_name(entry.split) == "validation"
+                else entry
                 for entry in chosen
             ]
             notes.append("Kinetics' validation split is the test split, as in the field's code")
@@ -109,12 +107,7 @@ def _from_lists(
                 detail = line.problem or f"{line.where}: {error}"
                 split = rows.split_name(cells.get("split", ""))
                 failures.append(Failure(line.where, split, "bad line", detail))
-    there = locate(source, {entry.files["video"] for entry in entries})
-    moved = [
-        dataclasses.replace(e, files={m: there.get(f, f) for m, f in e.files.items()})
-        for e in entries
-    ]
-    return moved, failures
+    return rows.located(source, entries), failures
 
 
 def _from_folders(source: pathlib.Path) -> list[rows.Entry]:

@@ -6,7 +6,7 @@ import json
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 
-from tfrecords.datasets.listing import SourceError
+from tfrecords.datasets.listing import SourceError, check_pointer
 
 _JSON = (".jsonl", ".ndjson")
 
@@ -51,7 +51,7 @@ def _csv(path: pathlib.Path, file: Iterable[str]) -> tuple[tuple[str, ...], list
     reader = csv.reader(file, strict=True)
     try:
         columns = tuple(cell.strip() for cell in next(reader, []))
-        _check_text(path, columns[0] if columns else "")
+        check_pointer(path, columns[0] if columns else "")
         named = tuple(filter(None, columns))  # spreadsheets leave empty columns at the end
         if not named:
             raise SourceError(f"{path} is empty: the first line is to name the columns")
@@ -82,7 +82,7 @@ def _json(path: pathlib.Path, file: Iterable[str]) -> tuple[tuple[str, ...], lis
         if not text.strip():
             continue
         if number == 1:
-            _check_text(path, text)
+            check_pointer(path, text)
         where = f"{path.name}, line {number}"
         try:
             row = json.loads(text)
@@ -104,8 +104,3 @@ def _text(value: object) -> str:
     if isinstance(value, list):
         return "|".join(map(_text, value))
     return "" if value is None else str(value).strip()
-
-
-def _check_text(path: pathlib.Path, first: str) -> None:
-    if first.startswith("version https://git-lfs"):
-        raise SourceError(f"{path} is a Git LFS pointer: run `git lfs pull` in its repository")

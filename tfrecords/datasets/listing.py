@@ -138,8 +138,8 @@ def read_rows(path: pathlib.Path, hint: str) -> list[tuple[int, list[str]]]:
         raise SourceError(f"{path}, line {reader.line_num}: {error}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read as CSV: {error}") from error
-    if rows and rows[0][1][0].startswith("version https://git-lfs"):
-        raise SourceError(f"{path} is a Git LFS pointer: run `git lfs pull` in its repository")
+    if rows:
+        check_pointer(path, rows[0][1][0])
     return rows
 
 
@@ -162,9 +162,15 @@ def read_text(path: pathlib.Path, hint: str) -> list[tuple[int, str]]:
         raise SourceError(f"{path} does not exist: {hint}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read as text: {error}") from error
-    if texts and texts[0].startswith("version https://git-lfs"):
-        raise SourceError(f"{path} is a Git LFS pointer: run `git lfs pull` in its repository")
+    if texts:
+        check_pointer(path, texts[0])
     return [(number, text.strip()) for number, text in enumerate(texts, 1) if text.strip()]
+
+
+def check_pointer(path: pathlib.Path, first: str) -> None:
+    """Raises SourceError if a file's first line is that of a Git LFS pointer."""
+    if first.startswith("version https://git-lfs"):
+        raise SourceError(f"{path} is a Git LFS pointer: run `git lfs pull` in its repository")
 
 
 def check_directory(source: pathlib.Path) -> None:

@@ -3,11 +3,12 @@
 import collections
 import dataclasses
 import math
+import pathlib
 import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from tfrecords.datasets.listing import Failure, Listed, Listing, SourceError
+from tfrecords.datasets.listing import Failure, Listed, Listing, SourceError, locate
 from tfrecords.datasets.splits import draw_splits
 from tfrecords.description import SPLITS
 
@@ -104,6 +105,24 @@ def listing(
     order = "as given" if classes else "sorted by name"
     told = [f"classes {order}", *drawn, *notes]
     return Listing(names, clips, tuple(failures), "; ".join(told), dict(modalities))
+
+
+def located(source: pathlib.Path, entries: Iterable[Entry]) -> list[Entry]:
+    """The rows with the paths of their files, which may lie anywhere below the source.
+
+    Args:
+        source: Path of the source.
+        entries: The rows; a file that is nowhere keeps its path.
+    """
+    entries = list(entries)
+    names = {file: posixpath.basename(file) for e in entries for file in e.files.values()}
+    found = locate(source, names.values())
+    return [
+        dataclasses.replace(
+            entry, files={m: found.get(names[file], file) for m, file in entry.files.items()}
+        )
+        for entry in entries
+    ]
 
 
 def split_name(text: str) -> str:

@@ -50,6 +50,7 @@ class UCF101(Dataset):
 
     def __post_init__(self) -> None:
         """Refuses another fold by a SourceError."""
+        super().__post_init__()
         if self.fold not in FOLDS:
             raise SourceError(f"--fold={self.fold} is none of 1, 2, 3")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from tfrecords.reading.clips import Augment
+from amr_tf.modalities import Augment
 
 
 def masks(augment: Augment, seed: int) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -7,7 +7,6 @@ record begins: it costs the rest of the shard.
 """
 
 import dataclasses
-import json
 import pathlib
 import tempfile
 from collections.abc import Iterator
@@ -147,10 +146,10 @@ def built(path: pathlib.Path) -> shards.Report:
     Raises:
         ValueError: The report beside it cannot be read.
     """
-    beside = path.with_name(f"{path.name}.json")
     try:
-        return shards.Report(**json.loads(beside.read_text()))
-    except (FileNotFoundError, ValueError, TypeError) as error:
+        return shards.load_report(path)
+    except (FileNotFoundError, ValueError) as error:
+        beside = shards.report_path(path)
         raise ValueError(
             f"{beside} cannot be read ({error}), and without its checksum {path.name} "
             f"cannot be trusted: {REBUILD}"
