@@ -1,6 +1,6 @@
 """Named plug-ins of one kind: this package's own and those that a user registers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 Plugin = TypeVar("Plugin")
@@ -76,6 +76,24 @@ class Registry(Mapping[str, Plugin], Generic[Plugin]):
 
     def __len__(self) -> int:
         return len(self._plugins)
+
+
+def check_options(owner: str, given: Iterable[str], known: Sequence[str]) -> None:
+    """Refuses options that a plug-in does not have.
+
+    Args:
+        owner: String, whose options they are, for the message.
+        given: Strings, the names of the options that are given.
+        known: Strings, the names of those that there are.
+
+    Raises:
+        ValueError: There is no such option.
+    """
+    for option in given:
+        if option not in known:
+            raise ValueError(
+                f"{owner} has no option {option!r}: it has {', '.join(known) or 'none'}"
+            )
 
 
 def trust(module: str) -> None:

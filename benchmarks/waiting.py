@@ -76,7 +76,7 @@ def config(case: str) -> Config:
     else:
         made = Config(preset="half", **PRESETS["half"])
         made = dataclasses.replace(made, cache="no" if "no cache" in case else "auto")
-    return with_modalities(made.resolved())
+    return with_modalities(made.located())
 
 
 def shares(case: str) -> list[float]:

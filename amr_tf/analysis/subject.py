@@ -5,6 +5,7 @@ corrupted modality alone. All else happens at the encodings.
 """
 
 import dataclasses
+import functools
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -57,7 +58,7 @@ class Subject:
         """The encodings of the split, M arrays `[N, ...]`."""
         return list(self.test.values.values())
 
-    @property
+    @functools.cached_property
     def logits(self) -> np.ndarray:
         """The logits of the split, `[N, C]`."""
         return logits_of(self.head, self.encodings)

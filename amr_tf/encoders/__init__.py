@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from amr_tf._registry import Registry
+from amr_tf._registry import Registry, check_options
 from amr_tf.encoders.actions_transformations import actions_transformations
 from amr_tf.encoders.c3d import c3d
 from amr_tf.encoders.mlp import mlp
@@ -136,12 +136,7 @@ def build_encoder(
     """
     plugin = ENCODERS.find(name)
     options = {key: value for key, value in options.items() if value is not None}
-    for option in options:
-        if option not in plugin.options:
-            raise ValueError(
-                f"the {modality} encoder {name} has no option {option!r}: it has "
-                f"{', '.join(plugin.options) or 'none'}"
-            )
+    check_options(f"the {modality} encoder {name}", options, plugin.options)
     if options.get("width", 1) < 1:
         raise ValueError(f"the {modality} encoder's width must be positive, not {options['width']}")
     encoder = plugin.build(tuple(shape), seed=seed, name=f"{modality}_encoder", **options)

@@ -14,7 +14,7 @@ from typing import Any
 
 import keras
 
-from amr_tf._registry import Registry
+from amr_tf._registry import Registry, check_options
 from amr_tf.heads.attention import attention
 from amr_tf.heads.linear import concat, sum_branches
 from amr_tf.heads.modulation import film, gated
@@ -87,15 +87,9 @@ def build_head(
     Raises:
         ValueError: No such head or option, or fewer modalities than it fuses.
     """
-    build, known = HEADS.find(name), head_options(name)
     options = {key: value for key, value in options.items() if value is not None}
-    for option in options:
-        if option not in known:
-            raise ValueError(
-                f"the fusion head {name} has no option {option!r}: it has "
-                f"{', '.join(known) or 'none'}"
-            )
-    return build(encoding_shapes, num_classes, seed=seed, **options)
+    check_options(f"the fusion head {name}", options, head_options(name))
+    return HEADS[name](encoding_shapes, num_classes, seed=seed, **options)
 
 
 def head_options(name: str) -> tuple[str, ...]:

@@ -118,11 +118,13 @@ class Comparison:
         Args:
             table: List of the tables' rows.
         """
+        planned = {run for row in table for run in (*row.plain, *row.amr)}
+        results = {run: found for run in planned if (found := self.results(run))}
         found = [
             tables.Line(
                 row,
-                [r for run in row.plain if (r := self.results(run))],
-                [r for run in row.amr if (r := self.results(run))],
+                [results[run] for run in row.plain if run in results],
+                [results[run] for run in row.amr if run in results],
             )
             for row in table
         ]
@@ -131,13 +133,9 @@ class Comparison:
             return
         tables.write(self.output, found, self.config)
         plots.write(self.output, found, self.config, self.directory)
-        for row in table:
-            for run in (*row.plain, *row.amr):
-                results = self.results(run)
-                if results:
-                    flags_of_run = Config.load(self.directory(run)).to_json()
-                    directory = self.output / "tensorboard" / run.name
-                    hparams.write(directory, flags_of_run, results)
+        for run, finished in results.items():
+            directory = self.output / "tensorboard" / run.name
+            hparams.write(directory, Config.load(self.directory(run)).to_json(), finished)
 
     def _submit(
         self, jobs: Jobs, todo: list[plan.Run]

@@ -49,9 +49,9 @@ def write(
 
 
 def curves(
-    line: Line, directory: Callable[[plan.Run], pathlib.Path], modality: str = "audio"
+    line: Line, directory: Callable[[plan.Run], pathlib.Path], modality: str
 ) -> dict[str, list]:
-    """`without AMR`, `with AMR` -> of each finished run the audio share by epoch, percent."""
+    """`without AMR`, `with AMR` -> of each finished run the modality's share by epoch, percent."""
     runs = zip(STYLES, (line.row.plain, line.row.amr), (line.plain, line.amr), strict=True)
     found = {}
     for name, planned, results in runs:
@@ -61,8 +61,8 @@ def curves(
     return found
 
 
-def points(line: Line, modality: str = "audio") -> dict[str, tuple[float, float] | None]:
-    """`without AMR`, `with AMR` -> mean audio share and accuracy of the seeds, percent."""
+def points(line: Line, modality: str) -> dict[str, tuple[float, float] | None]:
+    """`without AMR`, `with AMR` -> the modality's mean share and the accuracy, percent."""
     found = {}
     for name, results in zip(STYLES, (line.plain, line.amr), strict=True):
         pairs = [(share(r, "probability", modality), 100 * r["accuracy"]) for r in results]
@@ -84,7 +84,7 @@ def plot_training(
     path: pathlib.Path,
     histories: dict[str, dict[str, list[list[float]]]],
     wanted: float,
-    modality: str = "audio",
+    modality: str,
 ) -> None:
     """A panel a method, a line a run.
 
@@ -129,9 +129,7 @@ def plot_training(
     _save(figure, path)
 
 
-def plot_accuracy(
-    path: pathlib.Path, lines: Sequence[Line], wanted: float, modality: str = "audio"
-) -> None:
+def plot_accuracy(path: pathlib.Path, lines: Sequence[Line], wanted: float, modality: str) -> None:
     """A marker a method, open without and filled with AMR, joined by a line.
 
     Args:

@@ -25,7 +25,7 @@ def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) 
         text, choices = field.metadata["help"], choices_of(field)
         if field.name == "method":
             told = "; ".join(f"{name}: {METHODS[name].help}" for name in method_names())
-            text = text.replace("METHODS: see the end of --help", told)
+            text = text.replace("METHODS", told)
         if field.name == "fusion":
             told = ", ".join(_with_options(name) for name in HEADS)
             text = text.replace("HEADS", told)
@@ -73,16 +73,14 @@ def config(values: flags.FlagValues, aliases: bool = True) -> Config:
     options = merged.get("method_options", "")
     named = given_aliases(values) if aliases else {}
     merged["method_options"] = with_aliases(merged.get("method", Config.method), options, named)
-    resolved = Config(**merged).resolved()
-    # the run is named when its records have said what they are of
-    return with_modalities(dataclasses.replace(resolved, model_dir=merged.get("model_dir", "")))
+    return with_modalities(Config(**merged).located())
 
 
 def with_modalities(config: Config) -> Config:
     """The configuration with its modalities and their kinds filled in, checked.
 
     Args:
-        config: A resolved configuration; the records that it names are looked at.
+        config: A located configuration; the records that it names are looked at.
 
     Raises:
         ValueError: The records hold no such modality, or the configuration does not fit them.

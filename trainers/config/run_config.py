@@ -6,10 +6,10 @@ A field's metadata holds the flag's help and, where there are few, the values it
 import dataclasses
 import json
 import pathlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from amr_tf._registry import is_trusted
+from amr_tf._registry import check_options, is_trusted
 from amr_tf.attribution import TARGETS
 from amr_tf.encoders import ENCODERS
 from amr_tf.heads import HEADS, head_options
@@ -77,8 +77,7 @@ class Config:
     # what to train
     method: str = _flag(
         "naive",
-        "Training method; the name of a modality trains that one alone. "
-        "METHODS: see the end of --help.",
+        "Training method; the name of a modality trains that one alone. METHODS.",
     )
     method_options: str = _flag("", "The method's own options, e.g. `rate=0.3,seed=1`.")
     teachers: str = _flag(
@@ -211,14 +210,14 @@ class Config:
             self._check_encoder(kind)
         name, options = parse_plugin(self.fusion, "--fusion")
         _require(name in HEADS, f"--fusion={name}: choose one of {', '.join(HEADS)}")
-        _check_options("--fusion", name, options, head_options(name))
+        check_options(f"--fusion: {name}", options, head_options(name))
         self.check_modalities()
 
     def _check_encoder(self, kind: str) -> None:
         name, options = parse_plugin(getattr(self, f"{kind}_encoder"), f"--{kind}_encoder")
         fitting = [n for n, plugin in ENCODERS.items() if kind in plugin.kinds]
         _require(name in fitting, f"--{kind}_encoder={name}: choose one of {', '.join(fitting)}")
-        _check_options(f"--{kind}_encoder", name, options, ENCODERS[name].options)
+        check_options(f"--{kind}_encoder: {name}", options, ENCODERS[name].options)
         path = getattr(self, f"{kind}_weights", "")
         _require(not path or pathlib.Path(path).is_file(), f"--{kind}_weights={path}: no such file")
 
@@ -317,29 +316,38 @@ class Config:
         return pathlib.Path(self.data_dir).resolve().name or self.dataset
 
     @property
+    def default_data_dir(self) -> str:
+        """Where the records lie, unless `data_dir` names another directory."""
+        sized = self.dataset == DEMO and self.preset != "full"
+        return f"data/{self.dataset}-{self.preset}" if sized else f"data/{self.dataset}"
+
+    @property
     def suffix(self) -> str:
         """What the preset adds to the names of directories, where the records are of its size."""
-        sized = f"data/{DEMO}-{self.preset}"
-        own = self.dataset != DEMO or self.data_dir not in ("", sized)
-        return "" if own or self.preset == "full" else f"-{self.preset}"
+        at_home = self.data_dir in ("", self.default_data_dir)
+        sized = self.dataset == DEMO and self.preset != "full"
+        return f"-{self.preset}" if sized and at_home else ""
+
+    def located(self) -> "Config":
+        """With `data_dir` filled in."""
+        return dataclasses.replace(self, data_dir=self.data_dir or self.default_data_dir)
 
     def resolved(self) -> "Config":
         """With `data_dir` filled in and, once the modalities are known, `model_dir`.
 
         What a model of one modality has no use for is reset.
         """
-        config = self
+        config = self.located()
         if self.modalities and len(self.model_modalities) == 1:
             defaults = {f.name: f.default for f in dataclasses.fields(self)}
             unused = {name: defaults[name] for name in UNUSED_BY_ONE_MODALITY}
-            config = dataclasses.replace(self, **unused, amr_weight=0.0)
-        data_dir = self.data_dir or f"data/{self.dataset}{self.suffix}"
+            config = dataclasses.replace(config, **unused, amr_weight=0.0)
         model_dir = self.model_dir
         if self.modalities and not model_dir:
             weight = config.effective_amr_weight
             run = f"{self.data_name}-{self.method}-amr{weight:g}-seed{self.seed}"
             model_dir = f"runs/{run}{self.suffix}"
-        return dataclasses.replace(config, data_dir=data_dir, model_dir=model_dir)
+        return dataclasses.replace(config, model_dir=model_dir)
 
     def to_json(self) -> dict[str, Any]:
         """The fields, for `config.json`."""
@@ -384,12 +392,6 @@ def read_flags(path: pathlib.Path) -> dict[str, Any]:
     except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
         raise ValueError(f"{path} is no description of a run: {str(error)[:200]}") from error
     return flags
-
-
-def _check_options(flag: str, name: str, given: Iterable[str], known: Sequence[str]) -> None:
-    for option in given:
-        told = f"it has {', '.join(known) or 'none'}"
-        _require(option in known, f"{flag}: {name} has no option {option!r}: {told}")
 
 
 def _require(condition: bool, message: str) -> None:

@@ -154,7 +154,7 @@ def _heading(split: str, runs: Sequence[EvaluatedRun]) -> tuple[str, str]:
     if len(runs) > 1:
         about += ", and of many differences one in twenty looks clear by chance"
     about += "."
-    return f"{configs[0].dataset}: {' against '.join(titles)}", about
+    return f"{configs[0].data_name}: {' against '.join(titles)}", about
 
 
 def _interval(draws: np.ndarray) -> dict[str, float | None]:

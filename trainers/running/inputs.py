@@ -61,11 +61,10 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Modality], Settings]:
         model_dir: Path of the run.
 
     Raises:
-        FileNotFoundError: There is no run.
-        ValueError: The run's description is damaged, or its data were never read.
+        OSError: The run's description cannot be read; `Config.load` tells whether there is a run.
+        ValueError: It is damaged, or the run's data were never read.
     """
     path = model_dir / "config.json"
-    Config.load(model_dir)
     try:
         content = json.loads(path.read_text())
         inputs = {name: restored(numbers) for name, numbers in content["inputs"].items()}

@@ -101,7 +101,7 @@ def without_amr(config: Config) -> str:
     held = DatasetInfo.load(config.data_dir).modalities
     if tuple(held) != config.names:
         given["modalities"] = ",".join(config.names)
-    if makes_itself(config) and given.get("data_dir") == f"data/{config.dataset}{config.suffix}":
+    if makes_itself(config) and given.get("data_dir") == config.default_data_dir:
         given.pop("data_dir")  # the default
     if config.batch_size == PRESETS.get(config.preset, {}).get("batch_size"):
         given.pop("batch_size", None)

@@ -56,7 +56,6 @@ def check_given(config: Config) -> None:
 _INPUT = {
     "audio": ("audio_rate", "audio_seconds", "tile_seconds", "fft_length", "hop"),
     "video": ("frames", "frame_size"),
-    "features": (),
 }
 
 

@@ -43,19 +43,19 @@ def directory(lines, tmp_path):
 
 
 def test_curves_are_those_of_the_finished_runs(lines, directory):
-    found = plots.curves(lines[0], directory)
+    found = plots.curves(lines[0], directory, "audio")
     assert found["without AMR"] == [pytest.approx([60, 70, 75]), pytest.approx([60, 80, 75])]
     assert found["with AMR"] == [pytest.approx([60, 70, 50])]  # seed 1 is not finished
     for line in lines[1:]:
-        assert plots.curves(line, directory) == {"without AMR": [], "with AMR": []}
+        assert plots.curves(line, directory, "audio") == {"without AMR": [], "with AMR": []}
 
 
 def test_points_are_means_over_seeds(lines):
-    found = plots.points(lines[0])
+    found = plots.points(lines[0], "audio")
     assert found["without AMR"] == pytest.approx((75, 81))
     assert found["with AMR"] == pytest.approx((50, 80))
-    assert plots.points(lines[1])["with AMR"] is None
-    assert plots.points(lines[2]) == {"without AMR": None, "with AMR": None}
+    assert plots.points(lines[1], "audio")["with AMR"] is None
+    assert plots.points(lines[2], "audio") == {"without AMR": None, "with AMR": None}
 
 
 def test_figures_are_written_where_there_is_a_dominance(lines, directory, tmp_path):
