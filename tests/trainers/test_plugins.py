@@ -173,6 +173,8 @@ def test_help_tells_of_them(project):
         ("--method_options=momentum=2", "steadied: momentum is in [0, 1), got 2"),
         ("--audio_encoder=pooled(width=3)", "pooled has no option 'width': it has units"),
         ("--fusion=averaged(hidden=3)", "averaged has no option 'hidden': it has temperature"),
+        ("--hidden=3", "--hidden=3: averaged has no option 'hidden'"),
+        ("--encoder_width=3", "--encoder_width=3: pooled has no option 'width'"),
         ("--features_encoder=pooled", "--features_encoder=pooled: choose one of mlp"),
     ],
 )

@@ -140,7 +140,7 @@ class BuildOptions:
     def identity(self, listing: Listing) -> dict[str, Any]:
         """All that decides the records: two builds with one identity give the same bytes."""
         clips = sorted(
-            (c.media_id, c.labels, c.split, *sorted(c.files.items()), c.start, c.end or -1)
+            (c.media_id, c.labels, c.split, *sorted(c.files.items()), c.row, c.start, c.end)
             for c in listing.clips
         )
         digest = hashlib.sha256(repr((listing.classes, clips)).encode()).hexdigest()[:16]

@@ -9,7 +9,7 @@ from amr_tf.methods.base import TEACHERS
 from trainers.config.methods import flag_aliases, method_names, method_of
 from trainers.config.run_config import UNUSED_BY_ONE_MODALITY
 
-_METHOD = re.compile(r"(?P<name>[a-z_]+)(?:\((?P<options>[^()]*)\))?")
+_METHOD = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)(?:\((?P<options>[^()]*)\))?")
 # Sweeping these changes nothing in a run without AMR.
 _AMR_ONLY = ("amr_weight", "amr_ratio", "amr_target", "amr_optimizer", "amr_learning_rate")
 

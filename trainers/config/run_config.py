@@ -19,6 +19,7 @@ from trainers.config.methods import make_method, method_of
 from trainers.config.parsing import parse_modalities, parse_plugin, parse_ratio
 from trainers.config.recipes import PRESETS, recipes
 
+KINDS = ("audio", "video", "features")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
 # Flags about fusion, attribution and the other methods: two runs of one modality that differ in
@@ -206,7 +207,7 @@ class Config:
             )
         _require(0 <= self.momentum < 1, f"--momentum={self.momentum} is not in [0, 1)")
         _require(0 < self.crop_scale <= 1, f"--crop_scale={self.crop_scale} is not in (0, 1]")
-        for kind in ("audio", "video", "features"):
+        for kind in KINDS:
             self._check_encoder(kind)
         name, options = parse_plugin(self.fusion, "--fusion")
         _require(name in HEADS, f"--fusion={name}: choose one of {', '.join(HEADS)}")
@@ -242,8 +243,25 @@ class Config:
             not self.teachers or TEACHERS in method.requires,
             f"--teachers: --method={self.method} learns from no teacher",
         )
+        self._check_shorthands()
         # each refuses what it can't read
         self.ratio, self.given_teachers, self.make_method()
+
+    def _check_shorthands(self) -> None:
+        """Refuses --hidden, --encoder_width and --video_depth where they would do nothing."""
+        if self.hidden and len(self.model_modalities) > 1:
+            fusion = parse_plugin(self.fusion, "--fusion")[0]
+            check_options(f"--hidden={self.hidden}: {fusion}", ("hidden",), head_options(fusion))
+        # the kind of a name like `left` is not known before the records are read
+        for kind in {self.kinds[name] for name in self.model_modalities} & set(KINDS):
+            encoder = parse_plugin(getattr(self, f"{kind}_encoder"), f"--{kind}_encoder")[0]
+            known = ENCODERS[encoder].options
+            if self.encoder_width and kind != "features":
+                owner = f"--encoder_width={self.encoder_width}: {encoder}"
+                check_options(owner, ("width",), known)
+            if self.video_depth and kind == "video":
+                owner = f"--video_depth={self.video_depth}: {encoder}"
+                check_options(owner, ("depth",), known)
 
     @property
     def kinds(self) -> dict[str, str]:

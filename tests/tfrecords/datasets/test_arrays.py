@@ -7,7 +7,7 @@ import tensorflow as tf
 from tests.tfrecords.building.test_build import command, failures, records
 from tfrecords import schema
 from tfrecords.building import builder
-from tfrecords.building.options import BuildOptions
+from tfrecords.building.options import BuildError, BuildOptions
 from tfrecords.datasets import Arrays, SourceError
 from tfrecords.description import DatasetInfo
 
@@ -213,3 +213,15 @@ def test_the_command_builds_a_data_set_of_the_users_own(tmp_path, monkeypatch):
     assert info.dataset == "halves"
     assert (info.options["validation_fraction"], info.options["half"]) == (0.25, 1)
     assert sum(split.clips for split in info.splits.values()) == 6
+
+
+def test_other_rows_are_another_set_of_records(tmp_path, rng):
+    """The same ids, labels and splits in another order of the array's rows."""
+    ids = np.array([f"clip-{i:02d}" for i in range(12)])
+    order = np.arange(12)[::-1]
+    columns = {"label": LABELS, "split": SPLITS, "id": ids}
+    path = save(tmp_path, view=rng.normal(size=(12, 4)), **columns)
+    build(path)
+    save(tmp_path, view=rng.normal(size=(12, 4)), **{k: v[order] for k, v in columns.items()})
+    with pytest.raises(BuildError, match="other options"):
+        build(path)

@@ -81,6 +81,7 @@ def test_bad_methods_are_refused(text, message):
 
 
 def test_methods_with_options():
+    assert plan.parse_methods("view2,naive", ("view1", "view2")) == [("view2", ""), ("naive", "")]
     assert plan.parse_methods("naive,ogm(alpha=0.5,score=ablation),naive", BOTH) == [
         ("naive", ""), ("ogm", "alpha=0.5,score=ablation"),
     ]  # fmt: skip

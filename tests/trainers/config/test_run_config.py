@@ -132,6 +132,7 @@ def test_published_recipes_give_the_published_shapes():
         ("teachers", "audio", "--method=naive learns from no teacher"),
         ("audio_encoder", "c3d", "--audio_encoder=c3d: choose one of"),
         ("video_depth", -1, "--video_depth=-1 must not be negative"),
+        ("video_depth", 2, "--video_depth=2: small has no option 'depth': it has width"),
         ("fusion", "magic", "--fusion=magic: choose one of concat, sum, film"),
         ("audio_encoder", "small(width=", "write a name, or a name with options"),
         ("modalities", "a-b", "'a-b' is no name"),
