@@ -7,6 +7,7 @@ import keras
 
 from amr_tf import _compat, heads
 from amr_tf.methods.base import Method
+from amr_tf.modalities import FeaturesLayer
 
 
 def check_parts(encoders: Mapping[str, Any], head: keras.Model, method: Method) -> None:
@@ -33,6 +34,22 @@ def check_parts(encoders: Mapping[str, Any], head: keras.Model, method: Method) 
                 "or call it once on a batch"
             )
     heads.check_head(head)
+
+
+def check_features(features: Mapping[str, Any], encoders: Mapping[str, Any]) -> None:
+    """Refuses features layers of modalities without an encoder, and other layers.
+
+    Raises:
+        ValueError: There is no such modality, or it is no layer of features.
+    """
+    for name, layer in features.items():
+        if name not in encoders:
+            raise ValueError(f"features: there is no encoder of {name!r}: {', '.join(encoders)}")
+        if not isinstance(layer, FeaturesLayer):
+            raise ValueError(
+                f"features: {name} is {type(layer).__name__}: give an amr_tf.modalities."
+                "FeaturesLayer, or put other layers into the encoder"
+            )
 
 
 def check_parts_of_batch(parts: int, encoders: Mapping[str, Any]) -> None:

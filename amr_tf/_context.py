@@ -29,7 +29,7 @@ class Context:
 
     Attributes:
         model: `MultimodalClassifier` that is trained or tested.
-        inputs: Dictionary, modality -> input `[B, ...]`.
+        inputs: Dictionary, modality -> what its encoder takes `[B, ...]`.
         labels: Tensor `[B]`, the class ids, this replica's part of the global batch.
         training: Boolean, whether this is a training step.
         step: Scalar int64, the train steps done before this one.
@@ -72,7 +72,7 @@ class Context:
         if presence is None:
             presence = tf.ones([batch, len(model.modalities)])
         offset, global_batch = distribution.global_positions(batch)
-        return cls(
+        context = cls(
             model=model,
             inputs=inputs,
             labels=labels,
@@ -83,6 +83,8 @@ class Context:
             global_batch=global_batch,
             presence=tf.cast(presence, tf.float32),
         )
+        context.inputs = model.features(inputs, context if training else None)
+        return context
 
     @property
     def complete(self) -> tf.Tensor:

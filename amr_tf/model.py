@@ -1,5 +1,6 @@
 """The multimodal classifier and its one train step: Attribution Regularization (AMR).
 
+    features   x^m, made of raw tensors on the device               (modalities/)
     encodings  e^m = encoder_m(x^m)
     logits     z = head(e^1, ..., e^M)
     shares     a^m = |dg/de^m ⊙ e^m| / sum_j |dg/de^j ⊙ e^j|       (attribution.py)
@@ -26,6 +27,7 @@ from amr_tf.attribution import at_least_float32, attribute, attribution_shares, 
 from amr_tf.methods import Method, Naive
 from amr_tf.methods.base import cross_entropy
 from amr_tf.methods.epochs import MethodEpochs
+from amr_tf.modalities import FeaturesLayer
 from amr_tf.regularizer import AttributionRegularizer
 from amr_tf.saving import SavedModelParts
 
@@ -41,7 +43,8 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         >>> model.predict(inputs, verbose=0).shape  # logits
         (12, 3)
 
-    Inputs are a dict by modality, or a list in the encoders' order. An input `presence` `[B, M]`
+    Inputs are a dict by modality, or a list in the encoders' order: raw tensors where `features`
+    has a layer for the modality, and else what its encoder takes. An input `presence` `[B, M]`
     marks with 0 what a sample lacks: its encoding is zeroed, and the sample does not count
     in a^m. `model(inputs)` and `predict` give logits `[B, C]`.
 
@@ -50,6 +53,8 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
             passes a precomputed encoding through. Their order is the modalities' order.
         head: Keras model, list of M encodings -> logits `[B, C]`. No batch normalisation.
         method: Method, what to train with; naive fusion by default.
+        features: Mapping, modality -> `amr_tf.modalities.FeaturesLayer`, which makes the encoder's
+            input of raw tensors; may be empty.
         **kwargs: Options of `keras.Model`, e.g. `name`.
 
     Raises:
@@ -62,15 +67,20 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         encoders: Mapping[str, keras.layers.Layer | None],
         head: keras.Model,
         method: Method | None = None,
+        features: Mapping[str, FeaturesLayer] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        # the parts cast for themselves: raw numbers are not to be rounded on their way in
+        super().__init__(**{"autocast": False, **kwargs})
         self.modalities = tuple(encoders)
         self.method = method or Naive()
         _checks.check_parts(encoders, head, self.method)
+        _checks.check_features(features or {}, encoders)
         for name, encoder in encoders.items():
             # an attribute each: tf.train.Checkpoint on Keras 3 overlooks models kept in a dict
             setattr(self, f"{name}_encoder", encoder or keras.layers.Identity())
+        for name, layer in (features or {}).items():
+            setattr(self, f"{name}_features", layer)
         self.head = head
         self.step = _compat.state(self, "step", dtype="int64")
         self.epoch = _compat.state(self, "epoch", dtype="int64")
@@ -83,8 +93,33 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         self.method.build(self)
         self.built = True  # all parts are: variables exist before the first batch
 
+    def features(
+        self, inputs: Mapping[str, tf.Tensor], context: Context | None = None
+    ) -> dict[str, tf.Tensor]:
+        """What the encoders take, made of raw tensors; zero where a sample lacks the modality.
+
+        Args:
+            inputs: Mapping, modality -> raw tensor `[B, ...]`; further keys stay.
+            context: Context of a training step, which gives the draws of random changes.
+
+        Returns:
+            Modality -> features `[B, ...]`, and the further keys.
+        """
+        made = dict(inputs)
+        for name, layer in self.features_layers.items():
+            if name in inputs:
+                draws = None
+                if context is not None and layer.draws:
+                    draws = context.uniform(layer.draw_seed, (layer.draws,))
+                made[name] = self._where_present(name, layer(inputs[name], draws=draws), inputs)
+        return made
+
     def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> list[tf.Tensor]:
         """Encodings of each modality; zero where `inputs["presence"]` `[B, M]`, if given, is 0.
+
+        Args:
+            inputs: Mapping, modality -> features, as `features` makes them.
+            training: Boolean, whether the encoders run in training mode.
 
         Returns:
             M tensors `[B, ...]`.
@@ -96,16 +131,11 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
     ) -> tf.Tensor:
         """One modality's encoding `[B, ...]`, in float32 at least: shares are taken of it."""
         encoding = at_least_float32(self.encoders[modality](inputs[modality], training=training))
-        presence = inputs.get(PRESENCE)
-        if presence is None:
-            return encoding
-        there = presence[:, self.modalities.index(modality)]
-        there = tf.reshape(there, [-1] + [1] * (encoding.shape.rank - 1))
-        return encoding * tf.cast(there, encoding.dtype)
+        return self._where_present(modality, encoding, inputs)
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Logits `[B, C]`."""
-        inputs = inputs_by_name(inputs, self.modalities)
+        inputs = self.features(inputs_by_name(inputs, self.modalities))
         return self.head(self.encode(inputs, training), training=training)
 
     def attribute(
@@ -121,7 +151,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         Returns:
             Logits `[B, C]` and M attributions of the encodings' shapes.
         """
-        inputs = inputs_by_name(inputs, self.modalities)
+        inputs = self.features(inputs_by_name(inputs, self.modalities))
         return attribute(self.head, self.encode(inputs), target, labels)
 
     def compile(
@@ -265,7 +295,23 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         """Metric name -> mean since the epoch's begin."""
         return {metric.name: metric.result() for metric in self.metrics}
 
+    @property
+    def features_layers(self) -> dict[str, FeaturesLayer]:
+        """Modality name -> the layer that makes its features, of those that have one."""
+        found = {name: getattr(self, f"{name}_features", None) for name in self.modalities}
+        return {name: layer for name, layer in found.items() if layer is not None}
+
     # -- parts of a step ---------------------------------------------------------------------
+
+    def _where_present(
+        self, modality: str, x: tf.Tensor, inputs: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """`x` `[B, ...]`, zero for the samples that lack the modality."""
+        presence = inputs.get(PRESENCE)
+        if presence is None:
+            return x
+        there = presence[:, self.modalities.index(modality)]
+        return x * tf.cast(tf.reshape(there, [-1] + [1] * (x.shape.rank - 1)), x.dtype)
 
     def _shares(self, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
         logits, attributions = attribute(

@@ -113,11 +113,12 @@ class SavedModelParts:
     """The part of `MultimodalClassifier` that Keras calls to save and load."""
 
     def get_config(self) -> dict[str, Any]:
-        """Encoders, head and method, so that `.keras` files load without code."""
+        """Features, encoders, head and method, so that `.keras` files load without code."""
         serialize = keras.saving.serialize_keras_object
         return {
             "name": self.name,
             "encoders": [[m, serialize(getattr(self, f"{m}_encoder"))] for m in self.modalities],
+            "features": {m: serialize(layer) for m, layer in self.features_layers.items()},
             "head": serialize(self.head),
             "method": serialize(self.method),
         }
@@ -130,6 +131,7 @@ class SavedModelParts:
             {m: restore(e, custom_objects=custom_objects) for m, e in config["encoders"]},
             restore(config["head"], custom_objects=custom_objects),
             restore(config["method"], custom_objects=custom_objects),
+            {m: restore(f, custom_objects=custom_objects) for m, f in config["features"].items()},
             name=config["name"],
         )
 

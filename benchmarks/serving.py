@@ -16,8 +16,8 @@ from absl import app, flags
 
 import amr_tf
 from amr_tf.encoders import build_encoder
-from amr_tf.modalities import AudioConfig, VideoConfig
-from amr_tf.serving import encoded_media, exporting
+from amr_tf.modalities import AudioConfig, VideoConfig, wav
+from amr_tf.serving import exporting
 from benchmarks import paired
 
 CLASSES = tuple(f"class {i}" for i in range(309))
@@ -38,19 +38,19 @@ def exported(directory: str) -> tuple[AudioConfig, VideoConfig]:
     shapes = [tuple(e.output_shape[1:]) for e in encoders.values()]
     head = amr_tf.heads.concat(shapes, len(CLASSES))
     model = amr_tf.MultimodalClassifier(encoders, head)
-    exporting.export(model, directory, {"audio": audio, "video": video}, CLASSES)
+    exporting.export(model, directory, CLASSES, {"audio": audio, "video": video})
     return audio, video
 
 
 def inputs(audio: AudioConfig, video: VideoConfig, batch: int) -> dict[str, dict[str, tf.Tensor]]:
     """Signature -> its inputs."""
     rng = np.random.default_rng(0)
-    samples = rng.normal(0, 0.1, (batch, audio.samples)).astype(np.float32)
+    samples = rng.normal(0, 3_000, (batch, audio.samples)).astype(np.int16)
     pixels = rng.integers(0, 255, (batch, *video.shape), np.uint8)
-    arrays = {"waveform": tf.constant(samples), "frames": tf.constant(pixels)}
-    wavs = [encoded_media.wav((x * 32767).astype("<i2"), audio.sample_rate) for x in samples]
+    arrays = {"audio": tf.constant(samples), "video": tf.constant(pixels)}
+    wavs = [wav.encode(x, audio.sample_rate) for x in samples]
     jpegs = [[tf.io.encode_jpeg(f).numpy() for f in clip] for clip in pixels]
-    media = {"audio": tf.constant(wavs), "frames": tf.constant(jpegs)}
+    media = {"audio": tf.constant(wavs), "video": tf.constant(jpegs)}
     return {"serving_default": arrays, "explain": arrays, "serving_media": media}
 
 

@@ -15,6 +15,7 @@ from amr_tf import _registry
 from amr_tf.encoders import ENCODERS
 from amr_tf.heads import HEADS
 from amr_tf.methods import METHODS
+from amr_tf.modalities import MODALITIES
 
 PACKAGES = {
     name: value
@@ -77,7 +78,7 @@ def surroundings():
 
     model = compiled("audio", "video")
     encoders, head = parts(("audio", "video"))
-    noise = amr_tf.analysis.audio_corruptions()[0]
+    noise = amr_tf.modalities.AudioConfig().corruptions()[0].of("audio")
     subject = amr_tf.analysis.Subject.of(
         model,
         dataset,
@@ -109,7 +110,7 @@ def surroundings():
 @pytest.fixture(autouse=True)
 def _nothing_stays_registered():
     """What examples register is forgotten after each."""
-    kept = [(r, dict(r._plugins), dict(r._places)) for r in (METHODS, ENCODERS, HEADS)]
+    kept = [(r, dict(r._plugins), dict(r._places)) for r in (METHODS, ENCODERS, HEADS, MODALITIES)]
     trusted = set(_registry._trusted)
     yield
     for registry, plugins, places in kept:

@@ -1,5 +1,8 @@
 """Explains what a model makes of media files: `python -m trainers.explain --model_dir=DIR CLIP...`.
 
+A clip is one file that holds all modalities of the model, or one file for each, with commas
+between: `image=a.png,text=a.txt`.
+
 For each clip a page, MODEL_DIR/explanations/<clip>/explanation.html: the likeliest labels, the
 modalities' shares, and Grad⊙Input carried back to the spectrogram and to the pixels. A file that
 cannot be read gets one line, and the others go on.
@@ -10,8 +13,9 @@ import sys
 
 from absl import flags
 
+from amr_tf._context import PRESENCE
 from amr_tf.analysis.explanation import explain
-from amr_tf.serving import encoded_media
+from amr_tf.serving.encoded_media import raw_of_files
 from tfrecords.building.container import MediaError
 from trainers.config.run_config import Config
 from trainers.reporting import explanation_page
@@ -37,21 +41,22 @@ def explain_clips(clips: list[str]) -> None:
         config = Config.load(model_dir)
         model = load_model(model_dir, compile=False)
         taken, settings = inputs.load(model_dir)
-        media_files.check_inputs(taken)
         classes = load_classes(model_dir)
         output = pathlib.Path(values.output_dir or model_dir / "explanations")
     failed = 0
-    paths = [pathlib.Path(clip) for clip in clips]
-    for clip, found in zip(paths, media_files.read(paths, taken, settings), strict=True):
+    with command.user_errors():
+        files = [media_files.sources(clip, taken) for clip in clips]
+    for clip, found in zip(clips, media_files.read(files, taken, settings), strict=True):
         if isinstance(found, MediaError):
             print(media_files.refusal(clip, found), file=sys.stderr)
             failed += 1
             continue
-        features = encoded_media.media_features(media_files.batch([found], taken), taken)
-        explanation = explain(model, features)
-        arrays = {name: x.numpy() for name, x in features.items()}
-        directory = output / clip.stem
-        page = explanation_page.write(directory, clip, explanation, arrays, config, taken, classes)
+        raw = raw_of_files(media_files.batch([found], taken), taken)
+        there = [name for name, p in zip(taken, raw[PRESENCE][0], strict=True) if p]
+        path = next(iter(media_files.sources(clip, taken).values()))
+        page = explanation_page.write(
+            output / path.stem, clip, explain(model, raw), there, config, taken, classes
+        )
         print(f"explanation  {page}")
     if failed:
         sys.exit(1)

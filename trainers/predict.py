@@ -1,12 +1,14 @@
 """Labels media files: `python -m trainers.predict --model_dir=DIR | --export_dir=DIR CLIP...`.
 
+A clip is one file that holds all modalities of the model, or one file for each, with commas
+between: `image=a.png,text=a.txt`.
+
 Prints each clip's likeliest labels and the modalities' shares of the decision, as a table, as JSON
 (an array of objects) or as CSV; JSON and CSV row by row as clips are done. A file that can't be
 read gets one line on stderr, and the others go on.
 """
 
 import os
-import pathlib
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -38,7 +40,7 @@ def predict(clips: list[str]) -> None:
             raise ValueError("name media files: trainers.predict --model_dir=DIR CLIP.mp4 ...")
         predictor = load(values.model_dir, values.export_dir)
     try:
-        failed = _print(predictor, [pathlib.Path(clip) for clip in clips], values)
+        failed = _print(predictor, clips, values)
     except BrokenPipeError:  # whoever reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         failed = True
@@ -60,21 +62,21 @@ def load(model_dir: str, export_dir: str) -> Predictor:
     return Predictor.of_export(command.required_directory("export_dir", export_dir))
 
 
-def _print(predictor: Predictor, paths: list[pathlib.Path], values: Any) -> int:
+def _print(predictor: Predictor, clips: list[str], values: Any) -> int:
     """Prints the rows; returns how many files could not be read."""
     failed = 0
     out = sys.stdout  # which the bar takes over
     # rows on the terminal are progress enough
-    show = len(paths) > BATCH and (values.format == "table" or not out.isatty())
+    show = len(clips) > BATCH and (values.format == "table" or not out.isatty())
     top = min(values.top, len(predictor.classes))
 
     def rows() -> Iterator[Row]:
         nonlocal failed
-        with Progress("predict", len(paths), show, transient=True) as progress:
-            for path, found in predictor.rows(paths, top):
+        with Progress("predict", len(clips), show, transient=True) as progress:
+            for clip, found in predictor.rows(clips, top):
                 if isinstance(found, MediaError):
                     failed += 1
-                    print(media_files.refusal(path, found), file=sys.stderr, flush=True)
+                    print(media_files.refusal(clip, found), file=sys.stderr, flush=True)
                 else:
                     yield found
                 progress.advance(f"{failed:,} failed" if failed else "")

@@ -28,7 +28,6 @@ from amr_tf.analysis.contributions import (
     measure_contributions,
     measure_distribution,
 )
-from amr_tf.analysis.corruption import Corruption, audio_corruptions, video_corruptions
 from amr_tf.analysis.encodings import Encoder, Encodings
 from amr_tf.analysis.evaluation import Evaluator, Predictions, Unmeasurable
 from amr_tf.analysis.explanation import Explanation, explain
@@ -40,7 +39,6 @@ from amr_tf.analysis.subject import Subject
 
 __all__ = [
     "Bootstrap",
-    "Corruption",
     "Encoder",
     "Encodings",
     "Estimate",
@@ -53,7 +51,6 @@ __all__ = [
     "Recognition",
     "Subject",
     "Unmeasurable",
-    "audio_corruptions",
     "estimate",
     "explain",
     "interval",
@@ -67,6 +64,5 @@ __all__ = [
     "measure_missing",
     "measure_probes",
     "measure_robustness",
-    "video_corruptions",
     "within",
 ]

@@ -102,10 +102,11 @@ class _EncodingPredictor(keras.Model):
     def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         inputs = inputs_by_name(inputs, self.modalities)
+        features = self.classifier.features({name: inputs[name] for name in self.modalities})
         out = {"labels": labels, "complete": complete_samples(inputs, labels)}
         presence = inputs.get(PRESENCE)
         for m, name in enumerate(self.modalities):
-            e = tf.cast(self.classifier.encoders[name](inputs[name], training=False), tf.float32)
+            e = tf.cast(self.classifier.encoding(name, features), tf.float32)
             if presence is not None:
                 e *= tf.reshape(tf.cast(presence[:, m], e.dtype), [-1] + [1] * (e.shape.rank - 1))
             out[f"encoding_{m}"] = e

@@ -1,9 +1,11 @@
 """Accuracy, mean average precision and dominance of a whole split, on the host."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from sklearn.metrics import average_precision_score
+
+_UNNAMED = 3  # modalities whose shares stand in a row without their names
 
 
 def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
@@ -68,8 +70,19 @@ def dominance(shares: np.ndarray, complete: np.ndarray | None = None) -> np.ndar
     return shares.mean(axis=0) if len(shares) else np.full(shares.shape[1], np.nan)
 
 
+def dominance_title(modalities: Sequence[str]) -> str:
+    """What stands above or before `format_dominance`: `audio/video`, or `shares` of many.
+
+    Args:
+        modalities: Strings, the names in their order.
+    """
+    return "/".join(modalities) if len(modalities) <= _UNNAMED else "shares"
+
+
 def format_dominance(values: Mapping[str, float] | None) -> str:
     """Percent per modality in their order, `74/26`; `-` for a model of one modality.
+
+    More than three modalities are named: `fou 12 / fac 21 / kar 67`.
 
     Numbers are rounded by largest remainders: they add up to 100.
 
@@ -87,4 +100,6 @@ def format_dominance(values: Mapping[str, float] | None) -> str:
     whole = np.floor(percent).astype(int)
     for m in np.argsort(whole - percent, kind="stable")[: 100 - whole.sum()]:
         whole[m] += 1
-    return "/".join(str(p) for p in whole)
+    if len(whole) <= _UNNAMED:
+        return "/".join(str(p) for p in whole)
+    return " / ".join(f"{name} {p}" for name, p in zip(values, whole, strict=True))

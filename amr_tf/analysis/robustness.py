@@ -8,9 +8,9 @@ import numpy as np
 
 from amr_tf.analysis.ablation import ratio
 from amr_tf.analysis.bootstrap import Bootstrap
-from amr_tf.analysis.corruption import SEVERITIES
 from amr_tf.analysis.measurement import PERCENT, Measurement
 from amr_tf.analysis.subject import Subject
+from amr_tf.modalities.corruption import SEVERITIES
 
 
 @dataclasses.dataclass(frozen=True)

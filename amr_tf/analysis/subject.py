@@ -13,9 +13,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.analysis.corruption import SEVERITIES, Corruption
 from amr_tf.analysis.encodings import Encoder, Encodings, logits_of
 from amr_tf.analysis.evaluation import Unmeasurable
+from amr_tf.modalities import Corruption, Modality
+from amr_tf.modalities.corruption import SEVERITIES
 from amr_tf.model import MultimodalClassifier
 
 CorruptedSplit = tuple[Corruption, Callable[[int], tf.data.Dataset]]
@@ -38,6 +39,7 @@ class Subject:
         train: Encodings of training clips.
         empty: Dictionary, modality -> the encoding of an empty input, `[1, ...]`; may be empty.
         corrupted: Dictionary, corruption -> array `[5, N]`, the predicted classes by severity.
+        inputs: Dictionary, modality -> its input, of those for which the model has features layers.
     """
 
     head: keras.Model
@@ -47,6 +49,7 @@ class Subject:
     train: Encodings
     empty: dict[str, np.ndarray]
     corrupted: dict[Corruption, np.ndarray]
+    inputs: dict[str, Modality] = dataclasses.field(default_factory=dict)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -57,6 +60,24 @@ class Subject:
     def encodings(self) -> list[np.ndarray]:
         """The encodings of the split, M arrays `[N, ...]`."""
         return list(self.test.values.values())
+
+    def word(self, modality: str) -> str:
+        """What people call a modality, e.g. `sound`; its name, where that is not its kind's.
+
+        Args:
+            modality: String, the modality.
+        """
+        found = self.inputs.get(modality)
+        return found.word if found is not None and modality == found.kind else modality
+
+    def nothing(self, modality: str) -> str:
+        """What an empty input of a modality is called, e.g. `silence`.
+
+        Args:
+            modality: String, the modality.
+        """
+        found = self.inputs.get(modality)
+        return f"empty {modality}" if found is None else found.nothing
 
     @functools.cached_property
     def logits(self) -> np.ndarray:
@@ -87,7 +108,7 @@ class Subject:
             clip_names: Sequence of strings, the names of the clips of `test`; their numbers by
                 default.
             empty_inputs: Mapping, modality -> tensor `[1, ...]`, the input that holds nothing,
-                e.g. the features of silence; without it nothing is measured of empty inputs.
+                e.g. silence; without it nothing is measured of empty inputs.
             corrupted: Iterable of pairs, a corruption and a function of a severity, which gives
                 `test` with the corruption's modality corrupted; its inputs need that modality
                 alone. Taken one after the other, so that a generator can free what it has read.
@@ -119,6 +140,7 @@ class Subject:
             train=trained.where(trained.complete),
             empty={m: _encoded(model, m, x) for m, x in (empty_inputs or {}).items()},
             corrupted=_corrupted_predictions(model, tested, corrupted, advance),
+            inputs={m: layer.modality for m, layer in model.features_layers.items()},
         )
 
 
@@ -135,7 +157,8 @@ def passes(corruptions: int) -> int:
 
 
 def _encoded(model: MultimodalClassifier, modality: str, x: tf.Tensor) -> np.ndarray:
-    return tf.cast(model.encoders[modality](x, training=False), tf.float32).numpy()
+    features = model.features({modality: x})
+    return tf.cast(model.encoding(modality, features), tf.float32).numpy()
 
 
 def _corrupted_predictions(

@@ -191,7 +191,7 @@ class _HeadLosses(keras.Model):
 
     def predict_step(self, data: Any) -> tf.Tensor:
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        encodings = self.classifier.encode(inputs)
+        encodings = self.classifier.encode(self.classifier.features(inputs))
         logits = self.classifier.head(encodings, training=False)
         return tf.stack(_head_losses(self.classifier, labels, encodings, logits, False), axis=1)
 

@@ -1,12 +1,17 @@
 """Sound: a waveform -> a log spectrogram."""
 
 import dataclasses
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities.base import Augment, Modality
+from amr_tf.modalities import wav
+from amr_tf.modalities.base import Augment, Modality, fields_of
+from amr_tf.modalities.corrupted_sound import sound_corruptions
+from amr_tf.modalities.corruption import Corruption
+from amr_tf.modalities.panel import Image, Panel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +36,19 @@ class AudioConfig(Modality):
     """
 
     kind: ClassVar[str] = "audio"
+    example_name: ClassVar[str] = "CLIP.mp4"
+    example_code: ClassVar[str] = "[wav]"
+    default_encoder: ClassVar[str] = "small"
+    word: ClassVar[str] = "sound"
+    nothing: ClassVar[str] = "silence"
+    rules: ClassVar[Mapping[str, str]] = {
+        "raw": "samples, mono: channels are averaged",
+        "length": "repeated, or cut at its end, to tile_seconds, unless that is 0; then the middle "
+        "`seconds`, repeated where shorter",
+        "window": "Hann, periodic; centred on the multiples of the hop, zeros beyond the ends",
+        "value": "log(|STFT of samples / 32768| + epsilon), time before frequency",
+        "file": f"WAV, 16-bit PCM at sample_rate, at most {wav.MAX_BYTES} bytes; empty for none",
+    }
 
     sample_rate: int = 16_000
     seconds: float = 1.0
@@ -49,6 +67,12 @@ class AudioConfig(Modality):
         if self.tile_seconds and self.tile_seconds < self.seconds:
             raise ValueError(f"tile_seconds must be 0 or at least `seconds`: {self}")
 
+    @classmethod
+    def of_records(cls, stored: Any, options: Mapping[str, Any]) -> "AudioConfig":
+        """The input at the records' rate, unless another is wanted, which they do not hold."""
+        rate = options.get("sample_rate") or stored.sample_rate
+        return cls(**{**fields_of(cls, options), "sample_rate": rate})
+
     @property
     def samples(self) -> int:
         """Length of the part that the model hears, in samples."""
@@ -65,9 +89,18 @@ class AudioConfig(Modality):
         return 1 + self.samples // self.hop, self.fft_length // 2 + 1, 1
 
     @property
-    def raw_bytes(self) -> int:
-        """The size of a cut waveform."""
-        return 2 * self.samples
+    def told(self) -> str:
+        """The input in words, for people."""
+        times, frequencies, _ = self.shape
+        return (
+            f"{self.seconds:g} s of mono sound at {self.sample_rate:,} Hz, as a log spectrogram of "
+            f"{times} times and {frequencies} frequencies"
+        )
+
+    @property
+    def raw(self) -> tf.TensorSpec:
+        """A waveform `[samples]` int16."""
+        return tf.TensorSpec([self.samples], tf.int16)
 
     def cut(self, stored: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The middle of the waveform, `[samples]` int16."""
@@ -88,6 +121,22 @@ class AudioConfig(Modality):
         """Log spectrograms `[B, T, F, 1]` of waveforms `[B, samples]` int16."""
         return log_spectrogram(tf.cast(raw, tf.float32) / 32_768, self)
 
+    def draws(self, augment: Augment) -> int:
+        """Two for each band that SpecAugment masks."""
+        return 4 if augment.spec_augment_time or augment.spec_augment_freq else 0
+
+    def augmented(self, features: tf.Tensor, augment: Augment, draws: tf.Tensor) -> tf.Tensor:
+        """Masks one band of time and one of frequency by SpecAugment.
+
+        A band of width `floor(u (W + 1))`, W the widest, begins at `floor(v (size - width + 1))`
+        and gets the spectrogram's mean; u and v are a sample's draws. Source: Park et al.,
+        SpecAugment, Interspeech 2019, section 2, without time warping.
+        """
+        masked = _band(self.shape[0], augment.spec_augment_time, draws[:, 0:2])[:, :, tf.newaxis]
+        masked |= _band(self.shape[1], augment.spec_augment_freq, draws[:, 2:4])[:, tf.newaxis]
+        mean = tf.reduce_mean(features, axis=[1, 2, 3], keepdims=True)
+        return tf.where(masked[..., tf.newaxis], mean, features)
+
     def present(self, stored: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Whether there are samples."""
         return tf.size(stored["samples"]) > 0
@@ -95,6 +144,52 @@ class AudioConfig(Modality):
     def absent(self) -> tf.Tensor:
         """Silence, `[samples]` int16."""
         return tf.zeros([self.samples], tf.int16)
+
+    @property
+    def file_input(self) -> tf.TensorSpec:
+        """`[B]` strings, each a WAV file's bytes; "" for a clip without sound."""
+        return tf.TensorSpec([None], tf.string)
+
+    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads WAV files: 16-bit PCM at the model's rate, whose channels are averaged."""
+
+        def read(file: tf.Tensor) -> tf.Tensor:
+            samples = tf.cond(
+                tf.equal(file, ""),
+                lambda: tf.zeros([0], tf.int16),
+                lambda: wav.decode(file, self.sample_rate),
+            )
+            return self.cut({"samples": samples})
+
+        waveforms = tf.map_fn(read, files, fn_output_signature=self.raw)
+        return waveforms, tf.not_equal(files, "")
+
+    def packed(self, files: Sequence[Any]) -> np.ndarray:
+        """WAV files `[B]`."""
+        # as objects: NumPy's own strings lose the zeros at their end
+        return np.array([file or b"" for file in files], object)
+
+    def example_file(self) -> bytes:
+        """A WAV file of silence."""
+        return wav.encode(self.absent().numpy(), self.sample_rate)
+
+    def corruptions(self, others: Sequence[np.ndarray] = ()) -> tuple[Corruption, ...]:
+        """Noise, overdrive, gaps and, with other clips, babble."""
+        return sound_corruptions(others)
+
+    def panel(self, features: np.ndarray, attribution: np.ndarray) -> Panel:
+        """The log spectrogram above its attributions."""
+        extent = (0, self.seconds, 0, self.sample_rate / 2000)
+        # 80 dB of range: below is the floor of silence, which would take all the contrast
+        loud = np.maximum(features, features.max() - 80 / (20 * np.log10(np.e)))
+        maps = [x[..., 0].T[::-1] for x in (loud, attribution)]
+        return Panel(
+            (
+                (Image("log spectrogram", maps[0], extent=extent, axes=("seconds", "kHz")),),
+                (Image("Grad⊙Input", maps[1], True, extent, ("seconds", "kHz")),),
+            ),
+            "Red speaks for the label, blue against it.",
+        )
 
 
 def crop_length(waveform: tf.Tensor, samples: int, start: tf.Tensor | int = 0) -> tf.Tensor:
@@ -171,3 +266,17 @@ def _windows(waveform: tf.Tensor, config: AudioConfig) -> tf.Tensor:
     rows = tf.reshape(waveform, [-1, count + hops - 1, hop])
     parts = [rows[:, k : k + count, : length - k * hop] for k in range(hops)]
     return tf.concat(parts, axis=-1)
+
+
+def _band(size: int, widest: int, draws: tf.Tensor) -> tf.Tensor:
+    """Where each sample's masked band lies, booleans `[B, size]`.
+
+    Args:
+        size: The steps or bins that there are.
+        widest: The most that are masked.
+        draws: `[B, 2]`, uniform in [0, 1).
+    """
+    width = tf.floor(draws[:, :1] * (min(widest, size) + 1.0))
+    start = tf.floor(draws[:, 1:] * (size - width + 1))
+    place = tf.range(size, dtype=tf.float32)
+    return (place >= start) & (place < start + width)

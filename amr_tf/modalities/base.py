@@ -1,12 +1,15 @@
 """What all kinds of modalities have in common."""
 
 import abc
-import contextlib
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import tensorflow as tf
+
+from amr_tf.modalities.corruption import Corruption
+from amr_tf.modalities.panel import Panel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +28,7 @@ class Augment:
         flip: Boolean, whether half of the clips are mirrored.
         time_shift: Boolean, whether the audio is cut at a random place, or else in its middle.
         random_frames: Boolean, whether frames are chosen at random, or else evenly.
-        spec_augment_time: Integer, the most time steps that SpecAugment masks; 0 for none. It
-            needs tensorflow-io.
+        spec_augment_time: Integer, the most time steps that SpecAugment masks; 0 for none.
         spec_augment_freq: Integer, the most frequency bins that SpecAugment masks; 0 for none.
     """
 
@@ -51,8 +53,13 @@ class Augment:
 class Modality(abc.ABC):
     """How one input of a model is made of what a record stores of it.
 
-    A subclass is a frozen dataclass of the sizes and rates that the model was trained with. All its
-    methods are graph code: the pipeline, the evaluation and the served model call the same ones.
+    A stored clip is *cut* to a raw tensor of a fixed size (int16 samples, uint8 pixels, int32
+    tokens, float32 numbers), which is all that crosses to the device. There its *features* are
+    made, as a layer of the model: `amr_tf.modalities.FeaturesLayer`.
+
+    A subclass is a frozen dataclass of the sizes and rates that the model was trained with. Its
+    methods up to `file_inputs` are graph code: the pipeline, the evaluation and the served model
+    call the same ones.
 
     Example:
         >>> modality = amr_tf.modalities.MODALITIES["features"](dimensions=(2,), mean=(1.0, 2.0))
@@ -61,9 +68,42 @@ class Modality(abc.ABC):
 
     Attributes:
         kind: String, the kind's name, which records and flags use.
+        stored_as: String, the kind under which records hold it; empty for the kind itself.
+        example_name: String, a file that may hold it, as help texts write it.
+        example_code: String, a batch of one clip as code that calls a served model writes it.
+        default_encoder: String, the encoder that takes its features unless another is named.
+        word: String, what people call it, e.g. `sound`.
+        nothing: String, what `absent` is called, e.g. `silence`.
+        rules: Mapping, what its numbers leave open of how features are made, in words.
     """
 
     kind: ClassVar[str]
+    stored_as: ClassVar[str] = ""
+    example_name: ClassVar[str]
+    example_code: ClassVar[str]
+    default_encoder: ClassVar[str]
+    word: ClassVar[str]
+    nothing: ClassVar[str]
+    rules: ClassVar[Mapping[str, str]]
+
+    @classmethod
+    @abc.abstractmethod
+    def of_records(cls, stored: Any, options: Mapping[str, Any]) -> "Modality":
+        """The input of a model that is to learn from records.
+
+        Args:
+            stored: Description of how the records store this modality, of `tfrecords.stored`.
+            options: Mapping, the sizes and rates that are wanted, by the names of the fields;
+                those of other kinds may be among them.
+
+        Raises:
+            ValueError: A size or rate is impossible.
+        """
+
+    @classmethod
+    def stored(cls) -> str:
+        """The kind under which records hold it."""
+        return cls.stored_as or cls.kind
 
     @property
     @abc.abstractmethod
@@ -72,8 +112,28 @@ class Modality(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def told(self) -> str:
+        """The input in words, for people."""
+
+    @property
+    @abc.abstractmethod
+    def raw(self) -> tf.TensorSpec:
+        """The shape and type of the raw tensor of one sample."""
+
+    @property
     def raw_bytes(self) -> int:
-        """The size of one sample that was cut for evaluation."""
+        """The size of the raw tensor of one sample."""
+        return self.raw.shape.num_elements() * self.raw.dtype.size
+
+    @property
+    def given_to_encoder(self) -> dict[str, Any]:
+        """What an encoder needs to know beside the shape, by the name of its argument."""
+        return {}
+
+    @property
+    def tables(self) -> tuple[Any, ...]:
+        """Objects with state outside of variables that a SavedModel has to keep; none for most."""
+        return ()
 
     @abc.abstractmethod
     def cut(self, stored: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -86,20 +146,21 @@ class Modality(abc.ABC):
             The raw tensor of one sample.
         """
 
-    @abc.abstractmethod
     def cut_randomly(
         self, stored: Mapping[str, tf.Tensor], augment: Augment, keys: tf.Tensor
     ) -> tf.Tensor:
-        """Cuts what is stored of a clip for training.
+        """Cuts what is stored of a clip for training; as `cut` where nothing is random.
 
         Args:
             stored: As for `cut`.
             augment: What is random.
-            keys: `[4, 2]` int64; every draw is a function of one of the four keys.
+            keys: `[3, 2]` int64; every draw is a function of one of the three keys.
 
         Returns:
             The raw tensor of one sample.
         """
+        del augment, keys
+        return self.cut(stored)
 
     @abc.abstractmethod
     def features(self, raw: tf.Tensor) -> tf.Tensor:
@@ -109,8 +170,27 @@ class Modality(abc.ABC):
             raw: `[B, ...]`, a batch of what `cut` or `cut_randomly` gives.
 
         Returns:
-            `[B, *shape]` float32.
+            `[B, *shape]`, float32, or int32 for tokens.
         """
+
+    def draws(self, augment: Augment) -> int:
+        """How many uniform numbers `augmented` needs of each sample; 0 if it changes nothing."""
+        del augment
+        return 0
+
+    def augmented(self, features: tf.Tensor, augment: Augment, draws: tf.Tensor) -> tf.Tensor:
+        """Changes features at random, for training, on the device.
+
+        Args:
+            features: `[B, *shape]`.
+            augment: What is random.
+            draws: `[B, K]` float32, uniform in [0, 1), K of `draws` or more.
+
+        Returns:
+            `[B, *shape]`.
+        """
+        del augment, draws
+        return features
 
     @abc.abstractmethod
     def present(self, stored: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -120,15 +200,65 @@ class Modality(abc.ABC):
     def absent(self) -> tf.Tensor:
         """What stands for this modality where it is absent, raw: silence, black frames, zeros."""
 
+    @property
+    @abc.abstractmethod
+    def file_input(self) -> tf.TensorSpec:
+        """The batch that `of_files` takes, e.g. `[B]` strings, each a WAV file's bytes."""
+
+    @abc.abstractmethod
+    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Reads files as a client or a command sends them.
+
+        Args:
+            files: Batch of files' bytes (or of texts, of numbers), as `file_input` says.
+
+        Returns:
+            Raw tensors `[B, ...]`, and `[B]` booleans, whether there is something.
+
+        Raises:
+            tf.errors.InvalidArgumentError: A file is broken or too large; the message says how.
+        """
+
+    @abc.abstractmethod
+    def packed(self, files: Sequence[Any]) -> np.ndarray:
+        """A batch for `of_files`.
+
+        Args:
+            files: What is sent of each clip: the bytes of a file, a sequence of such, or an array;
+                None for a clip that lacks this modality.
+        """
+
+    @abc.abstractmethod
+    def example_file(self) -> Any:
+        """What could be sent of a clip, as `packed` takes it."""
+
+    def corruptions(self, others: Sequence[np.ndarray] = ()) -> tuple[Corruption, ...]:
+        """What can go wrong with this modality, in five severities, on raw tensors.
+
+        Args:
+            others: Raw tensors of clips that are not to be corrupted, to be mixed in.
+
+        Returns:
+            The corruptions; none by default.
+        """
+        del others
+        return ()
+
+    @abc.abstractmethod
+    def panel(self, features: np.ndarray, attribution: np.ndarray) -> Panel:
+        """How one sample's features and their attributions are drawn.
+
+        Args:
+            features: Array of the features' shape, one sample's.
+            attribution: Array of the same shape; zeros where nothing was attributed.
+        """
+
     def describe(self) -> dict[str, Any]:
         """The numbers of this input, for descriptions in JSON."""
         return {"kind": self.kind, **dataclasses.asdict(self)}
 
 
-def after(condition: tf.Tensor, message: str) -> contextlib.AbstractContextManager:
-    """Makes what follows wait for a check.
-
-    The bare operation: `tf.debugging`'s branch around it costs more than decoding a small frame.
-    """
-    check = tf.raw_ops.Assert(condition=condition, data=[message])
-    return tf.control_dependencies([] if check is None else [check])
+def fields_of(modality: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are fields of a kind of modality."""
+    names = {field.name for field in dataclasses.fields(modality)}
+    return {name: value for name, value in options.items() if name in names}

@@ -20,8 +20,8 @@ import tensorflow as tf
 
 from amr_tf.modalities import Modality
 from amr_tf.model import MultimodalClassifier
-from amr_tf.serving import encoded_media, warmup
-from amr_tf.serving.signatures import ServedClassifier
+from amr_tf.serving import warmup
+from amr_tf.serving.signatures import SIGNATURES, ServedClassifier, served_inputs
 
 NAME = "amr"  # under which TensorFlow Serving offers the model
 MODELS_CONFIG = "models.config"
@@ -36,31 +36,13 @@ model_config_list {{
   }}
 }}
 """
-# What the numbers of the configurations leave open of `amr_tf.modalities`.
-_RULES = {
-    "audio": {
-        "channels": "averaged",
-        "length": "repeated, or cut at its end, to tile_seconds, unless that is 0; then the middle "
-        "`seconds`, repeated where shorter",
-        "window": "Hann, periodic; centred on the multiples of the hop, zeros beyond the ends",
-        "value": "log(|STFT| + epsilon), time before frequency",
-    },
-    "video": {
-        "choice": "of n frames those with the indices (2 k + 1) n // (2 frames), k = 0 ... "
-        "frames - 1",
-        "crop": "the middle square",
-        "resize": "averaged areas where larger than size, bilinear where smaller, rounded to uint8",
-        "value": "(RGB / 255 - mean) / std",
-    },
-    "features": {"value": "(x - mean) / std, 0 where std is 0"},
-}
 
 
 def export(
     model: MultimodalClassifier,
     directory: str | pathlib.Path,
-    inputs: Mapping[str, Modality],
     classes: tuple[str, ...],
+    inputs: Mapping[str, Modality] | None = None,
     notes: Mapping[str, Any] | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> pathlib.Path:
@@ -72,7 +54,7 @@ def export(
     Example:
         >>> modality = amr_tf.modalities.FeaturesConfig
         >>> kinds = {"audio": modality((5,)), "video": modality((7,))}
-        >>> version = amr_tf.serving.export(model, directory, kinds, classes=("a", "b", "c"))
+        >>> version = amr_tf.serving.export(model, directory, ("a", "b", "c"), kinds)
         >>> served = tf.saved_model.load(str(version)).signatures["serving_default"]
         >>> sorted(served(**inputs))
         ['class_id', 'label', 'probabilities', 'shares']
@@ -80,8 +62,8 @@ def export(
     Args:
         model: The classifier; made outside of a distribution strategy.
         directory: Path of the versions.
-        inputs: Mapping, modality -> the model's input.
         classes: Strings, the class names by id; also in `assets/`.
+        inputs: Mapping, modality -> its input, of those for which the model has no features layer.
         notes: Mapping, what else to keep in `assets/model.json`.
         extra: Mapping, file name -> text of what else to keep in `assets.extra/`.
 
@@ -89,22 +71,19 @@ def export(
         The version's directory.
 
     Raises:
-        ValueError: A class name is empty or has a line break.
+        ValueError: A class name is empty or has a line break, or an input is not known.
     """
     for name in classes:
         if name.splitlines() != [name]:
             raise ValueError(f"a class name must be one line of text, not {name!r}")
     directory = pathlib.Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    served = ServedClassifier(model, inputs, tuple(classes))
+    inputs = served_inputs(model, inputs)
+    served = ServedClassifier(model, tuple(classes), inputs)
     description = {
         "modalities": list(model.modalities),
         "classes": list(classes),
-        **{name: {**m.describe(), **_RULES[m.kind]} for name, m in inputs.items()},
-        "limits": {
-            "wav_bytes": encoded_media.MAX_WAV_BYTES,
-            "frame_pixels": encoded_media.MAX_FRAME_PIXELS,
-        },
+        **{name: {**m.describe(), "rules": dict(m.rules)} for name, m in inputs.items()},
         **(notes or {}),
     }
     with tempfile.TemporaryDirectory(dir=directory, prefix=".part-") as part:
@@ -114,7 +93,7 @@ def export(
         (files / "model.json").write_text(json.dumps(description, indent=2) + "\n")
         served.assets = [tf.saved_model.Asset(str(file)) for file in sorted(files.iterdir())]
         made = pathlib.Path(part) / "model"
-        signatures = {name: served.signature(name) for name in served.signature_names}
+        signatures = {name: served.signature(name) for name in SIGNATURES}
         tf.saved_model.save(served, str(made), signatures)
         (made / "assets.extra").mkdir()
         warmup.write(made / "assets.extra", NAME, warmup.requests(inputs))

@@ -18,8 +18,6 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf.modalities import Modality
-from amr_tf.serving import encoded_media
-from amr_tf.serving.signatures import MEDIA, input_name
 
 FILE = "tf_serving_warmup_requests"
 
@@ -30,27 +28,9 @@ def requests(inputs: Mapping[str, Modality]) -> dict[str, dict[str, np.ndarray]]
     Args:
         inputs: Mapping, modality -> the model's input.
     """
-    arrays, media = {}, {}
-    for name, modality in inputs.items():
-        raw = modality.absent().numpy()
-        array = input_name(name, modality.kind)
-        file = input_name(name, modality.kind, media=True)
-        if modality.kind == "audio":
-            arrays[array] = raw[None].astype(np.float32)
-            # as objects: NumPy's own strings lose the zeros at their end
-            media[file] = np.array([encoded_media.wav(raw, modality.sample_rate)], object)
-        elif modality.kind == "video":
-            arrays[array] = raw[None]
-            jpeg = tf.io.encode_jpeg(raw[0]).numpy()
-            media[file] = np.array([[jpeg] * modality.frames], object)
-        else:
-            arrays[array] = raw[None]
-    files = all(modality.kind in MEDIA for modality in inputs.values())
-    return {
-        "serving_default": arrays,
-        **({"serving_media": media} if files else {}),
-        "explain": arrays,
-    }
+    raw = {name: modality.absent().numpy()[None] for name, modality in inputs.items()}
+    files = {name: modality.packed([modality.example_file()]) for name, modality in inputs.items()}
+    return {"serving_default": raw, "serving_media": files, "explain": raw}
 
 
 def write(

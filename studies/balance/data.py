@@ -15,8 +15,7 @@ from tfrecords import quiet  # noqa: F401  isort: skip
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.analysis.corruption import Corruption, audio_corruptions, video_corruptions
-from amr_tf.modalities import AudioConfig, VideoConfig
+from amr_tf.modalities import AudioConfig, Corruption, VideoConfig
 from tfrecords import atomic
 from tfrecords.building import builder
 from tfrecords.building.options import BuildOptions
@@ -26,12 +25,13 @@ from tfrecords.reading.pipeline import Pipeline
 
 AUDIO = AudioConfig(fft_length=256, hop=512)
 VIDEO = VideoConfig(frames=2, size=32)
+INPUTS = {"audio": AUDIO, "video": VIDEO}
 BINS = 64  # of the spectrogram, up to 4 kHz: the rest is noise, and half of the time
 SHAPES = {"audio": (AUDIO.shape[0], BINS, 1), "video": VIDEO.shape}
 TRAIN, TEST = 1_600, 800
 CLASSES = 10
 MEASURED_SEVERITIES = (1, 3, 5)
-_VOICES = 32
+_OTHERS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,16 +76,14 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
     last = corrupted_name("video", MEASURED_SEVERITIES[-1])
     if (where / f"{last}.npy").exists():
         return
-    data = Pipeline(where, {"audio": AUDIO, "video": VIDEO}, batch_size=128)
+    data = Pipeline(where, INPUTS, batch_size=128)
     for split in ("train", "validation", "test"):
         names = {m: f"{split}-{m}" for m in SHAPES} | {"label": f"{split}-label"}
         _write(where, names, lambda split=split: data.evaluate(split))
-    voices = data.cut("train").take(_VOICES).as_numpy_iterator()
-    kinds = {
-        "audio": audio_corruptions(np.stack([clip["audio"] for clip in voices])),
-        "video": video_corruptions(),
-    }
-    for modality, corruptions in kinds.items():
+    others = list(data.cut("train").take(_OTHERS).as_numpy_iterator())
+    for modality, config in data.inputs.items():
+        found = config.corruptions([clip[modality] for clip in others])
+        corruptions = tuple(corruption.of(modality) for corruption in found)
         for severity in MEASURED_SEVERITIES:
             change = in_turn(corruptions, severity)
             names = {modality: corrupted_name(modality, severity)}
@@ -149,9 +147,14 @@ def _write(where: pathlib.Path, names: dict[str, str], dataset: Callable) -> Non
     found: dict[str, list[np.ndarray]] = {key: [] for key in names}
     for inputs, labels in dataset().as_numpy_iterator():
         for key in names:
-            x = labels if key == "label" else inputs[key].astype(np.float16)
-            found[key].append(x[:, :, :BINS] if key == "audio" else x)
+            found[key].append(labels if key == "label" else _features(key, inputs[key]))
     for key, name in names.items():
         whole = atomic.writing(where / f"{name}.npy", where / f".{name}.part")
         with whole as part, part.open("wb") as file:
             np.save(file, np.concatenate(found[key]))
+
+
+def _features(modality: str, raw: np.ndarray) -> np.ndarray:
+    """Features of raw clips, as float16, of sound the lower frequencies."""
+    made = INPUTS[modality].features(tf.constant(raw)).numpy().astype(np.float16)
+    return made[:, :, :BINS] if modality == "audio" else made

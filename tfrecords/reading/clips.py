@@ -53,7 +53,7 @@ def cut_for_training(
     Returns:
         A cut clip.
     """
-    keys = tf.random.experimental.stateless_split(key, 4)
+    keys = tf.random.experimental.stateless_split(key, 3)
     cut = {name: m.cut_randomly(clip[name], augment, keys) for name, m in inputs.items()}
     return {"label": clip["label"], **cut, "presence": _presence(clip, inputs)}
 

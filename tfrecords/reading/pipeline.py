@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from amr_tf.modalities import Augment, Modality
 from tfrecords import schema
-from tfrecords.reading import clips, spec_augment
+from tfrecords.reading import clips
 from tfrecords.reading.records import RecordSet
 
 PARALLEL_SHARDS = 16
@@ -54,8 +54,7 @@ class Pipeline:
     Raises:
         FileNotFoundError: The directory holds no record set, or a shard is gone.
         ValueError: The records don't fit the inputs, or an argument is impossible.
-        ImportError: The records' audio is FLAC, or SpecAugment is asked for, and tensorflow-io
-            does not work here.
+        ImportError: The records' audio is FLAC, and tensorflow-io does not work here.
     """
 
     def __init__(
@@ -77,9 +76,6 @@ class Pipeline:
         self.augment = augment or Augment()
         self._check()
         self._with_presence = not set(self.modalities) <= set(self.info.required)
-        masked = self.augment.spec_augment_time or self.augment.spec_augment_freq
-        self._heard = [name for name, m in self.inputs.items() if m.kind == "audio"]
-        self._masks = spec_augment.masks(self.augment, seed) if self._heard and masked else None
         self._stored: tf.data.Dataset | None = None
         self._to_change: dict[str, tf.data.Dataset] = {}
 
@@ -108,8 +104,8 @@ class Pipeline:
             start_step: Global step of the first batch.
 
         Returns:
-            ({modality: float32 `[B, ...]`}, label int64 `[B]`), and `presence` `[B, M]` among the
-            inputs where records may lack a modality.
+            ({modality: raw tensor `[B, ...]`}, label int64 `[B]`), and `presence` `[B, M]` among
+            the inputs where records may lack a modality. The model makes features of raw tensors.
         """
         if self.cached and self._stored is None:
             # made once, outside of the epochs, so that all of them share what it holds
@@ -120,10 +116,6 @@ class Pipeline:
         stream = self._from(position, self._stored).enumerate(position)
         stream = stream.map(self._training_clip, num_parallel_calls=tf.data.AUTOTUNE)
         stream = self._batches(stream, self.batch_size, drop_remainder=True)
-        if self._masks:  # their random numbers have a state: one batch after the other
-            stream = stream.map(
-                lambda x, y: (x | {name: self._masks(x[name]) for name in self._heard}, y)
-            )
         return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
     @_as_written
@@ -147,10 +139,9 @@ class Pipeline:
 
         Args:
             split: `train`, `validation` or `test`.
-            change: What is done to each clip before features are made of it: (its position in the
-                split, its cut clip: int16 samples, uint8 pixels) -> a cut clip, as graph
-                operations. Splits that are changed are kept in memory, cut, for the next change,
-                if `cache` allows.
+            change: What is done to each clip: (its position in the split, its cut clip) -> a cut
+                clip, as graph operations. Splits that are changed are kept in memory, cut, for the
+                next change, if `cache` allows.
 
         Returns:
             As `train`.
@@ -238,13 +229,7 @@ class Pipeline:
 
     def _inputs(self, batch: clips.CutClip) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
         """Cut clips -> the model's inputs and labels."""
-        inputs = {}
-        for name, modality in self.inputs.items():
-            x = modality.features(batch[name])
-            if self._with_presence:
-                there = batch["presence"][name]
-                x *= tf.reshape(there, [-1] + [1] * (x.shape.rank - 1))
-            inputs[name] = x
+        inputs = {name: batch[name] for name in self.modalities}
         if self._with_presence:
             there = [batch["presence"][modality] for modality in self.modalities]
             inputs["presence"] = tf.stack(there, axis=1)

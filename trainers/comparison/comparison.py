@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from amr_tf.analysis.metrics import format_dominance
+from amr_tf.analysis.metrics import dominance_title, format_dominance
 from tfrecords.differences import differences
 from trainers.comparison import hparams, plan, plots, tables
 from trainers.comparison.jobs import Jobs
@@ -154,7 +154,8 @@ class Comparison:
         results = self.results(run)
         line = f"accuracy {100 * results['accuracy']:.2f}, mAP {100 * results['mAP']:.2f}"
         if results["dominance"]:
-            line += f", {'/'.join(results['dominance'])} {format_dominance(results['dominance'])}"
+            shares = results["dominance"]
+            line += f", {dominance_title(tuple(shares))} {format_dominance(shares)}"
         return line
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from amr_tf.analysis.metrics import format_dominance
+from amr_tf.analysis.metrics import dominance_title, format_dominance
 from amr_tf.analysis.seed_intervals import Estimate, estimate, within
 from tfrecords import atomic
 from tfrecords.datasets import DATASETS
@@ -87,7 +87,7 @@ def write(output: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
 
 def markdown(lines: Sequence[Line], config: Config) -> str:
     """The tables as text."""
-    names = "/".join(config.names)
+    names = dominance_title(config.names)
     header = ["model", "mAP", "accuracy", names, "(logit)"]
     header += ["with AMR: mAP", "accuracy", names, "(logit)"]
     header += ["accuracy change", f"within {MARGIN:g} point", "step time", "with AMR"]

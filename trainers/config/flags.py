@@ -9,6 +9,7 @@ from absl import flags
 
 from amr_tf.heads import HEADS, head_options
 from amr_tf.methods import METHODS
+from amr_tf.modalities import MODALITIES
 from tfrecords.datasets import DATASETS, find
 from tfrecords.description import DESCRIPTION, DatasetInfo
 from trainers.config.methods import flag_aliases, method_names, with_aliases
@@ -87,14 +88,23 @@ def with_modalities(config: Config) -> Config:
         FileNotFoundError: There are no records, and they are not made on first use.
     """
     config, there = _kinds(config)
-    wanted = parse_modalities(config.modalities) or there
-    unknown = [name for name in wanted if name not in there]
+    asked = parse_modalities(config.modalities)
+    unknown = [name for name in asked if name not in there]
     if unknown:
         raise ValueError(
             f"--modalities={config.modalities}: {config.data_dir} holds {', '.join(there)}"
         )
-    text = ",".join(name if there[name] == name else f"{name}:{there[name]}" for name in wanted)
-    config = dataclasses.replace(config, modalities=text)
+    parts = []
+    for name in asked or there:
+        kind = asked[name].kind if name in asked else ""
+        if kind and MODALITIES.find(kind).stored() != there[name]:
+            raise ValueError(
+                f"--modalities={config.modalities}: {config.data_dir} holds {name} as {there[name]}"
+            )
+        kind = kind or there[name]
+        brackets = "".join(asked[name].text.partition("(")[1:]) if name in asked else ""
+        parts.append((name if kind == name else f"{name}:{kind}") + brackets)
+    config = dataclasses.replace(config, modalities=",".join(parts))
     config.check_modalities()
     return config.resolved()
 

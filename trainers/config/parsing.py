@@ -1,12 +1,16 @@
 """Flags that hold more than one value: ratios, a method's options."""
 
+import dataclasses
 import json
 import re
 from typing import Any
 
 from amr_tf.regularizer import AttributionRegularizer
 
-_PLUGIN = re.compile(r"(?P<name>\w+)(?:\((?P<options>[^()]*)\))?")
+# a name, or module:function, or a file
+_PLUGIN = re.compile(r"(?P<name>[^()=,]+)(?:\((?P<options>[^()]*)\))?")
+_MODALITY = re.compile(r"(?P<name>\w+)(?::(?P<kind>\w+))?(?:\((?P<options>[^()]*)\))?")
+_COMMA = re.compile(r",(?![^()]*\))")
 
 
 def parse_ratio(text: str, modalities: tuple[str, ...]) -> tuple[float, ...]:
@@ -38,21 +42,60 @@ def parse_ratio(text: str, modalities: tuple[str, ...]) -> tuple[float, ...]:
     return numbers
 
 
-def parse_modalities(text: str) -> dict[str, str]:
-    """Reads `audio,video` or `fou:features,kar:features` as modality -> kind.
+@dataclasses.dataclass(frozen=True)
+class AskedModality:
+    """What `--modalities` says of one modality.
 
-    A modality without a kind is of the kind of its name.
+    Attributes:
+        kind: String, its kind; empty where that is left to the records.
+        options: Mapping, the sizes and rates of its input that were given.
+        text: String, as it was written.
+    """
+
+    kind: str
+    options: dict[str, Any]
+    text: str
+
+
+def parse_modalities(text: str) -> dict[str, AskedModality]:
+    """Reads `audio,video` or `rgb:video(frames=8),flow:video`.
 
     Raises:
-        ValueError: A name stands there twice, or is no identifier.
+        ValueError: A name stands there twice, or is no identifier, or an option is unreadable.
+    """
+    found: dict[str, AskedModality] = {}
+    for part in split_list(text):
+        match = _MODALITY.fullmatch(part)
+        if not match or not match["name"].isidentifier() or match["name"] in found:
+            name = match["name"] if match else part
+            raise ValueError(f"--modalities={text}: {name!r} is no name, or stands there twice")
+        options = parse_options(match["options"] or "", "--modalities")
+        found[match["name"]] = AskedModality(match["kind"] or "", options, part)
+    return found
+
+
+def parse_named(text: str, flag: str) -> dict[str, str]:
+    """Reads `rgb=resnet18,flow=c3d(depth=5)` as name -> what stands behind it.
+
+    Args:
+        text: String, what was given.
+        flag: String, the flag's name, for the message.
+
+    Raises:
+        ValueError: A part is not of the form name=value, or a name stands there twice.
     """
     found: dict[str, str] = {}
-    for part in filter(None, text.split(",")):
-        name, _, kind = (piece.strip() for piece in part.partition(":"))
-        if not name.isidentifier() or name in found:
-            raise ValueError(f"--modalities={text}: {name!r} is no name, or stands there twice")
-        found[name] = kind or name
+    for part in split_list(text):
+        name, equals, value = part.partition("=")
+        if not equals or not value or not name.isidentifier() or name in found:
+            raise ValueError(f"{flag}={text}: {part!r} is not of the form name=value, or a second")
+        found[name] = value
     return found
+
+
+def split_list(text: str) -> list[str]:
+    """The parts between commas that are not within brackets, without spaces around."""
+    return [part.strip() for part in _COMMA.split(text) if part.strip()]
 
 
 def parse_plugin(text: str, flag: str) -> tuple[str, dict[str, Any]]:

@@ -11,16 +11,23 @@ from typing import Any
 
 from amr_tf._registry import check_options, is_trusted
 from amr_tf.attribution import TARGETS
-from amr_tf.encoders import ENCODERS
+from amr_tf.encoders import ENCODERS, find_encoder
 from amr_tf.heads import HEADS, head_options
 from amr_tf.methods.base import TEACHERS
+from amr_tf.modalities import MODALITIES
 from tfrecords.datasets import DATASETS, DEMO
 from trainers.config.methods import make_method, method_of
-from trainers.config.parsing import parse_modalities, parse_plugin, parse_ratio
+from trainers.config.parsing import (
+    AskedModality,
+    parse_modalities,
+    parse_named,
+    parse_plugin,
+    parse_ratio,
+)
 from trainers.config.recipes import PRESETS, recipes
 
-KINDS = ("audio", "video", "features")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+_SIZED = ("audio", "video", "image")  # kinds whose encoders --encoder_width is for
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
 # Flags about fusion, attribution and the other methods: two runs of one modality that differ in
 # them alone are the same run.
@@ -70,10 +77,13 @@ class Config:
     )
     modalities: str = _flag(
         "",
-        "Modalities to train on, in their order, of those that the records hold (default: all).",
+        "Modalities to train on, in their order, of those that the records hold (default: all); "
+        "sizes of one in brackets: rgb(frames=8),flow(frames=4,size=32).",
     )
     plugins: str = _flag(
-        "", "Modules that register methods, encoders, heads or data sets of your own: a,b.c"
+        "",
+        "Modules that register methods, encoders, heads, modalities or data sets of your own: "
+        "a,b.c",
     )
     # what to train
     method: str = _flag(
@@ -88,10 +98,26 @@ class Config:
     )
     fusion: str = _flag("concat", "Fusion head, with options in brackets: HEADS.")
     hidden: int = _flag(0, "Units of the head's hidden layer; 0 for a linear head.")
-    audio_encoder: str = _flag("small", "Encoder of sound, e.g. resnet18 or small(width=8).")
+    audio_encoder: str = _flag(
+        "small",
+        "Encoder of sound: a name, e.g. resnet18 or small(width=8), a function of your own as "
+        "module:function, or a saved model as FILE.keras.",
+    )
     video_encoder: str = _flag("small", "Encoder of video, e.g. resnet18 or c3d(depth=5).")
-    features_encoder: str = _flag("mlp", "Encoder of features, e.g. mlp(width=64).")
-    encoder_width: int = _flag(0, "Channels of the encoders' first stage; 0 for their default.")
+    image_encoder: str = _flag("small", "Encoder of images, e.g. resnet18 or small(width=8).")
+    text_encoder: str = _flag("text_cnn", "Encoder of text, e.g. text_gru.")
+    features_encoder: str = _flag(
+        "mlp", "Encoder of features, e.g. mlp(width=64); gru for sequences."
+    )
+    encoders: str = _flag(
+        "",
+        "Encoders of single modalities, `rgb=resnet18,flow=c3d(depth=5)`; they win over those of "
+        "their kind.",
+    )
+    encoder_width: int = _flag(
+        0,
+        "Channels of the first stage of encoders of sound, video and images; 0 for their default.",
+    )
     video_depth: int = _flag(0, "Layers of a video encoder of several depths; 0 for its default.")
     audio_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
     video_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
@@ -125,17 +151,25 @@ class Config:
         1, "Encoders take a batch in this many parts: less memory, the same results, slower."
     )
     # features and augmentation
-    audio_rate: int = _flag(16_000, "Samples a second that the records hold.")
+    audio_rate: int = _flag(
+        0, "Samples a second that the records are to hold; 0 for whatever they do."
+    )
     audio_seconds: float = _flag(1.0, "Length of sound that the model hears.")
     tile_seconds: float = _flag(0.0, "Repeat or cut sound to this length first; 0: as it is.")
     fft_length: int = _flag(256, "Samples in a window of the short-time Fourier transform.")
     hop: int = _flag(128, "Samples between two windows of the short-time Fourier transform.")
     frames: int = _flag(3, "Frames of a clip that the model sees.")
-    frame_size: int = _flag(64, "Height and width of the frames, pixels.")
+    frame_size: int = _flag(64, "Height and width of frames and images, pixels.")
+    text_length: int = _flag(
+        0, "Words of a text that the model reads; 0: the longest of the records, at most 128."
+    )
+    feature_steps: int = _flag(
+        0, "Steps of a sequence of features that the model sees; 0: the longest of the records."
+    )
     crop_scale: float = _flag(0.6, "Random resized crops cover at least this part of a frame.")
     flip: bool = _flag(True, "Mirror half of the training clips.")
-    spec_augment_time: int = _flag(0, "Widest SpecAugment time mask, frames (tensorflow-io).")
-    spec_augment_freq: int = _flag(0, "Widest SpecAugment frequency mask, bins (tensorflow-io).")
+    spec_augment_time: int = _flag(0, "Widest SpecAugment time mask, steps; 0 for none.")
+    spec_augment_freq: int = _flag(0, "Widest SpecAugment frequency mask, bins; 0 for none.")
     cache: str = _flag(
         "auto", "Keep decoded clips in memory; auto: where they fit.", ("auto", "yes", "no")
     )
@@ -199,7 +233,8 @@ class Config:
             _require(getattr(self, name) > 0, f"--{name}={getattr(self, name)} must be positive")
         for name in (
             "amr_weight", "weight_decay", "hidden", "encoder_width", "video_depth", "cpu_replicas",
-            "spec_augment_time", "spec_augment_freq", "seed", "checkpoint_minutes",
+            "spec_augment_time", "spec_augment_freq", "audio_rate", "text_length", "feature_steps",
+            "seed", "checkpoint_minutes",
             "checkpoint_steps", "clip_norm",
         ):  # fmt: skip
             _require(
@@ -207,20 +242,25 @@ class Config:
             )
         _require(0 <= self.momentum < 1, f"--momentum={self.momentum} is not in [0, 1)")
         _require(0 < self.crop_scale <= 1, f"--crop_scale={self.crop_scale} is not in (0, 1]")
-        for kind in KINDS:
-            self._check_encoder(kind)
+        for kind in MODALITIES:
+            if hasattr(self, f"{kind}_encoder"):
+                self._check_encoder(f"--{kind}_encoder", kind, getattr(self, f"{kind}_encoder"))
+            path = getattr(self, f"{kind}_weights", "")
+            known = not path or pathlib.Path(path).is_file()
+            _require(known, f"--{kind}_weights={path}: no such file")
+        parse_named(self.encoders, "--encoders")  # refuses what it can't read
         name, options = parse_plugin(self.fusion, "--fusion")
         _require(name in HEADS, f"--fusion={name}: choose one of {', '.join(HEADS)}")
         check_options(f"--fusion: {name}", options, head_options(name))
         self.check_modalities()
 
-    def _check_encoder(self, kind: str) -> None:
-        name, options = parse_plugin(getattr(self, f"{kind}_encoder"), f"--{kind}_encoder")
-        fitting = [n for n, plugin in ENCODERS.items() if kind in plugin.kinds]
-        _require(name in fitting, f"--{kind}_encoder={name}: choose one of {', '.join(fitting)}")
-        check_options(f"--{kind}_encoder: {name}", options, ENCODERS[name].options)
-        path = getattr(self, f"{kind}_weights", "")
-        _require(not path or pathlib.Path(path).is_file(), f"--{kind}_weights={path}: no such file")
+    def _check_encoder(self, flag: str, kind: str, text: str) -> None:
+        name, options = parse_plugin(text, flag)
+        plugin = find_encoder(name)
+        fitting = [n for n, known in ENCODERS.items() if kind in known.kinds]
+        fits = name in fitting or name not in ENCODERS
+        _require(fits, f"{flag}={name}: choose one of {', '.join(fitting)}")
+        check_options(f"{flag}: {name}", options.keys() - {"weights"}, plugin.options)
 
     def check_modalities(self) -> None:
         """Checks what depends on the modalities, if they are known.
@@ -243,30 +283,89 @@ class Config:
             not self.teachers or TEACHERS in method.requires,
             f"--teachers: --method={self.method} learns from no teacher",
         )
-        self._check_shorthands()
+        self._check_inputs()
         # each refuses what it can't read
         self.ratio, self.given_teachers, self.make_method()
 
-    def _check_shorthands(self) -> None:
-        """Refuses --hidden, --encoder_width and --video_depth where they would do nothing."""
+    def _check_inputs(self) -> None:
+        """Checks the encoder and the sizes of each modality whose kind is known already."""
         if self.hidden and len(self.model_modalities) > 1:
             fusion = parse_plugin(self.fusion, "--fusion")[0]
             check_options(f"--hidden={self.hidden}: {fusion}", ("hidden",), head_options(fusion))
-        # the kind of a name like `left` is not known before the records are read
-        for kind in {self.kinds[name] for name in self.model_modalities} & set(KINDS):
-            encoder = parse_plugin(getattr(self, f"{kind}_encoder"), f"--{kind}_encoder")[0]
-            known = ENCODERS[encoder].options
-            if self.encoder_width and kind != "features":
-                owner = f"--encoder_width={self.encoder_width}: {encoder}"
-                check_options(owner, ("width",), known)
-            if self.video_depth and kind == "video":
-                owner = f"--video_depth={self.video_depth}: {encoder}"
-                check_options(owner, ("depth",), known)
+        unknown = parse_named(self.encoders, "--encoders").keys() - set(self.names)
+        _require(
+            not unknown, f"--encoders={self.encoders}: there is no {', '.join(sorted(unknown))}"
+        )
+        for name in self.model_modalities:
+            kind = self.kinds[name]
+            if kind in MODALITIES:
+                known = [field.name for field in dataclasses.fields(MODALITIES[kind])]
+                check_options(f"--modalities: {name}", self.asked[name].options, known)
+                self._check_encoder(*self.encoder_flag(name))
+                self._check_shorthands(name)
+
+    def _check_shorthands(self, name: str) -> None:
+        """Refuses --encoder_width and --video_depth where they would do nothing."""
+        encoder, _ = self.encoder_of(name)
+        known = find_encoder(encoder).options
+        kind = self.kinds[name]
+        if self.encoder_width and kind in _SIZED:
+            check_options(f"--encoder_width={self.encoder_width}: {encoder}", ("width",), known)
+        if self.video_depth and kind == "video":
+            check_options(f"--video_depth={self.video_depth}: {encoder}", ("depth",), known)
+
+    def encoder_flag(self, name: str) -> tuple[str, str, str]:
+        """The flag that names a modality's encoder, the modality's kind, and the encoder."""
+        kind, named = self.kinds[name], parse_named(self.encoders, "--encoders")
+        if name in named:
+            return "--encoders", kind, named[name]
+        given = getattr(self, f"{kind}_encoder", MODALITIES.find(kind).default_encoder)
+        return f"--{kind}_encoder", kind, given
+
+    def encoder_of(self, name: str) -> tuple[str, dict[str, Any]]:
+        """The encoder of a modality, and its options with those that have flags of their own.
+
+        Args:
+            name: String, the modality.
+        """
+        flag, kind, text = self.encoder_flag(name)
+        encoder, options = parse_plugin(text, flag)
+        if self.encoder_width and kind in _SIZED:
+            options.setdefault("width", self.encoder_width)
+        if self.video_depth and kind == "video":
+            options.setdefault("depth", self.video_depth)
+        if weights := getattr(self, f"{kind}_weights", ""):
+            options.setdefault("weights", weights)
+        return encoder, options
+
+    def input_options(self, name: str) -> dict[str, Any]:
+        """The sizes and rates that are wanted of a modality, by the names of its kind's fields.
+
+        Args:
+            name: String, the modality.
+        """
+        flags = {
+            "sample_rate": self.audio_rate,
+            "seconds": self.audio_seconds,
+            "tile_seconds": self.tile_seconds,
+            "fft_length": self.fft_length,
+            "hop": self.hop,
+            "frames": self.frames,
+            "size": self.frame_size,
+            "length": self.text_length,
+            "steps": self.feature_steps,
+        }
+        return {**flags, **self.asked[name].options}
+
+    @property
+    def asked(self) -> dict[str, AskedModality]:
+        """What `modalities` says of each, in their order."""
+        return parse_modalities(self.modalities)
 
     @property
     def kinds(self) -> dict[str, str]:
-        """Modality -> kind, of all modalities of the run, in their order."""
-        return parse_modalities(self.modalities)
+        """Modality -> kind, of all modalities of the run; one without a kind is called like it."""
+        return {name: asked.kind or name for name, asked in self.asked.items()}
 
     @property
     def names(self) -> tuple[str, ...]:

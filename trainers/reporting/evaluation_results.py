@@ -70,7 +70,7 @@ def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ..
         f"{100 * results['accuracy']:.2f}",
         f"{100 * results['mAP']:.2f}",
     ]
-    names = "/".join(modalities)
+    names = metrics.dominance_title(modalities)
     if len(modalities) > 1:
         for target, values in results["dominance_by_target"].items():
             suffix = "" if target == "probability" else f" ({target})"

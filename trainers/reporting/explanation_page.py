@@ -1,15 +1,14 @@
 """The page that explains a clip: labels, shares, and what of the input decided."""
 
 import pathlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import matplotlib
 import numpy as np
 
-from amr_tf._context import PRESENCE
 from amr_tf.analysis.explanation import Explanation
-from amr_tf.analysis.metrics import format_dominance
-from amr_tf.modalities import AudioConfig, Modality, VideoConfig
+from amr_tf.analysis.metrics import dominance_title, format_dominance
+from amr_tf.modalities import Bars, Image, Modality, Panel
 from trainers.config.run_config import Config
 from trainers.reporting import pages
 
@@ -21,9 +20,9 @@ TOP = 5  # labels that are listed
 
 def write(
     directory: pathlib.Path,
-    clip: pathlib.Path,
+    clip: str,
     explanation: Explanation,
-    inputs: Mapping[str, np.ndarray],
+    there: Collection[str],
     config: Config,
     modalities: Mapping[str, Modality],
     classes: Sequence[str],
@@ -32,9 +31,9 @@ def write(
 
     Args:
         directory: Path, the directory of the page, which is made.
-        clip: Path, the media file.
+        clip: String, the media file, or one for each modality.
         explanation: Explanation of a batch of this clip alone.
-        inputs: Mapping, modality -> array `[1, ...]`, what was explained, and `presence` `[1, M]`.
+        there: Collection of strings, the modalities that the clip has.
         config: Config, the run's.
         modalities: Mapping, modality -> the model's input.
         classes: Sequence of strings, the class names.
@@ -43,31 +42,30 @@ def write(
         The path of the page.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    there = {m for m, p in zip(modalities, inputs[PRESENCE][0], strict=True) if p}
     parts = [_decision(clip, explanation, config, classes, there)]
     if explanation.shares:
         parts.append(_shares(explanation, config))
     for name, modality in modalities.items():
         if name in there:
-            attribution = explanation.attributions[name][0]
-            parts.append(_figure(directory, name, inputs[name][0], attribution, modality))
+            one = (explanation.features[name][0], explanation.attributions[name][0])
+            parts.append(_figure(directory, name, modality.word, modality.panel(*one)))
     page = directory / "explanation.html"
     about = f"{config.data_name}, {config.method}, AMR weight {config.effective_amr_weight:g}"
     top = classes[np.argmax(explanation.probabilities[0])]
-    page.write_text(pages.page(f"{clip.name}: {top}", about, parts))
+    page.write_text(pages.page(f"{pathlib.PurePath(clip).name}: {top}", about, parts))
     return page
 
 
 def _decision(
-    clip: pathlib.Path,
+    clip: str,
     explanation: Explanation,
     config: Config,
     classes: Sequence[str],
-    there: set[str],
+    there: Collection[str],
 ) -> pages.PageSection:
     probabilities = explanation.probabilities[0]
     order = np.argsort(-probabilities)[:TOP]
-    top, names = order[0], "/".join(config.model_modalities)
+    top, names = order[0], dominance_title(config.model_modalities)
     lines = [f"The model says {classes[top]!r}, with {100 * probabilities[top]:.0f} %."]
     if explanation.shares:
         _, shares = _share_rows(explanation, config)[0]
@@ -82,7 +80,7 @@ def _decision(
 
 
 def _shares(explanation: Explanation, config: Config) -> pages.PageSection:
-    header = ("attribution target", "/".join(config.model_modalities))
+    header = ("attribution target", dominance_title(config.model_modalities))
     table = pages.Table(header, _share_rows(explanation, config))
     return pages.PageSection("shares", "Shares", "Of the modalities, in percent.", tables=[table])
 
@@ -94,73 +92,60 @@ def _share_rows(explanation: Explanation, config: Config) -> list[tuple[str, str
     ]
 
 
-def _figure(
-    directory: pathlib.Path,
-    name: str,
-    x: np.ndarray,
-    attribution: np.ndarray,
-    modality: Modality,
-) -> pages.PageSection:
-    draw, title, text = _FIGURES[modality.kind]
-    if name != modality.kind:
-        title = f"{title} ({name})"
+def _figure(directory: pathlib.Path, name: str, word: str, panel: Panel) -> pages.PageSection:
+    title = word.capitalize() if name == word else f"{word.capitalize()} ({name})"
     path = directory / f"{name}.png"
-    figure = draw(x, attribution, modality)
-    figure.tight_layout()
+    figure = draw(panel)
     figure.savefig(path, dpi=110)
     plt.close(figure)
-    return pages.PageSection(name, title, text, figures=[(path, f"{title} and attributions")])
+    return pages.PageSection(name, title, panel.note, figures=[(path, f"{title} and attributions")])
 
 
-def spectrogram_figure(x: np.ndarray, attribution: np.ndarray, config: AudioConfig) -> plt.Figure:
-    """Draws a spectrogram above its signed attribution.
+def draw(panel: Panel) -> plt.Figure:
+    """Draws a panel.
 
     Args:
-        x: Array `[T, F, 1]`, the log spectrogram.
-        attribution: Array of the same shape.
-        config: The model's input.
+        panel: Panel, what a modality gives to draw.
 
     Returns:
         The figure.
     """
-    extent = (0, config.seconds, 0, config.sample_rate / 2000)
-    figure, axes = plt.subplots(2, 1, figsize=(9, 5.5), sharex=True)
-    axes[0].imshow(x[..., 0].T, origin="lower", aspect="auto", extent=extent, cmap="gray")
-    largest = np.quantile(np.abs(attribution), 0.999) or 1.0
-    axes[1].imshow(
-        attribution[..., 0].T, origin="lower", aspect="auto", extent=extent, cmap="RdBu_r",
-        vmin=-largest, vmax=largest,
-    )  # fmt: skip
-    axes[0].set(title="log spectrogram", ylabel="kHz")
-    axes[1].set(title="Grad⊙Input", ylabel="kHz", xlabel="seconds")
+    columns = max(map(len, panel.rows))
+    wide = columns == 1
+    size = (9, 2.75 * len(panel.rows)) if wide else (3 * columns, 3 * len(panel.rows))
+    if any(isinstance(part, Bars) and len(part.labels) > 16 for row in panel.rows for part in row):
+        size = (9, 6 * len(panel.rows))
+    figure, axes = plt.subplots(
+        len(panel.rows), columns, figsize=size, squeeze=False, layout="constrained"
+    )
+    for row, parts in zip(axes, panel.rows, strict=True):
+        for axis, part in zip(row, parts, strict=False):
+            (_bars if isinstance(part, Bars) else _image)(axis, part)
+        for axis in row[len(parts) :]:
+            axis.set_axis_off()
     return figure
 
 
-def frames_figure(x: np.ndarray, attribution: np.ndarray, config: VideoConfig) -> plt.Figure:
-    """Draws frames above the size of their attributions.
-
-    Args:
-        x: Array `[T, H, W, 3]`, the normalised frames.
-        attribution: Array of the same shape.
-        config: The model's input.
-
-    Returns:
-        The figure.
-    """
-    pixels = np.clip(x * config.std + config.mean, 0, 1)
-    strength = np.abs(attribution).sum(axis=-1)
-    largest = np.quantile(strength, 0.995) or 1.0
-    figure, axes = plt.subplots(2, len(x), figsize=(3 * len(x), 6), squeeze=False)
-    for t in range(len(x)):
-        axes[0][t].imshow(pixels[t])
-        axes[1][t].imshow(strength[t], cmap="inferno", vmin=0, vmax=largest)
-        axes[0][t].set_title(f"frame {t + 1}")
-    for axis in axes.ravel():
+def _image(axis: plt.Axes, image: Image) -> None:
+    options: dict = {"extent": image.extent, "aspect": "auto" if image.extent else None}
+    if image.pixels.ndim == 2:
+        options |= {"cmap": "gray" if image.extent else "inferno"}
+        if image.signed:
+            most = float(np.quantile(np.abs(image.pixels), 0.999)) or 1.0
+            options |= {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
+        elif not image.extent:
+            options |= {"vmin": 0, "vmax": image.most or float(image.pixels.max()) or 1.0}
+    axis.imshow(image.pixels, **{k: v for k, v in options.items() if v is not None})
+    axis.set(title=image.caption, xlabel=image.axes[0], ylabel=image.axes[1])
+    if not image.extent:
         axis.set_axis_off()
-    return figure
 
 
-_FIGURES: dict[str, tuple[Callable[..., plt.Figure], str, str]] = {
-    "audio": (spectrogram_figure, "Sound", "Red speaks for the label, blue against it."),
-    "video": (frames_figure, "Frames", "Brightness: how much a pixel matters, either way."),
-}
+def _bars(axis: plt.Axes, bars: Bars) -> None:
+    place = np.arange(len(bars.labels))
+    colours = np.where(bars.values > 0, "#b2182b", "#2166ac")
+    axis.barh(place, bars.values, color=colours)
+    axis.set_yticks(place, bars.labels, fontsize=8)
+    axis.invert_yaxis()
+    axis.axvline(0, color="black", lw=0.8)
+    axis.set_title(bars.caption)

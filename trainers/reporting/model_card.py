@@ -7,9 +7,8 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from amr_tf.analysis.metrics import format_dominance
+from amr_tf.analysis.metrics import dominance_title, format_dominance
 from amr_tf.modalities import Modality
-from amr_tf.serving.signatures import MEDIA, input_name
 from tfrecords.datasets import DATASETS, About
 from tfrecords.description import SPLITS, DatasetInfo
 from trainers.config.run_config import Config
@@ -110,9 +109,7 @@ def escaped(text: str) -> str:
 def _model(
     config: Config, inputs: Mapping[str, Modality], results: dict[str, Any], about: dict[str, Any]
 ) -> list[str]:
-    encoders = ", ".join(
-        f"{name} `{getattr(config, f'{m.kind}_encoder')}`" for name, m in inputs.items()
-    )
+    encoders = ", ".join(f"{name} `{config.encoder_flag(name)[2]}`" for name in inputs)
     lines = [f"Encoders: {encoders}."]
     if len(config.model_modalities) > 1:
         lines.append(f"Fusion head: `{config.fusion}`.")
@@ -143,16 +140,7 @@ def _model(
 def _input(name: str, modality: Modality) -> str:
     """What the model gets of a modality, in a sentence."""
     called = "" if name == modality.kind else f" ({name})"
-    if modality.kind == "audio":
-        times, frequencies, _ = modality.shape
-        return (
-            f"Hears{called}: {modality.seconds:g} s of mono sound at {modality.sample_rate:,} Hz, "
-            f"as a log spectrogram of {times} times and {frequencies} frequencies."
-        )
-    if modality.kind == "video":
-        size = modality.size
-        return f"Sees{called}: {modality.frames} frames of {size} x {size} pixels."
-    return f"Takes {name}: features of the shape {list(modality.shape)}, standardised."
+    return f"Takes {modality.word}{called}: {modality.told}."
 
 
 def _command(argv: Sequence[str]) -> str:
@@ -196,7 +184,7 @@ def _results(config: Config, results: dict[str, Any]) -> list[str]:
         ("cross-entropy", f"{results['loss']:.4f}"),
     ]
     for target, shares in (results["dominance_by_target"] or {}).items():
-        names = "/".join(config.model_modalities)
+        names = dominance_title(config.model_modalities)
         rows.append((f"dominance, {names}, by {target}", format_dominance(shares)))
     split = results["split"]
     parts = [
@@ -224,23 +212,18 @@ def _limits(config: Config) -> list[str]:
 
 
 def _use(inputs: Mapping[str, Modality]) -> list[str]:
-    media = all(modality.kind in MEDIA for modality in inputs.values())
-    values = {"audio": "[wav]", "video": "[[jpeg, jpeg]]"}
-    arguments = ", ".join(
-        f"{input_name(name, m.kind, media=True)}=tf.constant({values.get(m.kind, '[numbers]')})"
-        for name, m in inputs.items()
-    )
-    signature = "serving_media" if media else "serving_default"
+    arguments = ", ".join(f"{name}={modality.example_code}" for name, modality in inputs.items())
     code = (
-        f'served = tf.saved_model.load("EXPORT/1").signatures["{signature}"]\nserved({arguments})'
+        f'served = tf.saved_model.load("EXPORT/1").signatures["serving_media"]\nserved({arguments})'
     )
-    command = _fenced("python -m trainers.predict --export_dir=EXPORT CLIP.mp4 ...")
+    files = {modality.example_name for modality in inputs.values()}
+    named = ",".join(f"{name}={modality.example_name}" for name, modality in inputs.items())
+    clip = files.pop() if len(files) == 1 else named
     return [
-        *([command, "or, in"] if media else ["In"]),
-        "any process with TensorFlow and without this project,",
+        _fenced(f"python -m trainers.predict --export_dir=EXPORT {clip} ..."),
+        "or, in any process with TensorFlow and without this project,",
         _fenced(code, "python"),
-        *(["where a clip is a WAV file's and JPEG files' bytes."] if media else []),
-        "`assets/model.json` has the constants of the features.",
+        "`assets/model.json` says what a clip is, and has the constants of the features.",
     ]
 
 

@@ -11,7 +11,7 @@ import rich.console
 import rich.table
 import rich.text
 
-from amr_tf.analysis.metrics import format_dominance
+from amr_tf.analysis.metrics import dominance_title, format_dominance
 from trainers.running import command
 
 
@@ -53,7 +53,7 @@ def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int)
     made.add_column("label", overflow="fold")
     made.add_column("probability", justify="right")
     if several:
-        made.add_column("/".join(modalities), justify="right")
+        made.add_column(dominance_title(modalities), justify="right")
     if missing:
         made.add_column("missing")
     for row in rows:

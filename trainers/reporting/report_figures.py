@@ -8,9 +8,9 @@ import numpy as np
 
 from amr_tf.analysis.calibration import Calibration
 from amr_tf.analysis.contributions import Agreement, Distribution
-from amr_tf.analysis.corruption import SEVERITIES
 from amr_tf.analysis.measurement import Measurement
 from amr_tf.analysis.robustness import Robustness
+from amr_tf.modalities.corruption import SEVERITIES
 from trainers.reporting.report_section import ReportSection
 
 matplotlib.use("Agg")

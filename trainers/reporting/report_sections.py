@@ -12,9 +12,6 @@ from amr_tf.analysis.subject import Subject
 from trainers.reporting.contribution_sections import contribution_sections
 from trainers.reporting.report_section import ReportSection
 
-WORDS = {"audio": "sound", "video": "picture"}
-NOTHING = {"audio": "silence", "video": "black frames"}
-
 
 def report_sections(subject: Subject, boots: Bootstrap) -> list[ReportSection]:
     """All sections of one model.
@@ -34,15 +31,10 @@ def report_sections(subject: Subject, boots: Bootstrap) -> list[ReportSection]:
     return [
         missing_section(subject, boots),
         corrupted,
-        conflict_section(conflicting),
+        conflict_section(subject, conflicting),
         *contribution_sections(subject, boots, conflicting),
         *quality,
     ]
-
-
-def word(modality: str) -> str:
-    """A modality as people call it, e.g. `sound`."""
-    return WORDS.get(modality, modality)
 
 
 def missing_section(subject: Subject, boots: Bootstrap) -> ReportSection:
@@ -53,31 +45,33 @@ def missing_section(subject: Subject, boots: Bootstrap) -> ReportSection:
         "missing",
         "Missing modality",
         "Accuracy and mAP with a subset of the modalities. What is missing is replaced in one of "
-        "three ways: its encoding by zero, its encoding by the training mean, its input by silence "
-        "or black frames. “Kept” is accuracy without a modality over accuracy with all. Shapley "
-        "values, exact over all subsets, share out the accuracy gained over “nothing”.",
+        "three ways: its encoding by zero, its encoding by the training mean, its input by nothing "
+        "(silence, black frames). “Kept” is accuracy without a modality over accuracy with all. "
+        "Shapley values, exact over all subsets, share out the accuracy gained over “nothing”.",
         measurements,
         bars=kept,
         axis="accuracy kept, %",
-        sentences=tuple(_kept_sentences(kept)),
+        sentences=tuple(_kept_sentences(subject, kept)),
         notes=(
             "“Without” in the sentences above: the encoding is the training mean.",
-            "Silence and black frames are unlike any training clip. An encoder may answer them "
-            "with anything, so an empty input can do more harm than a mean encoding.",
+            "Silence and black frames are unlike any training clip. An encoder may answer such "
+            "nothing with anything, so an empty input can do more harm than a mean encoding.",
         ),
     )
 
 
-def _kept_sentences(kept: tuple[Measurement, ...]) -> list[tuple[Measurement, str]]:
+def _kept_sentences(
+    subject: Subject, kept: tuple[Measurement, ...]
+) -> list[tuple[Measurement, str]]:
     """What the model keeps of its accuracy with mean encodings and with empty inputs."""
     found = []
     for measurement in kept:
         name = measurement.modality
         if measurement.condition == ablation.missing_condition(ablation.MEAN):
-            phrase = f"keeps {{}} of its accuracy without the {word(name)}"
+            phrase = f"keeps {{}} of its accuracy without the {subject.word(name)}"
         elif measurement.condition == ablation.missing_condition(ablation.EMPTY):
-            nothing = NOTHING.get(name, f"empty {name}")
-            phrase = f"keeps {{}} of its accuracy with {nothing} for the {word(name)}"
+            nothing = subject.nothing(name)
+            phrase = f"keeps {{}} of its accuracy with {nothing} for the {subject.word(name)}"
         else:
             continue
         found.append((measurement, phrase))
@@ -92,27 +86,27 @@ def corrupted_section(subject: Subject, boots: Bootstrap) -> ReportSection:
         f"{', '.join(f'{level:g}' for level in c.levels)} ({c.unit})."
         for c in subject.corrupted
     ]
-    babble = any(c.name == "babble" for c in subject.corrupted)
+    names = {c.name for c in subject.corrupted}
     return ReportSection(
         "corrupted",
         "Corrupted modality",
-        "Accuracy as one modality gets worse, in five severities, the others being clean. Sound is "
-        "corrupted in the waveform, pictures in the frames, before features are made of them. The "
+        "Accuracy as one modality gets worse, in five severities, the others being clean. What is "
+        "corrupted are raw clips (waveforms, frames, words), before features are made of them. The "
         "area under the curve (trapezoids from severity 0 to 5) is relative to clean accuracy.",
         found.measurements,
         sentences=tuple(
-            (area, f"keeps {{}} of its accuracy while the {word(area.modality)} gets worse")
+            (area, f"keeps {{}} of its accuracy while the {subject.word(area.modality)} gets worse")
             for area in found.mean_areas
         ),
         notes=tuple(notes),
         model_notes=("No babble: it is mixed of other clips, and there are too few.",)
-        if "audio" in subject.modalities and not babble
+        if "white noise" in names and "babble" not in names
         else (),
         plotted=found,
     )
 
 
-def conflict_section(found: Conflicts) -> ReportSection:
+def conflict_section(subject: Subject, found: Conflicts) -> ReportSection:
     """Which modality is followed where one is exchanged for another class's."""
     measurements = (*found.rates, *found.dominance)
     return ReportSection(
@@ -125,7 +119,7 @@ def conflict_section(found: Conflicts) -> ReportSection:
         bars=measurements,
         axis="conflicts, %",
         sentences=tuple(
-            (share, f"follows the {word(share.modality)} in {{}} of the conflicts that it decides")
+            (share, f"follows the {subject.word(share.modality)} in {{}} of its conflicts")
             for share in found.dominance
         ),
         notes=() if found.possible else ("All clips are of one class: there are no conflicts.",),

@@ -10,16 +10,15 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf.analysis import subject
-from amr_tf.analysis.corruption import Corruption, audio_corruptions, video_corruptions
 from amr_tf.analysis.subject import CorruptedSplit, Subject
-from amr_tf.modalities import Modality
+from amr_tf.modalities import Corruption, Modality
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 from trainers.reporting.report_section import ReportSection
 
 # Clips of the training split that give the mean encoding and train the probes.
 TRAIN_CLIPS = 20_000
-_VOICES = 32  # clips from which babble is mixed
+_OTHERS = 32  # clips that corruptions mix in, e.g. as babble
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +52,9 @@ def passes(data: Pipeline) -> int:
     Returns:
         The number of passes.
     """
-    kinds = {"audio": len(audio_corruptions()) + 1, "video": len(video_corruptions())}
-    return subject.passes(sum(kinds.get(m.kind, 0) for m in data.inputs.values()))
+    # those of sound count one more, where other clips are mixed in
+    others = {name: [m.absent().numpy()] * _OTHERS for name, m in data.inputs.items()}
+    return subject.passes(sum(len(m.corruptions(others[n])) for n, m in data.inputs.items()))
 
 
 def subject_of_run(
@@ -81,23 +81,11 @@ def subject_of_run(
         train=data.evaluate("train").take(-(-TRAIN_CLIPS // config.batch_size)),
         classes=data.info.classes,
         clip_names=data.media_ids(split),
-        empty_inputs={m: empty_input(modality) for m, modality in data.inputs.items()},
+        empty_inputs={m: modality.absent()[tf.newaxis] for m, modality in data.inputs.items()},
         corrupted=_corrupted(config, data.inputs, split),
         split=split,
         advance=advance,
     )
-
-
-def empty_input(modality: Modality) -> tf.Tensor:
-    """What the encoder gets of a clip that holds nothing, e.g. the features of silence.
-
-    Args:
-        modality: Modality, the model's input.
-
-    Returns:
-        The input, `[1, ...]`.
-    """
-    return modality.features(modality.absent()[tf.newaxis])
 
 
 def run_names(a: Config, b: Config) -> tuple[str, str]:
@@ -125,8 +113,6 @@ def _corrupted(
 ) -> Iterator[CorruptedSplit]:
     """The corruptions of each modality with the split that they change."""
     for name, modality in inputs.items():
-        if modality.kind not in ("audio", "video"):
-            continue
         # reads and decodes the corrupted modality alone
         data = Pipeline(
             config.data_dir,
@@ -135,20 +121,18 @@ def _corrupted(
             cache="auto",
             skip_corrupt=config.skip_corrupt,
         )
-        for found in _corruptions(data, name, split):
-            corruption = dataclasses.replace(found, modality=name)
-            yield corruption, functools.partial(_changed, data, split, corruption)
+        for corruption in modality.corruptions(_others(data, name, split)):
+            mine = corruption.of(name)
+            yield mine, functools.partial(_changed, data, split, mine)
 
 
 def _changed(data: Pipeline, split: str, corruption: Corruption, severity: int) -> tf.data.Dataset:
     return data.evaluate(split, corruption.in_graph(severity))
 
 
-def _corruptions(data: Pipeline, name: str, split: str) -> tuple[Corruption, ...]:
-    if data.inputs[name].kind == "video":
-        return video_corruptions()
+def _others(data: Pipeline, name: str, split: str) -> list[np.ndarray]:
+    """Raw tensors of clips of another split."""
     other = "train" if split != "train" else "test"
     if not data.info.splits[other].clips:
-        return audio_corruptions()
-    voices = data.cut(other).take(_VOICES).as_numpy_iterator()
-    return audio_corruptions(np.stack([clip[name] for clip in voices]))
+        return []
+    return [clip[name] for clip in data.cut(other).take(_OTHERS).as_numpy_iterator()]

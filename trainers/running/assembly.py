@@ -11,7 +11,7 @@ import amr_tf
 from amr_tf import _compat, _schedules
 from amr_tf.encoders import build_encoder
 from amr_tf.heads import build_head
-from amr_tf.modalities import Augment, Modality
+from amr_tf.modalities import Augment, FeaturesLayer, Modality
 from tfrecords.building import builder
 from tfrecords.building.options import BuildOptions
 from tfrecords.datasets import find
@@ -85,7 +85,7 @@ def make_records(config: Config) -> None:
             dataset=find(config.dataset)().demo(config.preset),
             source=str(records / "clips"),
             output=str(records),
-            audio_rate=config.audio_rate,
+            audio_rate=config.audio_rate or BuildOptions.audio_rate,
         )
     )
 
@@ -106,14 +106,18 @@ def pipeline(
         batch_size=config.batch_size,
         seed=config.seed,
         cache=config.cache,
-        augment=Augment(
-            crop_scale=(config.crop_scale, 1.0),
-            flip=config.flip,
-            spec_augment_time=config.spec_augment_time,
-            spec_augment_freq=config.spec_augment_freq,
-        ),
+        augment=_augment(config),
         skip_corrupt=config.skip_corrupt,
         worker=worker,
+    )
+
+
+def _augment(config: Config) -> Augment:
+    return Augment(
+        crop_scale=(config.crop_scale, 1.0),
+        flip=config.flip,
+        spec_augment_time=config.spec_augment_time,
+        spec_augment_freq=config.spec_augment_freq,
     )
 
 
@@ -142,7 +146,11 @@ def model(
         return encoders, head
 
     encoders, head = method.parts(config.model_modalities, build)
-    classifier = amr_tf.MultimodalClassifier(encoders, head, method)
+    features = {
+        name: FeaturesLayer(modality, _augment(config), config.seed, name=f"{name}_features")
+        for name, modality in data.inputs.items()
+    }
+    classifier = amr_tf.MultimodalClassifier(encoders, head, method, features)
     rate = learning_rate(config, data.steps_per_epoch)
     options: dict[str, Any] = {}
     if config.effective_amr_weight:
@@ -170,19 +178,14 @@ def encoder(config: Config, name: str, modality: Modality) -> keras.Model:
         name: String, the modality's name.
         modality: Its input.
     """
-    flag = f"{modality.kind}_encoder"
-    chosen, options = parse_plugin(getattr(config, flag), f"--{flag}")
-    if config.encoder_width and modality.kind != "features":
-        options.setdefault("width", config.encoder_width)
-    if config.video_depth and modality.kind == "video":
-        options.setdefault("depth", config.video_depth)
+    chosen, options = config.encoder_of(name)
     return build_encoder(
         chosen,
         name,
         modality.shape,
         seed=config.seed,
-        weights=getattr(config, f"{modality.kind}_weights", "") or None,
         frozen=name in config.frozen_encoders,
+        given=modality.given_to_encoder,
         **options,
     )
 

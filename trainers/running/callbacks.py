@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf.analysis.evaluation import Evaluator, Predictions
-from amr_tf.analysis.metrics import format_dominance
+from amr_tf.analysis.metrics import dominance_title, format_dominance
 from tfrecords.progress import Progress
 
 
@@ -121,5 +121,5 @@ class EpochLines(keras.callbacks.Callback):
         ]
         if len(self.modalities) > 1:
             shares = {m: logs[f"val_dominance_{m}"] for m in self.modalities}
-            parts[-1] += f" {'/'.join(self.modalities)} {format_dominance(shares)}"
+            parts[-1] += f" {dominance_title(self.modalities)} {format_dominance(shares)}"
         print("  ".join(parts), flush=True)

@@ -34,4 +34,4 @@ def export(model_dir: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
     }
     card = model_dir / model_card.FILE
     extra = {card.name: card.read_text("utf-8")} if card.exists() else {}
-    return exporting.export(model, directory, taken, load_classes(model_dir), notes, extra)
+    return exporting.export(model, directory, load_classes(model_dir), taken, notes, extra)

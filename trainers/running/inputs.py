@@ -6,9 +6,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from amr_tf.modalities import MODALITIES, AudioConfig, FeaturesConfig, Modality, VideoConfig
+from amr_tf.modalities import MODALITIES, Modality, restored
 from tfrecords.building.media import Settings
-from tfrecords.description import DatasetInfo, Stored
+from tfrecords.description import DatasetInfo
 from trainers.config.run_config import Config
 
 
@@ -22,21 +22,15 @@ def of_records(config: Config, info: DatasetInfo) -> dict[str, Modality]:
     Returns:
         Modality -> input, in the model's order.
     """
-    return {name: _input(config, info.modalities[name]) for name in config.model_modalities}
+    return {name: _input(config, info, name) for name in config.model_modalities}
 
 
-def _input(config: Config, stored: Stored) -> Modality:
-    if stored.kind == "audio":
-        return AudioConfig(
-            config.audio_rate,
-            config.audio_seconds,
-            config.tile_seconds,
-            config.fft_length,
-            config.hop,
-        )
-    if stored.kind == "video":
-        return VideoConfig(config.frames, config.frame_size)
-    return FeaturesConfig(stored.dimensions, stored.mean, stored.std)
+def _input(config: Config, info: DatasetInfo, name: str) -> Modality:
+    kind = MODALITIES.find(config.kinds[name])
+    try:
+        return kind.of_records(info.modalities[name], config.input_options(name))
+    except TypeError as error:
+        raise ValueError(f"--modalities: {config.asked[name].text}: {error}") from error
 
 
 def describe(inputs: Mapping[str, Modality], info: DatasetInfo) -> dict[str, Any]:
@@ -71,15 +65,3 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Modality], Settings]:
         return inputs, Settings(**content["media"])
     except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
         raise ValueError(f"{path} is no description of a run: {str(error)[:200]}") from error
-
-
-def restored(numbers: Mapping[str, Any]) -> Modality:
-    """The input that `Modality.describe` described; other entries are passed over.
-
-    Raises:
-        ValueError: There is no such kind of modality, or a number is impossible.
-    """
-    modality = MODALITIES.find(numbers["kind"])
-    names = [field.name for field in dataclasses.fields(modality)]
-    values = {name: numbers[name] for name in names if name in numbers}
-    return modality(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})

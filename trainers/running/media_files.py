@@ -1,102 +1,132 @@
-"""Media files as models take them: a WAV file's bytes and JPEG frames, like the records' clips."""
+"""Media files as models take them: what a client would send of them, like the records' clips."""
 
+import functools
 import os
 import pathlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities import Modality
-from amr_tf.serving import encoded_media
-from amr_tf.serving.signatures import MEDIA
+from amr_tf.modalities import Modality, wav
 from tfrecords.building import decoding, process_pool
 from tfrecords.building.container import MediaError
-from tfrecords.building.decoded import Clip
+from tfrecords.building.decoded import Clip, Pictures, Sound, Vector
 from tfrecords.building.decoding import Source
 from tfrecords.building.media import Settings, Window
 from trainers.running import command
 
 _TIMEOUT = 120.0  # seconds to decode a file
 
-# Modality -> a WAV file's bytes, or JPEG files; empty for what a file lacks.
-Encoded = dict[str, bytes | tuple[bytes, ...]]
+# Modality -> what is sent of it, see `Modality.packed`; None for what a clip lacks.
+Sent = dict[str, Any]
 
 
-def check_inputs(inputs: Mapping[str, Modality]) -> None:
-    """Refuses a model that takes what media files do not hold.
+def sources(argument: str, inputs: Mapping[str, Modality]) -> dict[str, pathlib.Path]:
+    """The files of a clip that was named on a command line.
+
+    Args:
+        argument: String, one file that holds all modalities, or `image=a.png,text=a.txt`.
+        inputs: Mapping, modality -> the model's input.
+
+    Returns:
+        Modality -> path.
 
     Raises:
-        ValueError: A modality is of another kind than audio and video.
+        ValueError: A name is no modality of the model.
     """
-    others = [name for name, modality in inputs.items() if modality.kind not in MEDIA]
-    if others:
+    names, paths = [], []
+    for part in argument.split(","):
+        name, equals, path = part.partition("=")
+        if not equals or not name.isidentifier():
+            return dict.fromkeys(inputs, pathlib.Path(argument))  # a file whose name has a comma
+        names.append(name)
+        paths.append(pathlib.Path(path))
+    unknown = [name for name in names if name not in inputs]
+    if unknown:
         raise ValueError(
-            f"this model takes {', '.join(others)}, which media files do not hold: call it on "
-            "arrays, e.g. amr_tf.load_model(MODEL_DIR/model.keras) or the signature "
-            "serving_default of its export"
+            f"{argument}: the model takes {', '.join(inputs)}, not {', '.join(unknown)}"
         )
+    return dict(zip(names, paths, strict=True))
 
 
 def read(
-    paths: Sequence[pathlib.Path], inputs: Mapping[str, Modality], settings: Settings
-) -> Iterator[Encoded | MediaError]:
+    clips: Sequence[Mapping[str, pathlib.Path]], inputs: Mapping[str, Modality], settings: Settings
+) -> Iterator[Sent | MediaError]:
     """Decodes files in processes of their own, which a bad file may take down.
 
     Args:
-        paths: Paths of the files.
-        inputs: Mapping, modality -> the model's input: a file must have one of them.
+        clips: Mappings, modality -> path: a clip must have one of them.
+        inputs: Mapping, modality -> the model's input.
         settings: Rates and sizes.
 
     Yields:
-        Each file's clip, or why there is none, in order.
+        What is sent of each clip, or why there is nothing, in order.
     """
-    kinds = {name: modality.kind for name, modality in inputs.items()}
+    kinds = {name: modality.stored() for name, modality in inputs.items()}
     tasks = (
-        ({name: Source(kind, path) for name, kind in kinds.items()}, settings, (), Window())
-        for path in paths
+        ({n: Source(kinds[n], path) for n, path in clip.items()}, settings, (), Window())
+        for clip in clips
     )
-    count = min(len(paths), os.cpu_count() or 1)
+    count = min(len(clips), os.cpu_count() or 1)
     for found in process_pool.run(decoding.outcome, tasks, count, _TIMEOUT):
         if isinstance(found, process_pool.Lost):
             yield MediaError(found.reason, found.detail)
-        elif isinstance(found, MediaError):
+        elif isinstance(found, Clip):
+            yield {n: sent(found.values.get(n), settings) for n in inputs}
+        else:
             yield found
-        else:
-            yield _encoded(found, kinds, settings)
 
 
-def refusal(path: pathlib.Path, error: MediaError) -> str:
-    """The line that says why a file is left out, which names the file once."""
-    detail = error.detail.removeprefix(f"{path.name}: ")
-    return command.line(f"error: {path}: {error.reason}: {detail}")
+@functools.singledispatch
+def sent(value: Any, settings: Settings) -> Any:
+    """What is sent of a decoded value: the value itself, if nothing else is said of its type.
+
+    Args:
+        value: Object, of a clip's values; None for what it lacks.
+        settings: Rates and sizes with which it was decoded.
+    """
+    del settings
+    return value
 
 
-def missing(clip: Encoded) -> list[str]:
+@sent.register
+def _(value: Sound, settings: Settings) -> bytes:
+    return wav.encode(value.waveform, settings.audio_rate)
+
+
+@sent.register
+def _(value: Pictures, settings: Settings) -> tuple[bytes, ...]:
+    return value.frames
+
+
+@sent.register
+def _(value: Vector, settings: Settings) -> np.ndarray:
+    return value.values
+
+
+@sent.register
+def _(value: str, settings: Settings) -> bytes:
+    return value.encode()
+
+
+def refusal(clip: str, error: MediaError) -> str:
+    """The line that says why a clip is left out, which names its file once."""
+    detail = error.detail.removeprefix(f"{pathlib.PurePath(clip).name}: ")
+    return command.line(f"error: {clip}: {error.reason}: {detail}")
+
+
+def missing(clip: Sent) -> list[str]:
     """The modalities that a clip lacks."""
-    return [name for name, value in clip.items() if not value]
+    return [name for name, value in clip.items() if value is None]
 
 
-def _encoded(clip: Clip, kinds: Mapping[str, str], settings: Settings) -> Encoded:
-    encoded: Encoded = {}
-    for name, kind in kinds.items():
-        value = clip.values.get(name)
-        if kind == "audio":
-            rate = settings.audio_rate
-            encoded[name] = b"" if value is None else encoded_media.wav(value.waveform, rate)
-        else:
-            encoded[name] = () if value is None else value.frames
-    return encoded
-
-
-def batch(clips: Sequence[Encoded], inputs: Mapping[str, Modality]) -> dict[str, tf.Tensor]:
-    """Modality -> `[B]` WAV files or `[B, T]` JPEG files of clips, "" for what they lack."""
-    found = {}
-    for name, modality in inputs.items():
-        values = [clip[name] for clip in clips]
-        if modality.kind == "audio":
-            found[name] = tf.constant(values)
-        else:
-            longest = max(map(len, values))
-            rows = [[*frames, *[b""] * (longest - len(frames))] for frames in values]
-            found[name] = tf.constant(rows, tf.string, [len(clips), longest])
-    return found
+def batch(clips: Sequence[Sent], inputs: Mapping[str, Modality]) -> dict[str, tf.Tensor]:
+    """Modality -> the batch that a model's signature `serving_media` takes."""
+    return {
+        name: tf.constant(
+            modality.packed([clip[name] for clip in clips]), modality.file_input.dtype
+        )
+        for name, modality in inputs.items()
+    }

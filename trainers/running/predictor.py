@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities import Modality
+from amr_tf.modalities import Modality, restored
 from amr_tf.serving import exporting
-from amr_tf.serving.signatures import ServedClassifier, input_name
+from amr_tf.serving.signatures import ServedClassifier
 from tfrecords.building.container import MediaError
 from tfrecords.building.media import Settings
 from trainers.config.run_config import Config
@@ -47,9 +47,8 @@ class Predictor:
         """
         Config.load(model_dir)
         taken, settings = inputs.load(model_dir)
-        media_files.check_inputs(taken)
         classes = load_classes(model_dir)
-        served = ServedClassifier(load_model(model_dir, compile=False), taken, classes)
+        served = ServedClassifier(load_model(model_dir, compile=False), classes, taken)
         return cls(served.signature("serving_media"), taken, classes, settings)
 
     @classmethod
@@ -59,33 +58,31 @@ class Predictor:
         path = version / "assets" / "model.json"
         try:
             about = json.loads(path.read_text())
-            taken = {name: inputs.restored(about[name]) for name in about["modalities"]}
+            taken = {name: restored(about[name]) for name in about["modalities"]}
             classes, settings = tuple(about["classes"]), Settings(**about["media"])
         except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
             raise ValueError(
                 f"{path} is no description of an export: {str(error)[:200]}. Export the model "
                 "again: python -m trainers.export --model_dir=DIR"
             ) from error
-        media_files.check_inputs(taken)
         signatures = tf.saved_model.load(str(version)).signatures
         return cls(signatures["serving_media"], taken, classes, settings)
 
-    def rows(
-        self, paths: Sequence[pathlib.Path], top: int
-    ) -> Iterator[tuple[pathlib.Path, Row | MediaError]]:
+    def rows(self, clips: Sequence[str], top: int) -> Iterator[tuple[str, Row | MediaError]]:
         """Labels files, a batch at a time.
 
         Args:
-            paths: Paths of the files.
+            clips: Strings, each a file, or one for each modality, see `media_files.sources`.
             top: Integer, how many labels each gets.
 
         Yields:
-            Each file with its row, in order; before those of its batch, a file that can't be read
+            Each clip with its row, in order; before those of its batch, a file that can't be read
             with the reason.
         """
-        batch: list[tuple[pathlib.Path, media_files.Encoded]] = []
-        found = media_files.read(paths, self.inputs, self.settings)
-        for path, clip in zip(paths, found, strict=True):
+        batch: list[tuple[str, media_files.Sent]] = []
+        files = [media_files.sources(clip, self.inputs) for clip in clips]
+        found = media_files.read(files, self.inputs, self.settings)
+        for path, clip in zip(clips, found, strict=True):
             if isinstance(clip, MediaError):
                 yield path, clip
                 continue
@@ -97,19 +94,16 @@ class Predictor:
             yield from self._label(batch, top)
 
     def _label(
-        self, batch: list[tuple[pathlib.Path, media_files.Encoded]], top: int
-    ) -> Iterator[tuple[pathlib.Path, Row]]:
+        self, batch: list[tuple[str, media_files.Sent]], top: int
+    ) -> Iterator[tuple[str, Row]]:
         given = media_files.batch([clip for _, clip in batch], self.inputs)
-        named = {
-            input_name(name, self.inputs[name].kind, media=True): x for name, x in given.items()
-        }
-        out = {name: value.numpy() for name, value in self.answer(**named).items()}
+        out = {name: value.numpy() for name, value in self.answer(**given).items()}
         for i, (path, clip) in enumerate(batch):
             probabilities = out["probabilities"][i]
             order = np.argsort(-probabilities, kind="stable")[:top]
             shares = out["shares"][i] if "shares" in out else []
             row = Row(
-                clip=str(path),
+                clip=path,
                 class_id=int(order[0]),
                 top=[(self.classes[c], float(probabilities[c])) for c in order],
                 shares={m: float(s) for m, s in zip(self.inputs, shares, strict=False)},

@@ -5,7 +5,9 @@ import pathlib
 import tensorflow as tf
 
 import amr_tf
+from tfrecords.description import DatasetInfo
 from trainers.config.run_config import Config
+from trainers.running import inputs
 from trainers.running.finished_run import load_model
 
 
@@ -52,13 +54,6 @@ def check_given(config: Config) -> None:
             _check(teacher, modality)
 
 
-# Flags that decide what a model hears and sees.
-_INPUT = {
-    "audio": ("audio_rate", "audio_seconds", "tile_seconds", "fft_length", "hop"),
-    "video": ("frames", "frame_size"),
-}
-
-
 def _check(teacher: Config, modality: str) -> None:
     """Refuses a run that is no teacher for this one.
 
@@ -72,10 +67,16 @@ def _check(teacher: Config, modality: str) -> None:
             f"--teachers: {teacher.model_dir} holds a run of --method={found.method}, "
             f"not of {modality}"
         )
-    for name in ("dataset", *_INPUT.get(teacher.kinds[modality], ())):
-        here, there = getattr(teacher, name), getattr(found, name)
+    if found.dataset != teacher.dataset:
+        raise ValueError(
+            f"--teachers: {teacher.model_dir} was trained on {found.dataset}, not {teacher.dataset}"
+        )
+    mine = inputs.of_records(teacher, DatasetInfo.load(teacher.data_dir))[modality].describe()
+    theirs = inputs.load(pathlib.Path(teacher.model_dir))[0][modality].describe()
+    for name in mine.keys() | theirs.keys():
+        here, there = mine.get(name), theirs.get(name)
         if here != there:
             raise ValueError(
-                f"--teachers: {teacher.model_dir} was trained on other input: --{name} is {there} "
-                f"there, {here} here"
+                f"--teachers: {teacher.model_dir} was trained on other input: {name} of {modality} "
+                f"is {there} there, {here} here"
             )

@@ -2,7 +2,6 @@
 
 import pathlib
 from collections.abc import Mapping
-from typing import Any
 
 import keras
 import matplotlib
@@ -10,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import _compat
-from amr_tf.modalities import MODALITIES, Modality
+from amr_tf.modalities import Image, Modality
 from trainers.config.run_config import Config
 from trainers.running.callbacks import Validation
 
@@ -52,13 +51,11 @@ class TensorBoard(keras.callbacks.Callback):
             tf.summary.text("flags", "\n".join(["| flag | value |", "| --- | --- |", *rows]))
         with self._validation.as_default(step=0):
             for name, modality in self.inputs.items():
-                if modality.kind == "video":
-                    strips = frame_strips(self.examples[name], modality)
-                    tf.summary.image(_example_tag(name, "frames"), strips, max_outputs=4)
-                elif modality.kind == "audio":
-                    spectrograms = spectrogram_images(self.examples[name])
-                    tag = _example_tag(name, "spectrograms")
-                    tf.summary.image(tag, spectrograms, max_outputs=4)
+                features = modality.features(tf.constant(self.examples[name]))
+                drawn = [_drawn(modality, one) for one in features.numpy()]
+                if all(image is not None for image in drawn):
+                    images = np.stack(drawn)
+                    tf.summary.image(f"examples/{name}", images, max_outputs=len(images))
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self._sums = {}
@@ -106,22 +103,17 @@ class TensorBoard(keras.callbacks.Callback):
         self._validation.close()
 
 
-def _example_tag(name: str, shown: str) -> str:
-    """The tag of example clips; a modality that is called like its kind has no name in it."""
-    return f"examples/{shown}" if name in MODALITIES else f"examples/{shown}_{name}"
+def _drawn(modality: Modality, features: np.ndarray) -> np.ndarray | None:
+    """The picture of one sample's features `[H, W, 3]`; None for what is no picture."""
+    first = modality.panel(features, np.zeros(features.shape, np.float32)).rows[0]
+    if not all(isinstance(part, Image) for part in first):
+        return None
+    return np.concatenate([_coloured(part.pixels) for part in first], axis=1)
 
 
-def frame_strips(video: np.ndarray, config: Any) -> np.ndarray:
-    """Normalised frames `[B, T, H, W, 3]` -> pixels in [0, 1], a clip's frames side by side."""
-    pixels = np.clip(video * np.array(config.std) + np.array(config.mean), 0, 1)
-    batch, frames, height, width, _ = pixels.shape
-    return pixels.transpose(0, 2, 1, 3, 4).reshape(batch, height, frames * width, 3)
-
-
-def spectrogram_images(audio: np.ndarray) -> np.ndarray:
-    """Log spectrograms `[B, T, F, 1]` -> colours `[B, F, T, 3]`, low frequencies below."""
-    levels = audio[..., 0].transpose(0, 2, 1)[:, ::-1]
-    # 80 dB of range: below is the floor of silence, which would take all the contrast
-    top = levels.max(axis=(1, 2), keepdims=True)
-    span = 80 / (20 * np.log10(np.e))
-    return matplotlib.colormaps["magma"](np.clip((levels - top) / span + 1, 0, 1))[..., :3]
+def _coloured(pixels: np.ndarray) -> np.ndarray:
+    """Colours `[H, W, 3]` of a picture, or of a map of numbers `[H, W]`."""
+    if pixels.ndim == 3:
+        return pixels
+    low, high = pixels.min(), pixels.max()
+    return matplotlib.colormaps["magma"]((pixels - low) / max(high - low, 1e-6))[..., :3]

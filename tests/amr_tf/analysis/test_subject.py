@@ -18,15 +18,15 @@ from amr_tf.analysis.contributions import (
     measure_contributions,
     measure_distribution,
 )
-from amr_tf.analysis.corruption import SEVERITIES, Corruption
 from amr_tf.analysis.evaluation import Unmeasurable
 from amr_tf.analysis.probes import measure_probes
 from amr_tf.analysis.robustness import measure_robustness
 from amr_tf.analysis.subject import Subject
+from amr_tf.modalities.corruption import SEVERITIES, Corruption
 from tests.amr_tf.models import classifier, data
 from tests.amr_tf.test_model import relu_encodings
 
-LOUD = Corruption("loud", "audio", (1, 2, 3, 4, 5), "of noise", lambda clip, level, rng: clip)
+LOUD = Corruption("loud", (1, 2, 3, 4, 5), "of noise", lambda clip, level, rng: clip, "audio")
 
 
 def dataset(x, y):

@@ -7,9 +7,8 @@ from PIL import Image
 
 import amr_tf
 from amr_tf import encoders
-from amr_tf.modalities import AudioConfig, VideoConfig
-from amr_tf.serving import encoded_media
-from amr_tf.serving.signatures import array_features
+from amr_tf.modalities import AudioConfig, FeaturesLayer, VideoConfig
+from amr_tf.serving.encoded_media import raw_of_files
 
 AUDIO = AudioConfig(sample_rate=2000, seconds=0.5, fft_length=64, hop=32)
 VIDEO = VideoConfig(frames=2, size=16)
@@ -21,7 +20,8 @@ def small_model(modalities=("audio", "video")):
     shapes = {"audio": AUDIO.shape, "video": VIDEO.shape}
     parts = {m: encoders.build_encoder("small", m, shapes[m]) for m in modalities}
     head = amr_tf.heads.concat([p.output_shape[1:] for p in parts.values()], 3)
-    return amr_tf.MultimodalClassifier(parts, head)
+    features = {m: FeaturesLayer(INPUTS[m]) for m in modalities}
+    return amr_tf.MultimodalClassifier(parts, head, features=features)
 
 
 def jpeg(pixels):
@@ -35,13 +35,6 @@ def pixels(rng, *shape):
     return rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
 
 
-def of_arrays(waveform, frames, audio=AUDIO, video=VIDEO):
-    """A model's inputs of arrays, of the modalities that have a configuration."""
-    inputs = {n: m for n, m in (("audio", audio), ("video", video)) if m is not None}
-    return array_features({"waveform": waveform, "frames": frames}, inputs)
-
-
 def of_media(audio, frames, inputs=None):
-    """A model's inputs of WAV and JPEG files."""
-    files = {"audio": audio, "video": frames}
-    return encoded_media.media_features(files, INPUTS if inputs is None else inputs)
+    """A model's raw inputs of WAV and JPEG files."""
+    return raw_of_files({"audio": audio, "video": frames}, INPUTS if inputs is None else inputs)

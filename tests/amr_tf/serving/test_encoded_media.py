@@ -1,4 +1,4 @@
-"""Encoded clips give the inputs of the same clips as arrays; what is wrong with them is said."""
+"""Encoded clips give the raw inputs of the same clips; what is wrong with them is said."""
 
 import io
 import wave
@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf.modalities.video import resize_center
-from amr_tf.serving import encoded_media
-from amr_tf.serving.encoded_media import MAX_WAV_BYTES, wav
-from tests.amr_tf.serving.served import INPUTS, VIDEO, jpeg, of_arrays, of_media, pixels
+from amr_tf.modalities import FeaturesConfig, ImageConfig, TextConfig, pictures
+from amr_tf.modalities.pictures import resize_center
+from amr_tf.modalities.wav import MAX_BYTES, encode
+from amr_tf.serving.encoded_media import raw_of_files
+from tests.amr_tf.serving.served import AUDIO, INPUTS, VIDEO, jpeg, of_media, pixels
 
 
 @tf.function(
@@ -33,12 +34,18 @@ def stereo(samples, rate=2000, width=2):
     return file.getvalue()
 
 
-def expected(waveform, jpegs):
-    """By way of `serving_features` of one clip; the frames are decoded one by one."""
-    decoded = [tf.io.decode_jpeg(file, channels=3) for file in jpegs]
-    squares = [resize_center(frame[None], VIDEO.size)[0] for frame in decoded]
-    arrays = np.float32(waveform)[None], np.stack(squares)[None]
-    return of_arrays(*arrays)
+def heard(samples):
+    """The middle of int16 `[n]`, repeated where it is shorter."""
+    wanted = AUDIO.samples
+    start = max(0, len(samples) - wanted) // 2
+    return np.resize(samples[start : start + wanted], wanted)
+
+
+def seen(jpegs):
+    """The frames that the model sees of one clip, decoded one by one."""
+    chosen = [jpegs[(2 * k + 1) * len(jpegs) // (2 * VIDEO.frames)] for k in range(VIDEO.frames)]
+    decoded = [tf.io.decode_jpeg(file, channels=3) for file in chosen]
+    return np.stack([resize_center(frame[None], VIDEO.size)[0] for frame in decoded])
 
 
 def test_clips_that_differ_in_everything(rng):
@@ -46,21 +53,57 @@ def test_clips_that_differ_in_everything(rng):
     first, two_channels = sound(rng, 1300), sound(rng, 321, 2)
     films = [[jpeg(pixels(rng, 20, 24)) for _ in range(5)], [jpeg(pixels(rng, 9, 40))]]
     frames = [[b"", *films[0]], [*films[1], *[b""] * 5], [b""] * 6]
-    found = in_graph([wav(first, 2000), b"", stereo(two_channels)], frames)
+    found = in_graph([encode(first, 2000), b"", stereo(two_channels)], frames)
     np.testing.assert_array_equal(found["presence"], [[1, 1], [0, 1], [1, 0]])
-    heard = expected(first / 32_768, films[0])
-    np.testing.assert_allclose(found["audio"][0], heard["audio"][0], atol=1e-5)
-    np.testing.assert_array_equal(found["video"][0], heard["video"][0])
-    seen = expected(np.zeros(1), films[1])
-    np.testing.assert_array_equal(found["video"][1], seen["video"][0])
-    both = expected(two_channels.mean(axis=1) / 32_768, films[1])
-    np.testing.assert_allclose(found["audio"][2], both["audio"][0], atol=1e-5)
+    np.testing.assert_array_equal(found["audio"][0], heard(first))
+    np.testing.assert_array_equal(found["video"][0], seen(films[0]))
+    np.testing.assert_array_equal(found["video"][1], seen(films[1]))
+    np.testing.assert_array_equal(found["audio"][2], heard(np.rint(two_channels.mean(axis=1))))
     assert not np.any(found["audio"][1])
     assert not np.any(found["video"][2])
 
 
+def test_images_texts_and_features(rng):
+    inputs = {
+        "image": ImageConfig(16),
+        "text": TextConfig(("the", "cat"), 4),
+        "steps": FeaturesConfig((3, 2), sequence=True),
+    }
+    picture, numbers = jpeg(pixels(rng, 16, 16)), rng.normal(size=(1, 2)).astype(np.float32)
+    clips = [
+        {"image": picture, "text": b"The CAT, the dog sat.", "steps": numbers},
+        {"image": None, "text": None, "steps": rng.normal(size=(5, 2)).astype(np.float32)},
+        {"image": (picture,), "text": None, "steps": None},
+    ]
+    files = {n: tf.constant(m.packed([c[n] for c in clips])) for n, m in inputs.items()}
+    found = raw_of_files(files, inputs)
+    np.testing.assert_array_equal(found["presence"], [[1, 1, 1], [0, 0, 1], [1, 0, 0]])
+    np.testing.assert_array_equal(found["image"][0], tf.io.decode_jpeg(picture))
+    np.testing.assert_array_equal(found["text"], [[2, 3, 2, 1], [0] * 4, [0] * 4])
+    np.testing.assert_array_equal(found["steps"][0], [*numbers, *[[np.nan] * 2] * 2])
+    np.testing.assert_array_equal(found["steps"][1], clips[1]["steps"][1:4])
+    assert np.isnan(found["steps"][2]).all()
+
+
+@pytest.mark.parametrize(
+    ("numbers", "message"),
+    [(np.zeros((2, 3)), r"shape \[2, 3\]: the model takes \[steps, 2\]"), (np.zeros(2), "steps")],
+)
+def test_features_of_another_shape_are_refused(numbers, message):
+    with pytest.raises(ValueError, match=message):
+        FeaturesConfig((3, 2), sequence=True).packed([numbers])
+    with pytest.raises(ValueError, match=r"the model takes \[7\]"):
+        FeaturesConfig((7,)).packed([numbers])
+
+
+def test_a_text_over_the_limit_is_refused():
+    inputs = {"text": TextConfig(("a",), 2)}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="larger than the limit of 1048576"):
+        raw_of_files({"text": tf.constant([b"a " * 2**20])}, inputs)
+
+
 def test_presence_follows_the_models_order(rng):
-    audio, frames = tf.constant([wav(sound(rng, 99), 2000)]), tf.constant([[b""]])
+    audio, frames = tf.constant([encode(sound(rng, 99), 2000)]), tf.constant([[b""]])
     for order, presence in ((("audio", "video"), [1, 0]), (("video", "audio"), [0, 1])):
         found = of_media(audio, frames, {name: INPUTS[name] for name in order})
         np.testing.assert_array_equal(found["presence"], [presence])
@@ -68,25 +111,25 @@ def test_presence_follows_the_models_order(rng):
 
 def test_frames_that_the_model_does_not_see_are_not_decoded(rng):
     """Of four frames it sees the second and the last, by the rule of the middles."""
-    seen = [jpeg(pixels(rng, 16, 16)) for _ in range(2)]
-    found = in_graph([b""], [[b"no", seen[0], b"no", seen[1]]])
-    np.testing.assert_array_equal(found["video"], expected(np.zeros(1), seen)["video"])
+    films = [jpeg(pixels(rng, 16, 16)) for _ in range(2)]
+    found = in_graph([b""], [[b"no", films[0], b"no", films[1]]])
+    np.testing.assert_array_equal(found["video"][0], seen(films))
 
 
 def test_an_empty_batch_and_no_columns_of_frames(rng):
     assert in_graph(tf.zeros([0], tf.string), tf.zeros([0, 3], tf.string))["video"].shape[0] == 0
-    found = in_graph([wav(sound(rng, 99), 2000)], tf.zeros([1, 0], tf.string))
+    found = in_graph([encode(sound(rng, 99), 2000)], tf.zeros([1, 0], tf.string))
     np.testing.assert_array_equal(found["presence"], [[1, 0]])
 
 
 def test_wav_is_what_the_standard_library_reads(rng):
     samples = sound(rng, 77)
-    with wave.open(io.BytesIO(wav(samples, 22_050))) as file:
+    with wave.open(io.BytesIO(encode(samples, 22_050))) as file:
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 22_050)
         np.testing.assert_array_equal(np.frombuffer(file.readframes(99), "<i2"), samples)
 
 
-SOUND = wav(np.arange(500, dtype=np.int16), 2000)
+SOUND = encode(np.arange(500, dtype=np.int16), 2000)
 FRAME = jpeg(np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8))
 LARGE = jpeg(np.zeros((4097, 4097, 3), np.uint8))
 
@@ -99,9 +142,9 @@ LARGE = jpeg(np.zeros((4097, 4097, 3), np.uint8))
         (b"garbage" * 99, b"", "no WAV file: send 16-bit PCM"),
         (SOUND[:-7], b"", "truncated: 1037 of the 1044 bytes"),
         (SOUND[:20], b"", "truncated: 20 of the 1044 bytes"),
-        (wav(np.zeros(9), 8000), b"", "has 8000 samples a second, the model hears 2000"),
+        (encode(np.zeros(9), 8000), b"", "has 8000 samples a second, the model hears 2000"),
         (stereo(np.zeros((8, 2)), width=4), b"", "16-bit WAV files, but received 32"),
-        (wav(np.zeros(MAX_WAV_BYTES // 2), 2000), b"", f"bytes, the limit is {MAX_WAV_BYTES}"),
+        (encode(np.zeros(MAX_BYTES // 2), 2000), b"", f"bytes, the limit is {MAX_BYTES}"),
         (SOUND, b"garbage", "JPEG"),
         (SOUND, FRAME[:-200], "JPEG"),
         (SOUND, LARGE, r"\[4097 4097 3\] pixels .*, the limit is 16777216"),
@@ -115,7 +158,7 @@ def test_what_is_wrong_is_said(audio, frame, message):
 
 def test_nothing_is_decoded_over_the_limit(monkeypatch):
     """The check comes first: a frame within it goes through the same graph."""
-    monkeypatch.setattr(encoded_media, "MAX_FRAME_PIXELS", 1024)
+    monkeypatch.setattr(pictures, "MAX_SENT_PIXELS", 1024)
     graph = tf.function(lambda f: of_media(None, f, {"video": VIDEO}))
     assert graph(tf.constant([[FRAME]]))["video"].shape == (1, *VIDEO.shape)
     truncated = jpeg(np.zeros((33, 32, 3), np.uint8))[:-4]  # decoding it would fail, otherwise

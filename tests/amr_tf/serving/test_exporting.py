@@ -12,16 +12,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import amr_tf
 from amr_tf import attribution_shares
+from amr_tf.modalities import VideoConfig
+from amr_tf.modalities.wav import encode
 from amr_tf.serving import exporting
-from amr_tf.serving.encoded_media import wav
 from tests.amr_tf.serving.served import (
     AUDIO,
     CLASSES,
     INPUTS,
     VIDEO,
     jpeg,
-    of_arrays,
     of_media,
     pixels,
     small_model,
@@ -40,16 +41,15 @@ CLIENT = """
     Block.names.add("keras")  # after TensorFlow imported some of it itself
     signatures = tf.saved_model.load(sys.argv[1]).signatures
     clips = {k: tf.constant(v) for k, v in np.load("clips.npz", allow_pickle=True).items()}
-    arrays = {k: clips[k] for k in ("waveform", "frames")}
-    media = {"audio": clips["wavs"], "frames": clips["jpegs"]}
+    arrays = {k: clips[k] for k in ("audio", "video")}
+    media = {"audio": clips["wavs"], "video": clips["jpegs"]}
     answers = {}
     for name, signature in signatures.items():
         out = signature(**(media if name == "serving_media" else arrays))
         answers |= {name + "/" + k: v.numpy() for k, v in out.items()}
-    short = {"waveform": clips["waveform"][:1, :700], "frames": clips["frames"][:1, :1]}
-    one = signatures["serving_default"](**short)
+    one = signatures["serving_default"](**{k: x[:1] for k, x in arrays.items()})
     assert one["probabilities"].shape == (1, 3)
-    silent = signatures["explain"](waveform=tf.fill([1, 9], np.nan), frames=clips["frames"][:1])
+    silent = signatures["explain"](**{k: tf.zeros_like(x) for k, x in arrays.items()})
     assert all(np.isfinite(v).all() for k, v in silent.items() if k != "label")
     np.savez("answers.npz", **answers)
 """
@@ -61,7 +61,7 @@ def exported(tmp_path_factory):
     model = small_model()
     directory = tmp_path_factory.mktemp("serving") / "export"
     extra = {"MODEL_CARD.md": "# é\n"}
-    return model, exporting.export(model, directory, INPUTS, CLASSES, {"method": "x"}, extra)
+    return model, exporting.export(model, directory, CLASSES, notes={"method": "x"}, extra=extra)
 
 
 @pytest.fixture(scope="module")
@@ -69,12 +69,12 @@ def clips():
     """Arrays, and encoded clips of which the second has no sound and the third no frames."""
     rng = np.random.default_rng(7)
     sounds = [rng.integers(-9000, 9000, n) for n in (1300, 400)]
-    wavs = [wav(sounds[0], 2000), b"", wav(sounds[1], 2000)]
+    wavs = [encode(sounds[0], 2000), b"", encode(sounds[1], 2000)]
     films = [[jpeg(pixels(rng, 20, 24)) for _ in range(n)] for n in (5, 1)]
     jpegs = [films[0], [*films[1], *[b""] * 4], [b""] * 5]
     return {
-        "waveform": rng.normal(size=(3, 1300)).astype("float32") / 3,
-        "frames": pixels(rng, 3, 5, 20, 24),
+        "audio": rng.integers(-9000, 9000, (3, AUDIO.samples), np.int16),
+        "video": pixels(rng, 3, VIDEO.frames, VIDEO.size, VIDEO.size),
         "wavs": np.array(wavs, object),
         "jpegs": np.array(jpegs, object),
     }
@@ -95,6 +95,10 @@ def answers(exported, clips, tmp_path_factory):
     return found
 
 
+def raw(clips):
+    return {name: tf.constant(clips[name]) for name in INPUTS}
+
+
 def as_the_model(model, inputs, answer):
     """Compares probabilities, labels and shares with the Keras model's."""
     logits, attributions = model.attribute(inputs)
@@ -106,8 +110,7 @@ def as_the_model(model, inputs, answer):
 
 
 def test_arrays(exported, clips, answers):
-    inputs = of_arrays(clips["waveform"], clips["frames"])
-    as_the_model(exported[0], inputs, answers["serving_default"])
+    as_the_model(exported[0], raw(clips), answers["serving_default"])
 
 
 def test_media(exported, clips, answers):
@@ -121,9 +124,8 @@ def test_media(exported, clips, answers):
 def test_explain_against_the_closed_form_of_a_linear_head(exported, clips, answers):
     """alpha = (W_k - sum_c q_c W_c) ⊙ e, q the softmax over the other classes; W_k ⊙ e by logit."""
     model, answer = exported[0], answers["explain"]
-    inputs = of_arrays(clips["waveform"], clips["frames"])
-    as_the_model(model, inputs, answer)
-    encodings = [np.asarray(e, np.float64) for e in model.encode(inputs)]
+    as_the_model(model, raw(clips), answer)
+    encodings = [np.asarray(e, np.float64) for e in model.encode(model.features(raw(clips)))]
     weights, bias = (np.asarray(w, np.float64) for w in model.head.get_weights())
     e = np.concatenate(encodings, axis=1)
     logits = e @ weights + bias
@@ -151,24 +153,20 @@ def test_features_can_be_made_from_the_assets_alone(exported, clips, answers):
         sound["hop"],
         round(sound["sample_rate"] * sound["seconds"]),
     )
-    start = (clips["waveform"].shape[1] - samples) // 2
-    middle = clips["waveform"][:, start : start + samples].clip(-1, 1)
-    padded = np.pad(middle, [(0, 0), (length // 2, length)])
+    padded = np.pad(clips["audio"] / 32_768, [(0, 0), (length // 2, length)])
     window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)
     count = 1 + samples // hop
     windows = np.stack([padded[:, t * hop : t * hop + length] for t in range(count)], axis=1)
     audio = np.log(np.abs(np.fft.rfft(windows * window)) + sound["epsilon"])[..., None]
-    frames = pixels(np.random.default_rng(1), 3, 5, 16, 20)
-    chosen = [(2 * k + 1) * 5 // (2 * picture["frames"]) for k in range(picture["frames"])]
-    video = (frames[:, chosen, :, 2:18] / 255 - picture["mean"]) / picture["std"]
-    inputs = {"audio": np.float32(audio), "video": np.float32(video)}
-    signature = tf.saved_model.load(str(version)).signatures["serving_default"]
-    answer = signature(waveform=tf.constant(clips["waveform"]), frames=tf.constant(frames))
-    as_the_model(model, inputs, {k: v.numpy() for k, v in answer.items()})
+    video = (clips["video"] / 255 - picture["mean"]) / picture["std"]
+    features = {"audio": np.float32(audio), "video": np.float32(video)}
+    found = tf.nn.softmax(model.head(model.encode(features)))
+    np.testing.assert_allclose(found, answers["serving_default"]["probabilities"], atol=1e-5)
     assert about["classes"] == list(CLASSES)
     assert about["modalities"] == ["audio", "video"]
     assert about["method"] == "x"
-    assert about["limits"] == {"wav_bytes": 32 * 2**20, "frame_pixels": 4096**2}
+    assert f"at most {32 * 2**20} bytes" in sound["rules"]["file"]
+    assert f"at most {4096**2} pixels" in picture["rules"]["file"]
     assert (version / "assets" / "classes.txt").read_text("utf-8").splitlines() == list(CLASSES)
     assert (version / "assets.extra" / "MODEL_CARD.md").read_text("utf-8") == "# é\n"
 
@@ -180,11 +178,11 @@ def test_saved_model_cli_shows_the_signatures(exported):
     for name in ("serving_default", "serving_media", "explain"):
         assert f"signature_def['{name}']" in shown
     for part in (
-        "waveform", "frames", "audio", "probabilities", "label", "shares", "class_id",
+        "audio", "video", "probabilities", "label", "shares", "class_id",
         "shares_logit", "attribution_audio", "attribution_video",
     ):  # fmt: skip
         assert f"['{part}']" in shown
-    for shape in ("(-1, -1, -1, -1, 3)", "(-1, -1)", "(-1)", "(-1, 3)", "(-1, 2)"):
+    for shape in ("(-1, 1000)", "(-1, 2, 16, 16, 3)", "(-1, -1)", "(-1)", "(-1, 3)", "(-1, 2)"):
         assert f"shape: {shape}" in shown
 
 
@@ -203,16 +201,14 @@ def test_only_core_operations(exported):
 
 @pytest.mark.parametrize("modality", ["audio", "video"])
 def test_one_modality(tmp_path, clips, modality):
-    audio, video = (AUDIO, None) if modality == "audio" else (None, VIDEO)
     model = small_model((modality,))
-    version = exporting.export(model, tmp_path, {modality: INPUTS[modality]}, CLASSES)
+    version = exporting.export(model, tmp_path, CLASSES)
     signatures = tf.saved_model.load(str(version)).signatures
-    waveform, frames, wavs, jpegs = (tf.constant(x) for x in clips.values())
+    wavs, jpegs = (tf.constant(clips[x]) for x in ("wavs", "jpegs"))
     rows = [0, 2] if modality == "audio" else [0, 1]  # the clips that have it
-    arrays = {"waveform": waveform} if modality == "audio" else {"frames": frames}
-    media = {"audio": wavs} if modality == "audio" else {"frames": jpegs}
-    inputs = of_arrays(waveform, frames, audio, video)
-    expected = tf.nn.softmax(model(inputs))
+    arrays = {modality: tf.constant(clips[modality])}
+    media = {modality: wavs if modality == "audio" else jpegs}
+    expected = tf.nn.softmax(model(arrays))
     for name in ("serving_default", "explain"):
         found = signatures[name](**arrays)
         np.testing.assert_allclose(found["probabilities"], expected, atol=1e-5)
@@ -231,13 +227,13 @@ def test_versions_count_up_and_are_never_touched(tmp_path, monkeypatch):
     model = small_model()
     (tmp_path / "7").mkdir()
     (tmp_path / "notes").mkdir()
-    assert exporting.export(model, tmp_path, INPUTS, CLASSES).name == "8"
+    assert exporting.export(model, tmp_path, CLASSES).name == "8"
     before = {p: p.read_bytes() for p in (tmp_path / "8").rglob("*") if p.is_file()}
     config = tmp_path / "models.config"
     for part in ('name: "amr"', 'base_path: "/models/amr"', 'model_platform: "tensorflow"'):
         assert part in config.read_text()
     config.write_text("# mine")
-    assert exporting.export(model, tmp_path, INPUTS, CLASSES).name == "9"
+    assert exporting.export(model, tmp_path, CLASSES).name == "9"
     assert all(path.read_bytes() == content for path, content in before.items())
     assert config.read_text() == "# mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["7", "8", "9", "models.config", "notes"]
@@ -246,8 +242,6 @@ def test_versions_count_up_and_are_never_touched(tmp_path, monkeypatch):
 
 
 class _Nothing(tf.Module):
-    signature_names = ("serving_default",)
-
     def __init__(self, *_):
         super().__init__()
 
@@ -258,7 +252,7 @@ class _Nothing(tf.Module):
 def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "ServedClassifier", _Nothing)
     with pytest.raises(FileNotFoundError):
-        exporting.export(small_model(), tmp_path, INPUTS, CLASSES, extra={"no/such/directory": ""})
+        exporting.export(small_model(), tmp_path, CLASSES, extra={"no/such/directory": ""})
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(FileNotFoundError, match="holds no export"):
         exporting.newest_version(tmp_path)
@@ -267,5 +261,14 @@ def test_a_failed_export_leaves_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["", "dog\nbark", "dog\u2028bark"])
 def test_class_names_are_lines(tmp_path, name):
     with pytest.raises(ValueError, match="one line of text, not"):
-        exporting.export(small_model(), tmp_path, INPUTS, ("a", name, "b"))
+        exporting.export(small_model(), tmp_path, ("a", name, "b"))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_client_sends_has_to_be_known(tmp_path):
+    model = small_model()
+    bare = amr_tf.MultimodalClassifier(model.encoders, model.head)
+    with pytest.raises(ValueError, match="what a client sends of audio, video is not known"):
+        exporting.export(bare, tmp_path, CLASSES)
+    with pytest.raises(ValueError, match="features layers of other inputs for video"):
+        exporting.export(model, tmp_path, CLASSES, {**INPUTS, "video": VideoConfig(2, 8)})

@@ -5,11 +5,7 @@ import tensorflow as tf
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from amr_tf.serving import exporting, warmup
-from tests.amr_tf.serving.served import (
-    CLASSES,
-    INPUTS,
-    small_model,
-)
+from tests.amr_tf.serving.served import CLASSES, small_model
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 
@@ -57,8 +53,7 @@ PredictionLog = prediction_log()
 
 @pytest.mark.parametrize("modalities", [("audio", "video"), ("audio",), ("video",)], ids="+".join)
 def test_each_signature_answers_its_request(tmp_path, modalities):
-    inputs = {name: INPUTS[name] for name in modalities}
-    version = exporting.export(small_model(modalities), tmp_path, inputs, CLASSES)
+    version = exporting.export(small_model(modalities), tmp_path, CLASSES)
     signatures = tf.saved_model.load(str(version)).signatures
     path = version / "assets.extra" / warmup.FILE
     asked = []

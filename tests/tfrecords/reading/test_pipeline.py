@@ -1,15 +1,14 @@
 import dataclasses
 import hashlib
-import sys
 import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf.modalities import AudioConfig, Augment, FeaturesConfig, VideoConfig
-from amr_tf.modalities.video import IMAGENET_MEAN, IMAGENET_STD, MAX_PIXELS, random_frames
-from tests.amr_tf.serving.served import of_arrays
+from amr_tf.modalities import AudioConfig, Augment, FeaturesConfig, VideoConfig, pictures
+from amr_tf.modalities.audio import fit_length
+from amr_tf.modalities.video import even_frames, random_frames
 from tfrecords import description, schema
 from tfrecords.building import shards
 from tfrecords.description import DatasetInfo, Split, StoredAudio, StoredVideo
@@ -123,7 +122,7 @@ def labels(batches):
 
 
 @pytest.mark.parametrize("cache", ["no", "yes"])
-def test_evaluation_is_every_clip_in_order_as_it_is_served(directory, cache):
+def test_evaluation_is_every_clip_in_order_cut_without_chance(directory, cache):
     pipeline = make(directory, cache=cache)
     dataset = pipeline.evaluate("test")
     batches = take(dataset, -1)
@@ -133,16 +132,16 @@ def test_evaluation_is_every_clip_in_order_as_it_is_served(directory, cache):
     assert pipeline.media_ids("test") == [f"clip{i}" for i in labels(batches)]
     assert same(batches, take(dataset, -1))
     for (x, y), n in zip(batches, (3, 2), strict=True):
-        assert x["audio"].shape == (n, *AUDIO.shape)
+        assert x["audio"].shape == (n, AUDIO.samples)
         assert x["video"].shape == (n, *VIDEO.shape)
-        assert x["audio"].dtype == x["video"].dtype == np.float32
+        assert (x["audio"].dtype, x["video"].dtype) == (np.int16, np.uint8)
         for row, label in enumerate(y):
             clip = make_clip(label)
             frames = np.stack([tf.io.decode_jpeg(jpeg) for jpeg in clip["frames"]])
-            waveform = clip["audio"].astype(np.float32) / 32768
-            served = of_arrays(tf.constant(waveform[None]), tf.constant(frames[None]), AUDIO, VIDEO)
-            np.testing.assert_allclose(x["audio"][row], served["audio"][0], atol=1e-5)
-            np.testing.assert_allclose(x["video"][row], served["video"][0], atol=1e-6)
+            np.testing.assert_array_equal(x["audio"][row], fit_length(clip["audio"], 300))
+            chosen = frames[even_frames(len(frames), VIDEO.frames)]
+            wanted = pictures.resize_center(tf.constant(chosen), VIDEO.size)
+            np.testing.assert_array_equal(x["video"][row], wanted)
 
 
 def test_cached_and_decoded_anew_are_equal(directory):
@@ -194,14 +193,15 @@ def test_without_augmentation_training_sees_what_evaluation_sees(directory, cach
         take(d, 1)[0] for d in (pipeline.train(), pipeline.evaluate("train"))
     )
     assert order.tolist() == list(range(12))
-    np.testing.assert_allclose(x["audio"], wanted["audio"][y], atol=1e-5)
+    np.testing.assert_array_equal(x["audio"], wanted["audio"][y])
     inside = np.s_[:, :, :, 1:-1]  # cropping while decoding may change colours at the edges
-    np.testing.assert_allclose(x["video"][inside], wanted["video"][y][inside], atol=0.02)
+    difference = x["video"].astype(int) - wanted["video"][y]
+    assert np.abs(difference[inside]).max() <= 1
 
 
 def pixels(cut):
-    """A training cut's video as it was before it was normalised."""
-    return 255 * (cut["video"].numpy() * IMAGENET_STD + IMAGENET_MEAN)
+    """A training cut's video as numbers of which differences can be taken."""
+    return cut["video"].numpy().astype(float)
 
 
 def test_training_cuts_are_the_same_decoded_before_or_after():
@@ -231,7 +231,7 @@ def test_audio_cuts_are_parts_of_the_tiled_waveform_at_random_places():
     assert len(starts) > 15
 
 
-def test_crops_stay_in_the_frame_flip_half_the_time_and_are_one_for_all_frames():
+def test_crops_stay_in_the_frame_and_are_one_for_all_frames():
     height, width = 20, 30
     yx = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), -1)
     frame = np.concatenate([yx * 5, np.full((height, width, 1), 7)], -1).astype(np.uint8)
@@ -242,19 +242,16 @@ def test_crops_stay_in_the_frame_flip_half_the_time_and_are_one_for_all_frames()
             "size": tf.constant([height, width]),
         },
     }
-    flipped, areas = 0, []
+    areas = []
     for index in range(60):
         key = tf.constant([5, index], tf.int64)
         x = pixels(clips.cut_for_training(clip, {"video": VIDEO}, Augment((0.2, 0.6)), key))
         assert (x[0] == x[1]).all()
-        np.testing.assert_allclose(x[..., 2], 7, atol=1e-3)
-        x = x.round()
+        assert (x[..., 2] == 7).all()
         rows, columns = x[0, :, 0, 0].astype(int), x[0, 0, :, 1].astype(int)
         assert (np.diff(rows) >= 0).all()
-        flipped += columns[0] > columns[-1]
         spans = (abs(v[-1] - v[0]) / 5 / 7 * 8 for v in (rows, columns))
         areas.append(np.prod(list(spans)) / (height * width))
-    assert 15 < flipped < 45
     assert 0.1 < min(areas) < 0.35 < max(areas) < 0.75
 
 
@@ -319,35 +316,9 @@ def test_a_record_set_that_lacks_a_modality_here_and_there(tmp_path):
                 wanted = np.stack([y % 3 != 0, y % 3 != 1], 1)
                 np.testing.assert_array_equal(x["presence"], wanted)
                 for m, name in enumerate(("audio", "video")):
-                    filled = (x[name] != 0).any(tuple(range(1, x[name].ndim)))
+                    filled = (x[name] != 0).any(tuple(range(1, x[name].ndim)))  # else absent()
                     np.testing.assert_array_equal(filled, wanted[:, m])
     assert "presence" not in take(make(write(tmp_path), cache="no").evaluate("test"), 1)[0][0]
-
-
-@pytest.mark.skipif(sys.version_info >= (3, 12), reason="tensorflow-io")
-def test_spec_augment_masks_bands_and_repeats(directory):
-    augment = dataclasses.replace(PLAIN, spec_augment_time=8, spec_augment_freq=6)
-    plain = take(make(directory, augment=PLAIN).train(), 2)
-    masked, again = (take(make(directory, augment=augment).train(), 2) for _ in range(2))
-    assert same(masked, again)
-    changed = np.concatenate(
-        [
-            ~np.isclose(a[0]["audio"], b[0]["audio"], atol=1e-5)
-            for a, b in zip(plain, masked, strict=True)
-        ]
-    )[..., 0]
-    assert changed.any((1, 2)).sum() > 5
-    rows, columns = changed.all(2), changed.all(1)
-    assert (changed == (rows[:, :, None] | columns[:, None])).mean() > 0.99
-    assert rows.sum(1).max() <= 8
-    assert columns.sum(1).max() <= 6
-    np.testing.assert_array_equal(plain[0][0]["video"], masked[0][0]["video"])
-
-
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="tensorflow-io works")
-def test_spec_augment_without_tensorflow_io_says_what_to_do(directory):
-    with pytest.raises(ImportError, match=r"need tensorflow-io.*3\.11"):
-        make(directory, augment=Augment(spec_augment_time=8))
 
 
 @pytest.mark.parametrize("cache", ["no", "yes"])
@@ -481,4 +452,4 @@ def test_no_batch_of_an_evaluation_is_nearly_empty(clips_of_split):
 
 
 def test_the_limits_of_frames_are_one():
-    assert MAX_PIXELS == description.MAX_PIXELS
+    assert pictures.MAX_PIXELS == description.MAX_PIXELS

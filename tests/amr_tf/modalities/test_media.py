@@ -1,11 +1,12 @@
+"""Sound and pictures: spectrograms by their definition, crops, scaling, normalisation."""
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf.modalities import AudioConfig, VideoConfig
+from amr_tf.modalities import AudioConfig, VideoConfig, pictures
 from amr_tf.modalities import audio as audio_module
-from amr_tf.modalities import video as video_module
-from tests.amr_tf.serving.served import of_arrays
+from amr_tf.modalities.video import even_frames
 
 
 def numpy_log_spectrogram(waveform, n, hop, epsilon):
@@ -109,89 +110,44 @@ def test_tiled_repeats_or_cuts_the_end():
     ],
 )
 def test_even_frames_are_the_middles_of_equal_parts(num, wanted, expected):
-    np.testing.assert_array_equal(video_module.even_frames(num, wanted), expected)
+    np.testing.assert_array_equal(even_frames(num, wanted), expected)
     assert expected == [int((i + 0.5) * num / wanted) for i in range(wanted)]
 
 
 def test_resize_center_averages_blocks_of_the_middle_square():
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (2, 3, 8, 14, 3), np.uint8)
-    got = video_module.resize_center(tf.constant(frames), 4)
+    got = pictures.resize_center(tf.constant(frames), 4)
     square = frames[:, :, :, 3:11].astype(float).reshape(2, 3, 4, 2, 4, 2, 3)
     np.testing.assert_array_equal(got, np.round(square.mean((3, 5))))
 
 
 def test_resize_center_leaves_frames_of_the_right_size():
     frames = np.random.default_rng(0).integers(0, 256, (2, 6, 9, 3), np.uint8)
-    np.testing.assert_array_equal(
-        video_module.resize_center(tf.constant(frames), 6), frames[:, :, 1:7]
-    )
+    np.testing.assert_array_equal(pictures.resize_center(tf.constant(frames), 6), frames[:, :, 1:7])
 
 
 def test_resize_center_enlarges_smoothly():
     frames = np.zeros((1, 2, 2, 3), np.uint8)
     frames[:, :, 1] = 100
-    np.testing.assert_array_equal(
-        video_module.resize_center(frames, 4)[0, 0, :, 0], [0, 25, 75, 100]
-    )
+    np.testing.assert_array_equal(pictures.resize_center(frames, 4)[0, 0, :, 0], [0, 25, 75, 100])
 
 
 @pytest.mark.parametrize("shape", [(5, 20), (12, 9), (8, 8)])
 def test_resize_rounds_what_scale_gives(shape):
     frames = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), np.uint8)
-    scaled = video_module.scale(tf.constant(frames), 8)
+    scaled = pictures.scale(tf.constant(frames), 8)
     assert scaled.dtype == tf.float32
-    resized = video_module.resize(tf.constant(frames), 8)
+    resized = pictures.resize(tf.constant(frames), 8)
     assert resized.dtype == tf.uint8
     np.testing.assert_array_equal(tf.round(scaled), tf.cast(resized, tf.float32))
 
 
 def test_normalize_frames():
     frames = np.random.default_rng(0).integers(0, 256, (2, 3, 4, 4, 3), np.uint8)
-    expected = (frames / 255 - video_module.IMAGENET_MEAN) / video_module.IMAGENET_STD
-    got = video_module.normalize_frames(tf.constant(frames), VideoConfig())
+    expected = (frames / 255 - pictures.IMAGENET_MEAN) / pictures.IMAGENET_STD
+    got = pictures.normalize_frames(tf.constant(frames))
     np.testing.assert_allclose(got, expected, atol=1e-5)
-
-
-def test_serving_features_with_every_size_dynamic_as_a_saved_model(tmp_path):
-    audio = AudioConfig(seconds=0.1, tile_seconds=0.2)
-    video = VideoConfig(frames=3, size=8)
-    module = tf.Module()
-    module.features = tf.function(
-        lambda waveform, frames: of_arrays(waveform, frames, audio, video),
-        input_signature=[
-            tf.TensorSpec([None, None], tf.float32),
-            tf.TensorSpec([None, None, None, None, 3], tf.uint8),
-        ],
-    )
-    tf.saved_model.save(module, str(tmp_path))
-    served = tf.saved_model.load(str(tmp_path)).features
-    rng = np.random.default_rng(0)
-    for batch, n, frames, height, width in [
-        (1, 0, 1, 8, 8),
-        (2, 5000, 5, 20, 12),
-        (3, 700, 2, 5, 9),
-    ]:
-        waveform = rng.uniform(-1, 1, (batch, n)).astype(np.float32)
-        pixels = rng.integers(0, 256, (batch, frames, height, width, 3), np.uint8)
-        got = served(waveform, pixels)
-        assert got["audio"].shape == (batch, *audio.shape)
-        assert got["video"].shape == (batch, *video.shape)
-        eager = of_arrays(tf.constant(waveform), pixels, audio, video)
-        for name in got:
-            np.testing.assert_allclose(got[name], eager[name], atol=1e-5)
-
-
-def test_serving_features_of_one_modality_and_of_broken_samples():
-    config = AudioConfig(seconds=0.1)
-    waveform = np.full([1, config.samples], 0.1, np.float32)
-    broken = waveform.copy()
-    broken[0, [3, 5]] = np.nan, np.inf
-    waveform[0, [3, 5]] = 0.0
-    got = of_arrays(tf.constant(broken), None, config, None)
-    clean = of_arrays(tf.constant(waveform), None, config, None)
-    assert list(got) == ["audio"]
-    np.testing.assert_array_equal(got["audio"], clean["audio"])
 
 
 @pytest.mark.parametrize(
