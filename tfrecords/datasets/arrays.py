@@ -16,6 +16,7 @@ from tfrecords.datasets import rows
 from tfrecords.datasets.base import Dataset
 from tfrecords.datasets.listing import Listing, SourceError
 from tfrecords.datasets.manifest import check_modality
+from tfrecords.stored import STORED
 
 _COLUMNS = ("label", "split", "group", "id", "classes")
 
@@ -134,12 +135,5 @@ def _check_array(source: pathlib.Path, key: str, kind: str, values: np.ndarray, 
     found = f"{source}: the array `{key}` is {values.dtype} {list(values.shape)}"
     if values.ndim < 1 or len(values) != count:
         raise SourceError(f"{found}, and there are {count} labels")
-    if kind == "audio" and (
-        values.ndim != 2 or (values.dtype != np.int16 and values.dtype.kind != "f")
-    ):
-        raise SourceError(f"{found}: audio is [N, samples], int16 or real numbers in [-1, 1]")
-    pictures = values.ndim in (4, 5) and values.shape[-1] == 3 and values.dtype == np.uint8
-    if kind == "video" and not pictures:
-        raise SourceError(f"{found}: video is [N, T, H, W, 3] uint8")
-    if kind == "features" and values.dtype.kind not in "fiub":
-        raise SourceError(f"{found}: features are numbers")
+    if wanted := STORED[kind].array_problem(values.shape, values.dtype):
+        raise SourceError(f"{found}: {wanted}")

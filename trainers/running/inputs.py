@@ -8,7 +8,8 @@ from typing import Any
 
 from amr_tf.modalities import MODALITIES, AudioConfig, FeaturesConfig, Modality, VideoConfig
 from tfrecords.building.media import Settings
-from tfrecords.description import DatasetInfo, Stored
+from tfrecords.description import DatasetInfo
+from tfrecords.stored import Stored
 from trainers.config.run_config import Config
 
 
