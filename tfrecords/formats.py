@@ -215,9 +215,13 @@ class FeaturesFormat(Format):
         return {FLOATS: tf.train.Feature(float_list=values)}
 
     def parse(self, found: Mapping[str, tf.Tensor], stored: StoredFeatures) -> dict[str, tf.Tensor]:
-        """`values` `[D]` float32; none where the clip has no features."""
+        """`values` `[D]` float32, of a sequence `[t * D]`; none where the clip has no features."""
         count = tf.size(found[FLOATS])
-        fits = (count == math.prod(stored.dimensions)) | (count == 0)
+        if stored.is_sequence:
+            size = math.prod(stored.dimensions[1:])
+            fits = (count % size == 0) & (count <= size * stored.max_steps)
+        else:
+            fits = (count == math.prod(stored.dimensions)) | (count == 0)
         with after(fits, "a record holds another number of features than its set's description"):
             return {"values": tf.identity(found[FLOATS])}
 
@@ -225,4 +229,5 @@ class FeaturesFormat(Format):
         """float32 of the set's shape."""
         if FLOATS not in found:
             return None
-        return np.array(found[FLOATS], np.float32).reshape(stored.dimensions)
+        shape = [-1 if size is None else size for size in stored.dimensions]
+        return np.array(found[FLOATS], np.float32).reshape(shape)

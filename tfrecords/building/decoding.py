@@ -7,16 +7,14 @@ file. What becomes of one is said by its kind, see `tfrecords.stored`.
 import dataclasses
 import functools
 import pathlib
-import zipfile
 from collections.abc import Mapping
 from typing import Any
-
-import numpy as np
 
 from tfrecords import stored
 from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Clip
 from tfrecords.building.media import Settings, Window
+from tfrecords.npz import NpzArray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,13 +95,9 @@ def _read(source: Source, settings: Settings, window: Window) -> tuple[Any, floa
         return source.reader.read(source.path, settings, window)
     try:
         value = _array(source.path, source.array)[source.row]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise MediaError("undecodable", f"{source.path.name}: {error}") from error
     return source.reader.of_row(value, f"row {source.row} of {source.array}", settings)
 
 
-@functools.lru_cache(maxsize=8)
-def _array(path: pathlib.Path, name: str) -> np.ndarray:
-    """An array of an `.npz` file, which a process reads once."""
-    with np.load(path) as arrays:
-        return arrays[name]
+_array = functools.lru_cache(maxsize=8)(NpzArray)  # a process looks for an array once
