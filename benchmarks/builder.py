@@ -21,7 +21,7 @@ import tempfile
 
 from absl import app, flags
 
-from tfrecords.description import AUDIO_CODECS
+from tfrecords.stored import AUDIO_CODECS
 
 from tfrecords import quiet  # noqa: F401  isort: skip
 

@@ -21,8 +21,8 @@ from tfrecords.building import options
 from tfrecords.building.builder import build
 from tfrecords.building.options import BuildOptions
 from tfrecords.datasets import DATASETS, BuildError, Dataset
-from tfrecords.description import AUDIO_CODECS
 from tfrecords.plugins import load_named
+from tfrecords.stored import AUDIO_CODECS
 
 _DEFAULT = {field.name: field.default for field in dataclasses.fields(BuildOptions)}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import av
 import numpy as np
 
-from tfrecords.description import MAX_SAMPLES
+from tfrecords.limits import MAX_SAMPLES
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -6,7 +6,6 @@ import collections
 import pathlib
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import rich.console
@@ -20,7 +19,7 @@ import tensorflow as tf
 
 from tfrecords import schema, summary
 from tfrecords.contact_sheet import contact_sheet
-from tfrecords.description import SPLITS, DatasetInfo, Stored
+from tfrecords.description import SPLITS, DatasetInfo
 from tfrecords.reading.verification import verify
 
 
@@ -45,21 +44,12 @@ def describe(directory: pathlib.Path, info: DatasetInfo, console: rich.console.C
             measured["kB a record"].append(len(record) / 1e3)
             for name, stored in info.modalities.items():
                 if name in found:
-                    what, value = _extent(name, stored, found[name])
-                    measured[what].append(value)
+                    what, value = stored.extent(found[name])
+                    measured[f"{name}: {what}"].append(value)
         for what, values in measured.items():
             numbers = (min(values), np.median(values), max(values))
             table.add_row(split, what, *(f"{number:.4g}" for number in numbers))
     console.print(table)
-
-
-def _extent(name: str, stored: Stored, value: Any) -> tuple[str, float]:
-    """What is measured of a clip's modality, in words, and its value."""
-    if stored.kind == "audio":
-        return f"{name}: seconds", len(value) / stored.sample_rate
-    if stored.kind == "video":
-        return f"{name}: frames", len(value)
-    return f"{name}: largest magnitude", float(np.abs(value).max(initial=0))
 
 
 def _run(arguments: Sequence[str]) -> None:

@@ -21,19 +21,28 @@ rate, frame rate, codec, shape) stands once, in `dataset.json`; see `tfrecords.d
 """
 
 import contextlib
-import math
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities.base import after
-from tfrecords import flac
-from tfrecords.building.decoded import Clip, Pictures, Sound, Vector
+from amr_tf.modalities.checks import after
+from tfrecords import formats
+from tfrecords.building.decoded import Clip
 from tfrecords.datasets.listing import Annotation, Listed
-from tfrecords.description import Stored, StoredFeatures
+from tfrecords.formats import (
+    AUDIO,
+    AUDIO_SAMPLES,
+    FLOATS,
+    FRAMES,
+    HEIGHT,
+    TIMESTAMPS,
+    WIDTH,
+    bytes_feature,
+    ints_feature,
+)
+from tfrecords.stored import Stored
 
 MEDIA_ID = "clip/media_id"
 DATA_PATH = "clip/data_path"
@@ -44,14 +53,37 @@ LABEL_VISIBLE = "clip/label/visible"
 BACKGROUND_MUSIC = "clip/background_music"
 STATIC_IMAGE = "clip/static_image"
 VOICE_OVER = "clip/voice_over"
-AUDIO = "audio/encoded"
-AUDIO_SAMPLES = "audio/num_samples"
-HEIGHT = "image/height"
-WIDTH = "image/width"
-FRAMES = "image/encoded"
-TIMESTAMPS = "image/timestamp"
-FLOATS = "feature/floats"
 _MARKS = (LABEL_AUDIBLE, LABEL_VISIBLE, BACKGROUND_MUSIC, STATIC_IMAGE)
+
+# The whole vocabulary, and what makes and reads records of it.
+__all__ = [
+    "AUDIO",
+    "AUDIO_SAMPLES",
+    "BACKGROUND_MUSIC",
+    "DATA_PATH",
+    "FLOATS",
+    "FRAMES",
+    "HEIGHT",
+    "LABEL_AUDIBLE",
+    "LABEL_INDEX",
+    "LABEL_STRING",
+    "LABEL_VISIBLE",
+    "MEDIA_ID",
+    "STATIC_IMAGE",
+    "TIMESTAMPS",
+    "VOICE_OVER",
+    "WIDTH",
+    "StoredClip",
+    "annotations",
+    "check_readable",
+    "key",
+    "media_ids",
+    "parse",
+    "read",
+    "records",
+    "serialise",
+    "writer",
+]
 
 StoredClip = dict[str, Any]
 
@@ -84,28 +116,36 @@ def writer(path: pathlib.Path) -> Iterator[Callable[[bytes], None]]:
         raise OSError(f"{path} cannot be written: {error.message}") from error
 
 
-def serialise(listed: Listed, clip: Clip, classes: tuple[str, ...]) -> bytes:
+def serialise(
+    listed: Listed, clip: Clip, classes: tuple[str, ...], modalities: Mapping[str, str]
+) -> bytes:
     """Makes a record.
 
     Args:
         listed: What the data set says of the clip.
         clip: What was decoded.
         classes: Strings, the class names.
+        modalities: Mapping, modality -> its kind.
 
     Returns:
         A `tf.train.SequenceExample`; equal clips give equal bytes.
     """
     context = {
-        MEDIA_ID: _bytes(listed.media_id),
-        DATA_PATH: _bytes(listed.path),
-        LABEL_INDEX: _ints(*listed.labels),
-        LABEL_STRING: _bytes(*(classes[label] for label in listed.labels)),
+        MEDIA_ID: bytes_feature(listed.media_id),
+        DATA_PATH: bytes_feature(listed.path),
+        LABEL_INDEX: ints_feature(*listed.labels),
+        LABEL_STRING: bytes_feature(*(classes[label] for label in listed.labels)),
     }
     if listed.annotation is not None:
         context |= _annotation(listed.annotation)
     lists: dict[str, tf.train.FeatureList] = {}
     for name, value in clip.values.items():
-        _SERIALISERS[type(value)](name, value, context, lists)
+        kind = modalities[name]
+        for base, feature in formats.find(kind).write(value).items():
+            if isinstance(feature, tf.train.Feature):
+                context[key(base, name, kind)] = feature
+            else:
+                lists[key(base, name, kind)] = tf.train.FeatureList(feature=feature)
     example = tf.train.SequenceExample(
         context=tf.train.Features(feature=context),
         feature_lists=tf.train.FeatureLists(feature_list=lists),
@@ -113,46 +153,14 @@ def serialise(listed: Listed, clip: Clip, classes: tuple[str, ...]) -> bytes:
     return example.SerializeToString(deterministic=True)  # maps have no order of their own
 
 
-def _sound(name: str, sound: Sound, context: dict, lists: dict) -> None:
-    pcm = sound.waveform.astype("<i2").tobytes()
-    context[key(AUDIO, name, "audio")] = _bytes(pcm if sound.flac is None else sound.flac)
-    context[key(AUDIO_SAMPLES, name, "audio")] = _ints(len(sound.waveform))
-
-
-def _pictures(name: str, pictures: Pictures, context: dict, lists: dict) -> None:
-    context[key(HEIGHT, name, "video")] = _ints(pictures.height)
-    context[key(WIDTH, name, "video")] = _ints(pictures.width)
-    frames = tf.train.FeatureList(feature=map(_bytes, pictures.frames))
-    lists[key(FRAMES, name, "video")] = frames
-    times = tf.train.FeatureList(feature=map(_ints, pictures.timestamps_us))
-    lists[key(TIMESTAMPS, name, "video")] = times
-
-
-def _vector(name: str, vector: Vector, context: dict, lists: dict) -> None:
-    values = tf.train.FloatList(value=vector.values.reshape(-1))
-    context[key(FLOATS, name, "features")] = tf.train.Feature(float_list=values)
-
-
-_SERIALISERS = {Sound: _sound, Pictures: _pictures, Vector: _vector}
-
-
 def _annotation(found: Annotation) -> dict[str, tf.train.Feature]:
     return {
-        LABEL_AUDIBLE: _ints(*found.audible),
-        LABEL_VISIBLE: _ints(*found.visible),
-        BACKGROUND_MUSIC: _ints(found.background_music),
-        STATIC_IMAGE: _ints(found.static_image),
-        VOICE_OVER: _ints(found.voice_over),
+        LABEL_AUDIBLE: ints_feature(*found.audible),
+        LABEL_VISIBLE: ints_feature(*found.visible),
+        BACKGROUND_MUSIC: ints_feature(found.background_music),
+        STATIC_IMAGE: ints_feature(found.static_image),
+        VOICE_OVER: ints_feature(found.voice_over),
     }
-
-
-def _bytes(*values: str | bytes) -> tf.train.Feature:
-    encoded = [value.encode() if isinstance(value, str) else value for value in values]
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
-
-
-def _ints(*values: int) -> tf.train.Feature:
-    return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))
 
 
 # -- reading in a graph ---------------------------------------------------------------------------
@@ -176,35 +184,18 @@ def parse(
     context: dict[str, Any] = {LABEL_INDEX: tf.io.RaggedFeature(tf.int64)}
     lists: dict[str, Any] = {}
     for name, stored in modalities.items():
-        if stored.kind == "audio":
-            context[key(AUDIO, name, "audio")] = tf.io.FixedLenFeature([], tf.string, "")
-        elif stored.kind == "video":
-            for base in (HEIGHT, WIDTH):
-                context[key(base, name, "video")] = tf.io.FixedLenFeature([], tf.int64, 0)
-            frames = tf.io.FixedLenSequenceFeature([], tf.string, allow_missing=True)
-            lists[key(FRAMES, name, "video")] = frames
-        else:
-            context[key(FLOATS, name, "features")] = tf.io.RaggedFeature(tf.float32)
+        chosen = formats.find(stored.kind)
+        context |= {key(base, name, stored.kind): how for base, how in chosen.context.items()}
+        lists |= {key(base, name, stored.kind): how for base, how in chosen.lists.items()}
     found, sequences = tf.io.parse_single_sequence_example(record, context, lists)
     clip: StoredClip = {"label": _first_label(found[LABEL_INDEX], classes)}
+    found |= sequences
     for name, stored in modalities.items():
-        if stored.kind == "audio":
-            samples = waveform_decoder(stored.codec)(found[key(AUDIO, name, "audio")])
-            clip[name] = {"samples": samples}
-        elif stored.kind == "video":
-            size = [found[key(base, name, "video")] for base in (HEIGHT, WIDTH)]
-            frames = sequences[key(FRAMES, name, "video")]
-            clip[name] = {"frames": frames, "size": tf.cast(tf.stack(size), tf.int32)}
-        else:
-            clip[name] = {"values": _values(found[key(FLOATS, name, "features")], stored)}
+        chosen = formats.find(stored.kind)
+        bases = (*chosen.context, *chosen.lists)
+        mine = {base: found[key(base, name, stored.kind)] for base in bases}
+        clip[name] = chosen.parse(mine, stored)
     return clip
-
-
-def _values(values: tf.Tensor, stored: StoredFeatures) -> tf.Tensor:
-    count = tf.size(values)
-    fits = (count == math.prod(stored.dimensions)) | (count == 0)
-    with after(fits, "a record holds another number of features than its set's description"):
-        return tf.identity(values)
 
 
 def _first_label(labels: tf.Tensor, classes: int | None) -> tf.Tensor:
@@ -214,15 +205,9 @@ def _first_label(labels: tf.Tensor, classes: int | None) -> tf.Tensor:
         return tf.identity(labels)[0]
 
 
-def waveform_decoder(codec: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The function that makes int16 `[samples]` of the bytes of a record.
-
-    Raises:
-        ImportError: The codec is `flac` and tensorflow-io does not work here.
-    """
-    if codec == "flac":
-        return flac.graph_decoder()
-    return lambda stream: tf.io.decode_raw(stream, tf.int16)
+def check_readable(stored: Stored) -> None:
+    """Raises ImportError where `parse` cannot read such a modality on this machine."""
+    formats.find(stored.kind).check_readable(stored)
 
 
 @tf.autograph.experimental.do_not_convert
@@ -253,6 +238,9 @@ def read(record: bytes, modalities: Mapping[str, Stored]) -> dict[str, Any]:
     Returns:
         `media_id`, `labels` (ids), `label` (name of the first), and for each modality that the
         clip has: int16 `[samples]`, a list of JPEG files, or float32 of the set's shape.
+
+    Raises:
+        ValueError: The record holds no such modality.
     """
     example = tf.train.SequenceExample.FromString(record)
     context, lists = example.context.feature, example.feature_lists.feature_list
@@ -263,16 +251,24 @@ def read(record: bytes, modalities: Mapping[str, Stored]) -> dict[str, Any]:
         "label": names[0].decode() if names else "",
     }
     for name, stored in modalities.items():
-        if stored.kind == "audio" and (at := key(AUDIO, name, "audio")) in context:
-            stream = context[at].bytes_list.value[0]
-            is_flac = stored.codec == "flac"
-            found[name] = flac.decode(stream) if is_flac else np.frombuffer(stream, "<i2")
-        elif stored.kind == "video" and (at := key(FRAMES, name, "video")) in lists:
-            found[name] = [frame.bytes_list.value[0] for frame in lists[at].feature]
-        elif stored.kind == "features" and (at := key(FLOATS, name, "features")) in context:
-            values = np.array(context[at].float_list.value, np.float32)
-            found[name] = values.reshape(stored.dimensions)
+        chosen = formats.find(stored.kind)
+        mine = {}
+        for base in chosen.context:
+            if (at := key(base, name, stored.kind)) in context:
+                mine[base] = _values(context[at])
+        for base in chosen.lists:
+            if (at := key(base, name, stored.kind)) in lists:
+                mine[base] = list(map(_values, lists[at].feature))
+        value = chosen.read(mine, stored)
+        if value is not None:
+            found[name] = value
     return found
+
+
+def _values(feature: tf.train.Feature) -> Sequence[Any]:
+    """The values of a feature, of whatever type."""
+    kind = feature.WhichOneof("kind")
+    return getattr(feature, kind).value if kind else ()
 
 
 def annotations(paths: Iterable[str | pathlib.Path]) -> dict[str, dict[str, tuple[int, ...]]]:

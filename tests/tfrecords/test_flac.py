@@ -13,9 +13,10 @@ from tfrecords import flac, inspect, schema
 from tfrecords.building import builder as build
 from tfrecords.building.options import BuildOptions
 from tfrecords.datasets import BuildError
-from tfrecords.description import AUDIO_CODECS, DESCRIPTION, DatasetInfo
+from tfrecords.description import DESCRIPTION, DatasetInfo
 from tfrecords.reading.clips import Augment
 from tfrecords.reading.pipeline import Pipeline
+from tfrecords.stored import AUDIO_CODECS
 
 AUDIO = AudioConfig(sample_rate=16_000, seconds=1.0)
 VIDEO = VideoConfig(frames=1, size=16)

@@ -28,9 +28,10 @@ from tfrecords import schema
 from tfrecords.building import options, shards
 from tfrecords.datasets import cremad, vggsound, vggsounder
 from tfrecords.datasets.listing import Listing, SourceError
-from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo, Split, StoredAudio, StoredVideo
+from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo, Split
 from tfrecords.reading import clips, records
 from tfrecords.reading.records import CorruptRecord
+from tfrecords.stored import StoredAudio, StoredVideo
 
 VIDEOS = ("abc_-d12", "-A90G-I68oB", "../../x", "x_000001.mp4", "a b")
 LABELS = ("airplane", "bird chirping, tweeting", "train", "test", "label", "1", "٣", "9" * 4400)

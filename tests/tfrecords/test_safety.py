@@ -20,9 +20,10 @@ from tests.tfrecords.reading import test_pipeline
 from tfrecords import flac, inspect
 from tfrecords.building import media
 from tfrecords.datasets import cremad, vggsound
-from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo, Split, StoredAudio, StoredVideo
+from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo, Split
 from tfrecords.reading import clips
 from tfrecords.reading.records import RecordSet
+from tfrecords.stored import StoredAudio, StoredVideo
 
 OUTSIDE = (
     "../x", "../../etc/passwd", "/etc/passwd", "a/b", "..", "x\0y", "x\ny", "~root/x", "C:\\x",

@@ -8,7 +8,7 @@ import collections
 import csv
 import io
 import pathlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tfrecords import atomic
@@ -16,16 +16,8 @@ from tfrecords.building import beam, lock, process_pool, shards
 from tfrecords.building.options import BuildOptions
 from tfrecords.building.writer import Writer
 from tfrecords.datasets.listing import BuildError, Failure, Listing
-from tfrecords.description import (
-    DESCRIPTION,
-    SPLITS,
-    DatasetInfo,
-    Split,
-    Stored,
-    StoredAudio,
-    StoredFeatures,
-    StoredVideo,
-)
+from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo, Split
+from tfrecords.stored import Built, Stored, find
 
 
 def build(options: BuildOptions, progress: bool = True) -> DatasetInfo | None:
@@ -114,12 +106,11 @@ def _finish(
     rows.writerow(("clip", "reason", "detail"))
     rows.writerows((f.clip, f.reason, f.detail) for f in failures)
     atomic.write_text(output / lock.FAILURES, text.getvalue())
-    parts = list(reports.values())
     return DatasetInfo(
         dataset=options.dataset.name,
         classes=listing.classes,
         modalities={
-            name: _stored(name, kind, options, parts, planned)
+            name: _stored(name, kind, options, output, planned, reports)
             for name, kind in listing.modalities.items()
         },
         splits={
@@ -134,31 +125,30 @@ def _stored(
     name: str,
     kind: str,
     options: BuildOptions,
-    reports: Sequence[shards.Report],
+    output: pathlib.Path,
     planned: Sequence[shards.Shard],
+    reports: Mapping[str, shards.Report],
 ) -> Stored:
-    """How a modality is stored, with its largest sizes."""
+    """How a modality is stored."""
+    parts = [(s.split, reports[s.file].counted[name]) for s in planned
+             if name in reports[s.file].counted]  # fmt: skip
+    counted = [part for _, part in parts]
+    training = [part for split, part in parts if split == "train"]
 
-    def most(field: str) -> int:
-        return max(report.largest.get(f"{name}.{field}", 0) for report in reports)
+    def values(stored: Stored, split: str | None) -> Iterator[Any]:
+        # Brings TensorFlow, which takes seconds: for the kinds alone that cannot do without.
+        from tfrecords import schema
 
-    if kind == "audio":
-        return StoredAudio(options.audio_rate, options.audio_codec, max_samples=most("samples"))
-    if kind == "video":
-        return StoredVideo(
-            options.fps,
-            options.short_side,
-            max_frames=most("frames"),
-            max_height=most("height"),
-            max_width=most("width"),
-        )
-    train = [r for r, s in zip(reports, planned, strict=True) if s.split == "train"]
-    shapes = {tuple(shape) for report in reports for shape in report.shapes.get(name, [])}
-    if len(shapes) != 1:
-        example = ", ".join(map(str, sorted(shapes)[:4]))
-        raise BuildError(f"the features {name} are of different shapes: {example}")
-    mean, std = shards.moments([r.moments[name] for r in train if name in r.moments])
-    return StoredFeatures(shapes.pop(), mean, std)
+        files = [output / shard.file for shard in planned if split in (None, shard.split)]
+        for record in schema.records(files):
+            found = schema.read(record, {name: stored})
+            if name in found:
+                yield found[name]
+
+    try:
+        return find(kind).of_build(Built(name, options.settings, counted, training, values))
+    except ValueError as error:
+        raise BuildError(str(error)) from error
 
 
 def _split(

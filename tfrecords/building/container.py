@@ -31,8 +31,8 @@ class MediaError(Exception):
 
     Attributes:
         reason: A short name, from a small vocabulary: `missing`, `lfs pointer`, `unreadable`,
-            `no audio stream`, `no video stream`, `truncated`, `too short`, `too large`,
-            `undecodable`.
+            `no audio stream`, `no video stream`, `no text`, `truncated`, `too short`, `too large`,
+            `not finite`, `undecodable`.
         detail: What was seen, and what to do about it.
     """
 
@@ -134,7 +134,7 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
     Raises:
         MediaError: The file cannot be opened, or what went wrong with FFmpeg inside the context.
     """
-    _check_file(path)
+    check_file(path)
     try:
         # A "file:" address, lest a name with a colon be taken for a protocol.
         address = f"file:{path.absolute()}"
@@ -160,8 +160,12 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
         raise MediaError("truncated" if cut else "undecodable", f"{path.name}: {what}") from error
 
 
-def _check_file(path: pathlib.Path) -> None:
-    """Tells files that are no media at all by what they are."""
+def check_file(path: pathlib.Path) -> None:
+    """Tells files that are no media at all by what they are.
+
+    Raises:
+        MediaError: The file is missing, cannot be read, is empty, or is a Git LFS pointer.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(len(_POINTER))

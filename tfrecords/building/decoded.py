@@ -47,7 +47,7 @@ class Vector:
     """Numbers.
 
     Attributes:
-        values: float32 of the shape that all clips of the set share.
+        values: float32 of the shape that all clips of the set share, or a sequence `[t, D...]`.
     """
 
     values: np.ndarray

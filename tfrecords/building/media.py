@@ -17,7 +17,7 @@ from PIL import Image
 from tfrecords import flac
 from tfrecords.building.container import MediaError, open_stream
 from tfrecords.building.decoded import Pictures, Sound
-from tfrecords.description import MAX_PIXELS
+from tfrecords.limits import MAX_PIXELS
 
 _SHORTEST = 0.1  # seconds of sound below which a clip is useless
 _GAP = 0.1  # seconds by which timestamps may jitter (Matroska and FLV round to milliseconds)

@@ -10,7 +10,7 @@ from typing import Any
 from tfrecords.building import media
 from tfrecords.datasets import Dataset, Listing, find
 from tfrecords.datasets.listing import BuildError
-from tfrecords.description import AUDIO_CODECS
+from tfrecords.stored import AUDIO_CODECS
 
 ANY = "any"  # of --require: a usable clip has one modality or more
 

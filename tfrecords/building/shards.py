@@ -8,13 +8,14 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
-from tfrecords import atomic
+from tfrecords import atomic, stored
 from tfrecords.building.container import MediaError
-from tfrecords.building.decoded import Clip, Pictures, Sound, Vector
+from tfrecords.building.decoded import Clip
 from tfrecords.building.process_pool import Lost
 from tfrecords.datasets.listing import Failure, Listed, shuffled
 from tfrecords.description import SPLITS
@@ -45,10 +46,7 @@ class Report:
         bytes: Integer, its size.
         clips: Integer, the number of records.
         without: Mapping, modality -> how many records lack it.
-        largest: Mapping, e.g. `audio.samples` or `video.height` -> its greatest value.
-        shapes: Mapping, modality of features -> the shapes that occur, two at the most.
-        moments: Mapping, modality of features -> the number of clips, and each feature's sum and
-            sum of squares.
+        counted: Mapping, modality -> what its kind counts, see `Stored.count`.
         failures: The clips that are not in the records.
     """
 
@@ -57,67 +55,29 @@ class Report:
     bytes: int = 0
     clips: int = 0
     without: dict[str, int] = dataclasses.field(default_factory=dict)
-    largest: dict[str, int] = dataclasses.field(default_factory=dict)
-    shapes: dict[str, list[list[int]]] = dataclasses.field(default_factory=dict)
-    moments: dict[str, list] = dataclasses.field(default_factory=dict)
+    counted: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
     failures: list[Failure] = dataclasses.field(default_factory=list)
 
-    def add(self, listed: Listed, clip: Clip, modalities: Iterable[str]) -> None:
-        """Counts a record."""
+    def add(self, listed: Listed, clip: Clip, modalities: Mapping[str, str]) -> None:
+        """Counts a record.
+
+        Args:
+            listed: What the data set says of the clip.
+            clip: What was decoded.
+            modalities: Mapping, modality of the set -> its kind.
+        """
         self.clips += 1
         self.class_counts[listed.labels[0]] += 1
-        for name in modalities:
-            value = clip.values.get(name)
-            if value is None:
-                self.without[name] = self.without.get(name, 0) + 1
-            elif isinstance(value, Sound):
-                self._at_least(name, samples=len(value.waveform))
-            elif isinstance(value, Pictures):
-                sizes = {"height": value.height, "width": value.width}
-                self._at_least(name, frames=len(value.frames), **sizes)
+        for name, kind in modalities.items():
+            if name in clip.values:
+                stored.find(kind).count(self.counted.setdefault(name, {}), clip.values[name])
             else:
-                self._add_vector(name, value)
-
-    def _at_least(self, name: str, **sizes: int) -> None:
-        for field, size in sizes.items():
-            key = f"{name}.{field}"
-            self.largest[key] = max(self.largest.get(key, 0), size)
-
-    def _add_vector(self, name: str, vector: Vector) -> None:
-        shape = list(vector.values.shape)
-        shapes = self.shapes.setdefault(name, [])
-        if shape not in shapes[:2]:
-            shapes.append(shape)
-        if len(shapes) == 1:
-            values = vector.values.reshape(-1).astype(np.float64)
-            count, total, squares = self.moments.get(name, (0, 0.0, 0.0))
-            self.moments[name] = [count + 1, values + total, values**2 + squares]
+                self.without[name] = self.without.get(name, 0) + 1
 
     def to_json(self) -> str:
         """The report as text."""
         fields = dataclasses.asdict(self)
-        for name, (count, *sums) in self.moments.items():
-            fields["moments"][name] = [count, *(x.tolist() for x in sums)]
-        return json.dumps(fields, indent=1) + "\n"
-
-
-def moments(parts: Sequence[Sequence]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation of each feature, from the shards' counts and sums.
-
-    Args:
-        parts: For each shard the number of clips, and each feature's sum and sum of squares.
-
-    Returns:
-        Two tuples of numbers, in row-major order; empty where there are no clips.
-    """
-    count = sum(part[0] for part in parts)
-    if not count:
-        return (), ()
-    mean, square = (sum(np.asarray(part[i]) for part in parts) / count for i in (1, 2))
-    # rounding can make the variance of a constant a little negative
-    std = np.sqrt(np.maximum(square - mean**2, 0))
-    std[std <= 1e-6 * np.abs(mean)] = 0.0
-    return tuple(mean.tolist()), tuple(std.tolist())
+        return json.dumps(fields, indent=1, default=np.ndarray.tolist) + "\n"
 
 
 def plan(clips: Iterable[Listed], seed: int, clips_per_shard: int) -> list[Shard]:
@@ -149,7 +109,7 @@ def write(
     shard: Shard,
     outcomes: Iterable[Clip | MediaError | Lost],
     classes: tuple[str, ...],
-    modalities: Sequence[str],
+    modalities: Mapping[str, str],
 ) -> Report:
     """Writes a shard and its report.
 
@@ -158,7 +118,7 @@ def write(
         shard: The shard.
         outcomes: What decoding each of its clips gave, in their order.
         classes: Strings, the class names.
-        modalities: Strings, the set's modalities.
+        modalities: Mapping, modality of the set -> its kind.
 
     Returns:
         The report.
@@ -175,7 +135,7 @@ def write(
         with schema.writer(temporary) as write_record:
             for listed, outcome in zip(shard.clips, outcomes, strict=True):
                 if isinstance(outcome, Clip):
-                    write_record(schema.serialise(listed, outcome, classes))
+                    write_record(schema.serialise(listed, outcome, classes, modalities))
                     report.add(listed, outcome, modalities)
                 else:
                     failure = (listed.media_id, listed.split, outcome.reason, outcome.detail)

@@ -77,7 +77,7 @@ class Writer:
                     shard,
                     part,
                     self._listing.classes,
-                    tuple(self._listing.modalities),
+                    self._listing.modalities,
                 )
 
     def _task(self, clip: Listed) -> tuple:

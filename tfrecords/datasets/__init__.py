@@ -5,6 +5,7 @@ A new data set is one new file and one line below; a user's own is registered by
 
 from collections.abc import Callable
 
+from tfrecords import registration
 from tfrecords.datasets.arrays import Arrays
 from tfrecords.datasets.ave import AVE
 from tfrecords.datasets.base import About, Dataset, option
@@ -35,16 +36,8 @@ def register(name: str) -> Callable[[type[Dataset]], type[Dataset]]:
     """
 
     def registered(dataset: type[Dataset]) -> type[Dataset]:
-        if not (isinstance(dataset, type) and issubclass(dataset, Dataset)):
-            raise TypeError(f"a data set is a subclass of tfrecords.datasets.Dataset: {dataset!r}")
-        if not name.isidentifier() or name != name.lower():
-            raise ValueError(f"a data set's name is a lower-case identifier, not {name!r}")
-        there = DATASETS.get(name, dataset)
-        # a module that is imported again defines its data sets again
-        if (there.__module__, there.__qualname__) != (dataset.__module__, dataset.__qualname__):
-            raise ValueError(f"there is a data set {name!r} already: {there.__module__}")
+        registration.register(DATASETS, name, dataset, Dataset, "data set")
         dataset.name = name
-        DATASETS[name] = dataset
         return dataset
 
     return registered

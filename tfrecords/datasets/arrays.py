@@ -16,6 +16,8 @@ from tfrecords.datasets import rows
 from tfrecords.datasets.base import Dataset
 from tfrecords.datasets.listing import Listing, SourceError
 from tfrecords.datasets.manifest import check_modality
+from tfrecords.npz import NpzArray
+from tfrecords.stored import STORED
 
 _COLUMNS = ("label", "split", "group", "id", "classes")
 
@@ -58,9 +60,9 @@ def _listing(
         if key in _COLUMNS:
             continue
         name, _, kind = key.partition(":")
-        kind = kind or (name if name in ("audio", "video") else "features")
+        kind = kind or (name if name in STORED else "features")
         kinds[name] = check_modality(name, kind, f"{source}, array {key}")
-        _check_array(source, key, kind, arrays[key], count)
+        _check_array(source, key, kind, count)
         files[name] = key
     if not kinds:
         raise SourceError(f"{source} holds labels and no array of a modality")
@@ -125,21 +127,15 @@ def _labels(
     return labels, names
 
 
-def _check_array(source: pathlib.Path, key: str, kind: str, values: np.ndarray, count: int) -> None:
+def _check_array(source: pathlib.Path, key: str, kind: str, count: int) -> None:
     """Refuses an array that its kind cannot be.
 
     Raises:
         SourceError: The array has another number of rows, of dimensions, or another type.
     """
+    values = NpzArray(source, key)
     found = f"{source}: the array `{key}` is {values.dtype} {list(values.shape)}"
-    if values.ndim < 1 or len(values) != count:
+    if not values.shape or len(values) != count:
         raise SourceError(f"{found}, and there are {count} labels")
-    if kind == "audio" and (
-        values.ndim != 2 or (values.dtype != np.int16 and values.dtype.kind != "f")
-    ):
-        raise SourceError(f"{found}: audio is [N, samples], int16 or real numbers in [-1, 1]")
-    pictures = values.ndim in (4, 5) and values.shape[-1] == 3 and values.dtype == np.uint8
-    if kind == "video" and not pictures:
-        raise SourceError(f"{found}: video is [N, T, H, W, 3] uint8")
-    if kind == "features" and values.dtype.kind not in "fiub":
-        raise SourceError(f"{found}: features are numbers")
+    if wanted := STORED[kind].array_problem(values.shape, values.dtype):
+        raise SourceError(f"{found}: {wanted}")

@@ -13,7 +13,7 @@ from tfrecords.datasets import rows
 from tfrecords.datasets.base import Dataset, option
 from tfrecords.datasets.listing import Failure, Listing, SourceError, check_directory
 from tfrecords.datasets.manifest import read_classes
-from tfrecords.datasets.media_endings import MOVING, SOUND
+from tfrecords.stored import StoredAudio, StoredVideo
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,11 +80,11 @@ def _clips(
             ending = path.suffix.lower()
             if name.startswith("."):
                 continue
-            if ending not in SOUND | MOVING:
+            if ending not in StoredAudio.endings | StoredVideo.endings:
                 other[ending] += 1
                 continue
             relative = path.relative_to(source).as_posix()
-            kind = "audio" if ending in SOUND else "video"
+            kind = "audio" if ending in StoredAudio.endings else "video"
             clip = by_stem.setdefault(path.relative_to(source).with_suffix("").as_posix(), {})
             if kind in clip:
                 failures.append(

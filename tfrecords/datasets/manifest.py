@@ -16,8 +16,7 @@ from collections.abc import Mapping, Sequence
 from tfrecords.datasets import lines, rows
 from tfrecords.datasets.base import Dataset, option
 from tfrecords.datasets.listing import Failure, Listing, SourceError, check_directory
-from tfrecords.datasets.media_endings import SOUND
-from tfrecords.description import STORED
+from tfrecords.stored import STORED, StoredAudio
 
 _DEFAULTS = ("manifest.csv", "clips.csv", "manifest.jsonl", "clips.jsonl")
 _COLUMNS = ("path", "label", "split", "group", "start", "end", "id")
@@ -80,7 +79,7 @@ class Manifest(Dataset):
         if self.modalities:
             return {name: check_modality(name, name, "--modalities") for name in self.modalities}
         endings = {pathlib.PurePath(p).suffix.lower() for e in entries for p in e.files.values()}
-        alone = bool(endings) and endings <= SOUND
+        alone = bool(endings) and endings <= StoredAudio.endings
         return {"audio": "audio"} if alone else {"audio": "audio", "video": "video"}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from amr_tf.modalities import Augment, Modality
-from amr_tf.modalities.video import decode_frames
+from amr_tf.modalities.pictures import decode_frames
 from tfrecords.schema import StoredClip
 
 CutClip = dict[str, Any]

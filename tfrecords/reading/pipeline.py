@@ -263,24 +263,14 @@ class Pipeline:
     def _check_input(self, name: str, modality: Modality) -> None:
         """Raises ValueError where the records do not hold what a model's input needs."""
         where, stored = self.records.directory, self.info.modalities.get(name)
-        if stored is None or stored.kind != modality.kind:
+        if stored is None or stored.kind != modality.stored():
             there = ", ".join(f"{n} ({s.kind})" for n, s in self.info.modalities.items())
             raise ValueError(
                 f"{where} holds {there}: the model wants {name} of the kind {modality.kind}"
             )
-        if modality.kind == "audio":
-            rate, wanted = stored.sample_rate, modality.sample_rate
-            if wanted != rate:
-                raise ValueError(
-                    f"{where} holds sound at {rate} Hz, {wanted} Hz are wanted: build "
-                    f"it with --audio_rate={wanted}, or train with --audio_rate={rate}"
-                )
-            schema.waveform_decoder(stored.codec)  # says so now if it cannot be had
-        if modality.kind == "features" and modality.shape != stored.dimensions:
-            raise ValueError(
-                f"{where} holds {name} of the shape {stored.dimensions}: the model takes "
-                f"{modality.shape}"
-            )
+        if problem := stored.mismatch(modality):
+            raise ValueError(f"{where}: {name} holds {problem}")
+        schema.check_readable(stored)  # says so now if it cannot be had
 
 
 def _options() -> tf.data.Options:

@@ -42,7 +42,7 @@ class Checked:
 class Verifier:
     """Reads records as the pipeline does, and says what is wrong with them.
 
-    Sound that the pipeline cannot decode on this machine is decoded without a graph.
+    What the pipeline cannot decode on this machine, FLAC above all, is decoded without a graph.
 
     Args:
         info: The description of the set.
@@ -52,8 +52,7 @@ class Verifier:
         readable, self._others = {}, {}
         for name, stored in info.modalities.items():
             try:
-                if stored.kind == "audio":
-                    schema.waveform_decoder(stored.codec)
+                schema.check_readable(stored)
             except ImportError:
                 self._others[name] = stored
                 continue

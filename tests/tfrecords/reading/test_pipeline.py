@@ -9,11 +9,12 @@ import tensorflow as tf
 from amr_tf.modalities import AudioConfig, Augment, FeaturesConfig, VideoConfig, pictures
 from amr_tf.modalities.audio import fit_length
 from amr_tf.modalities.video import even_frames, random_frames
-from tfrecords import description, schema
+from tfrecords import description, limits, schema
 from tfrecords.building import shards
-from tfrecords.description import DatasetInfo, Split, StoredAudio, StoredVideo
+from tfrecords.description import DatasetInfo, Split
 from tfrecords.reading import clips
 from tfrecords.reading.pipeline import Pipeline, evaluation_batch
+from tfrecords.stored import StoredAudio, StoredVideo
 
 RATE = 1000
 AUDIO = AudioConfig(sample_rate=RATE, seconds=0.3, fft_length=32, hop=16)
@@ -452,4 +453,4 @@ def test_no_batch_of_an_evaluation_is_nearly_empty(clips_of_split):
 
 
 def test_the_limits_of_frames_are_one():
-    assert pictures.MAX_PIXELS == description.MAX_PIXELS
+    assert pictures.MAX_PIXELS == limits.MAX_PIXELS

@@ -15,10 +15,8 @@ from tfrecords.description import (
     SPLITS,
     DatasetInfo,
     Split,
-    StoredAudio,
-    StoredFeatures,
-    StoredVideo,
 )
+from tfrecords.stored import StoredAudio, StoredFeatures, StoredVideo
 from trainers.config import flags as trainer_flags
 from trainers.config.methods import method_names
 from trainers.config.parsing import parse_options, parse_ratio

@@ -1,0 +1,5 @@
+"""What is refused as too large, when records are built and when they are read."""
+
+MAX_PIXELS = 8192 * 4320  # of a frame
+MAX_SAMPLES = 1 << 28  # of a waveform: hours
+MAX_FEATURES = 1 << 24  # numbers of one clip

@@ -1,0 +1,101 @@
+"""Pictures that move: JPEG frames at even times. Optical flow is video, too."""
+
+import dataclasses
+import io
+import pathlib
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from PIL import Image
+
+from tfrecords.building import media
+from tfrecords.building.decoded import Pictures
+from tfrecords.building.media import Settings, Window
+from tfrecords.limits import MAX_PIXELS
+from tfrecords.stored.base import Built, Stored, at_least, is_count, is_number, require
+
+_ENDINGS = (
+    ".3gp .asf .avi .dv .f4v .flv .gif .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .nut .ogv "
+    ".rm .ts .vob .webm .wmv"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredVideo(Stored):
+    """How the frames of a modality are stored.
+
+    Attributes:
+        fps: Number, the stored frames a second.
+        short_side: Integer, the pixels to which a longer shorter side of a frame was scaled down.
+        max_frames: Integer, the frames of the longest clip.
+        max_height: Integer, the height of the tallest frame in pixels.
+        max_width: Integer, the width of the widest frame in pixels.
+    """
+
+    kind: ClassVar[str] = "video"
+    endings: ClassVar[frozenset[str]] = frozenset(_ENDINGS.split(" "))
+    panels: ClassVar[int] = 3
+
+    fps: float
+    short_side: int
+    max_frames: int = 0
+    max_height: int = 0
+    max_width: int = 0
+
+    def check(self) -> None:
+        """Refuses what no build writes."""
+        require(is_number(self.fps), "fps", self.fps)
+        for name in ("short_side", "max_frames", "max_height", "max_width"):
+            require(is_count(getattr(self, name)), name, getattr(self, name))
+        size = self.max_height * self.max_width
+        require(size <= MAX_PIXELS, "max_height, max_width", (self.max_height, self.max_width))
+
+    @property
+    def decoded_bytes(self) -> int:
+        """The most that a decoded clip takes in memory."""
+        return 3 * self.max_frames * self.max_height * self.max_width
+
+    @classmethod
+    def read(cls, path: pathlib.Path, settings: Settings, window: Window) -> tuple[Pictures, float]:
+        """Decodes the frames of a media file."""
+        return media.pictures(path, settings, window)
+
+    @classmethod
+    def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
+        """Frames, or one picture a clip."""
+        fits = len(shape) in (4, 5) and shape[-1] == 3 and dtype == np.uint8
+        return "" if fits else "video is [N, T, H, W, 3] uint8"
+
+    @classmethod
+    def of_row(cls, value: np.ndarray, where: str, settings: Settings) -> tuple[Pictures, float]:
+        """Frames `[T, H, W, 3]` or one picture `[H, W, 3]`, uint8, at the set's rate."""
+        frames = value if value.ndim == 4 else value[None]
+        jpegs = tuple(media.jpeg(frame, settings.jpeg_quality) for frame in frames)
+        found = Pictures.at_rate(jpegs, settings.fps, *frames.shape[1:3])
+        return found, len(jpegs) / settings.fps
+
+    @classmethod
+    def count(cls, counted: dict[str, Any], value: Pictures) -> None:
+        """Counts the frames and their size."""
+        at_least(counted, frames=len(value.frames), height=value.height, width=value.width)
+
+    @classmethod
+    def of_build(cls, built: Built) -> "StoredVideo":
+        """The rate and size that were asked for, and the largest that came of it."""
+        return cls(
+            built.settings.fps,
+            built.settings.short_side,
+            max_frames=built.most("frames"),
+            max_height=built.most("height"),
+            max_width=built.most("width"),
+        )
+
+    def extent(self, value: Sequence[bytes]) -> tuple[str, float]:
+        """The number of frames."""
+        return "frames", len(value)
+
+    def draw(self, panels: Sequence[Any], value: Sequence[bytes]) -> None:
+        """Draws the first frame, the middle one and the last."""
+        for panel, number in zip(panels, np.linspace(0, len(value) - 1, len(panels)), strict=True):
+            panel.imshow(Image.open(io.BytesIO(value[round(number)])))
