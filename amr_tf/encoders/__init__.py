@@ -6,7 +6,7 @@ A new encoder is one new file and one line below; a user's own is registered by 
 import dataclasses
 import inspect
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -16,13 +16,15 @@ from amr_tf.encoders.actions_transformations import actions_transformations
 from amr_tf.encoders.c3d import c3d
 from amr_tf.encoders.mlp import mlp
 from amr_tf.encoders.p3d import p3d
+from amr_tf.encoders.recurrence import gru
 from amr_tf.encoders.resnet import resnet18
 from amr_tf.encoders.small import small
+from amr_tf.encoders.text import text_cnn, text_gru, text_transformer
 from amr_tf.encoders.time_fusion import late_fusion, slow_fusion
 from amr_tf.saving import load_model
 
-# What `build_encoder` itself gives to an encoder; the other arguments are the encoder's options.
-_GIVEN = ("shape", "seed", "name")
+# What `build_encoder` and its caller give to an encoder; its other arguments are its options.
+_GIVEN = ("shape", "seed", "name", "vocabulary_size")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,14 +89,19 @@ def register_encoder(
     return register if build is None else register(build)
 
 
-register_encoder("small", ("audio", "video"), small)
-register_encoder("resnet18", ("audio", "video"), resnet18)
+# the first of a kind is its default
+register_encoder("small", ("audio", "video", "image"), small)
+register_encoder("resnet18", ("audio", "video", "image"), resnet18)
 register_encoder("c3d", ("video",), c3d)
 register_encoder("p3d", ("video",), p3d)
 register_encoder("slow_fusion", ("video",), slow_fusion)
 register_encoder("late_fusion", ("video",), late_fusion)
 register_encoder("actions_transformations", ("video",), actions_transformations)
 register_encoder("mlp", ("features",), mlp)
+register_encoder("gru", ("features",), gru)
+register_encoder("text_cnn", ("text",), text_cnn)
+register_encoder("text_gru", ("text",), text_gru)
+register_encoder("text_transformer", ("text",), text_transformer)
 
 
 def build_encoder(
@@ -104,6 +111,7 @@ def build_encoder(
     seed: int = 0,
     weights: str | pathlib.Path | None = None,
     frozen: bool = False,
+    given: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> keras.Model:
     """Builds one modality's encoder.
@@ -123,6 +131,8 @@ def build_encoder(
         weights: Path of a saved encoder to start from, `.keras` or `.weights.h5`.
         frozen: Boolean, whether training leaves the encoder alone, its batch normalisation
             included.
+        given: Mapping, what the modality tells besides the shape, e.g. `{"vocabulary_size": 5000}`;
+            an encoder gets of it what it has an argument for.
         **options: The encoder's own, e.g. `width`, the channels of its first stage. None stands
             for the encoder's default.
 
@@ -131,7 +141,8 @@ def build_encoder(
 
     Raises:
         ValueError: No such encoder or option, an impossible width, depth or shape (e.g. sound for
-            an encoder of video alone), or weights of another encoder.
+            an encoder of video alone), weights of another encoder, or something that the encoder
+            needs is not given.
         FileNotFoundError: `weights` does not exist.
     """
     plugin = ENCODERS.find(name)
@@ -139,11 +150,26 @@ def build_encoder(
     check_options(f"the {modality} encoder {name}", options, plugin.options)
     if options.get("width", 1) < 1:
         raise ValueError(f"the {modality} encoder's width must be positive, not {options['width']}")
-    encoder = plugin.build(tuple(shape), seed=seed, name=f"{modality}_encoder", **options)
+    told = _told(f"the {modality} encoder {name}", plugin, given or {})
+    encoder = plugin.build(tuple(shape), seed=seed, name=f"{modality}_encoder", **told, **options)
     if weights is not None:
         load_weights(encoder, weights)
     encoder.trainable = not frozen
     return encoder
+
+
+def _told(owner: str, plugin: EncoderPlugin, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What an encoder gets of what its modality tells.
+
+    Raises:
+        ValueError: The encoder can't do without something that is not given.
+    """
+    parameters = inspect.signature(plugin.build).parameters
+    for name in _GIVEN[3:]:
+        if name in parameters and name not in given:
+            if parameters[name].default is inspect.Parameter.empty:
+                raise ValueError(f"{owner} needs given={{{name!r}: ...}}, which is not there")
+    return {name: value for name, value in given.items() if name in parameters}
 
 
 def load_weights(encoder: keras.Model, path: str | pathlib.Path) -> None:
@@ -204,6 +230,7 @@ __all__ = [
     "actions_transformations",
     "build_encoder",
     "c3d",
+    "gru",
     "late_fusion",
     "load_weights",
     "mlp",
@@ -212,4 +239,7 @@ __all__ = [
     "resnet18",
     "slow_fusion",
     "small",
+    "text_cnn",
+    "text_gru",
+    "text_transformer",
 ]
