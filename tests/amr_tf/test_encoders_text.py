@@ -200,7 +200,7 @@ def test_impossible_texts_are_refused(name):
     for shape in ((9, 3), (None,), ()):
         with pytest.raises(ValueError, match=r"words_encoder: .*samples of shape \[L\]"):
             build_encoder(name, "words", shape, given=given)
-    with pytest.raises(ValueError, match="words_encoder: the vocabulary .* 1 is too small"):
+    with pytest.raises(ValueError, match=r"words_encoder: the vocabulary .* 1 is too small"):
         build_encoder(name, "words", (9,), given={"vocabulary_size": 1})
 
 
