@@ -26,11 +26,16 @@ class Initializers:
     def kaiming(self, mode: str = "fan_in") -> keras.initializers.Initializer:
         """He et al. (2015): normal, of variance 2 / fan."""
         return keras.initializers.VarianceScaling(
-            scale=2.0,
-            mode=mode,
-            distribution="untruncated_normal",
-            seed=int(self._random.integers(2**31)),
+            scale=2.0, mode=mode, distribution="untruncated_normal", seed=self.seed()
         )
+
+    def glorot(self) -> keras.initializers.Initializer:
+        """Glorot and Bengio (2010): uniform, for layers without a ReLU behind them."""
+        return keras.initializers.GlorotUniform(seed=self.seed())
+
+    def seed(self) -> int:
+        """The next seed, for a layer that makes its own initializer."""
+        return int(self._random.integers(2**31))
 
 
 def per_frame(
