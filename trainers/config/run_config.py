@@ -257,9 +257,8 @@ class Config:
     def _check_encoder(self, flag: str, kind: str, text: str) -> None:
         name, options = parse_plugin(text, flag)
         plugin = find_encoder(name)
-        fitting = [n for n, known in ENCODERS.items() if kind in known.kinds]
-        fits = name in fitting or name not in ENCODERS
-        _require(fits, f"{flag}={name}: choose one of {', '.join(fitting)}")
+        fitting = [n for n, known in ENCODERS.items() if known.takes(kind)]
+        _require(plugin.takes(kind), f"{flag}={name}: choose one of {', '.join(fitting)}")
         check_options(f"{flag}: {name}", options.keys() - {"weights"}, plugin.options)
 
     def check_modalities(self) -> None:
@@ -484,11 +483,21 @@ class Config:
                 f"{path} does not exist: {model_dir} holds no run of `python -m trainers.fit`"
             )
         flags = read_flags(path)
-        plugins = flags.get("plugins", "")
-        unknown = [name for name in plugins.split(",") if name and not is_trusted(name)]
-        if unknown:
-            raise ValueError(f"{model_dir} was trained with plug-ins: give --plugins={plugins}")
+        plugins = flags.get("plugins", "").split(",") + _encoder_modules(flags)
+        plugins = list(dict.fromkeys(filter(None, plugins)))
+        # a run may come from anywhere: its description must not choose what is imported
+        if not all(map(is_trusted, plugins)):
+            named = ",".join(plugins)
+            raise ValueError(f"{model_dir} was trained with plug-ins: give --plugins={named}")
         return cls(**flags)
+
+
+def _encoder_modules(flags: dict[str, Any]) -> list[str]:
+    """The modules of encoders that flags name as `module:function`."""
+    texts = [text for flag, text in flags.items() if flag.endswith("_encoder")]
+    texts += parse_named(flags.get("encoders", ""), "--encoders").values()
+    names = (parse_plugin(text, "--encoders")[0] for text in texts)
+    return [name.partition(":")[0] for name in names if ":" in name]
 
 
 def read_flags(path: pathlib.Path) -> dict[str, Any]:
