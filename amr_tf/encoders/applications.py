@@ -15,7 +15,7 @@ import tensorflow as tf
 from amr_tf.encoders.common import Initializers, per_frame
 from amr_tf.encoders.converted import FixedStatistics, converted
 from amr_tf.layers import ReverseChannels
-from amr_tf.modalities.video import IMAGENET_MEAN, IMAGENET_STD
+from amr_tf.modalities.pictures import IMAGENET_MEAN, IMAGENET_STD
 
 # What each of Keras' ways to preprocess makes of our inputs, x = (pixels / 255 - mean) / std:
 # scale and offset of each channel, and whether the channels become blue, green, red.

@@ -14,7 +14,6 @@ import pytest
 import tensorflow as tf
 
 from amr_tf import attribution_shares
-from amr_tf.serving.signatures import array_features
 from tests.tfrecords import files
 from tests.trainers.conftest import ROOT, command
 from trainers import predict
@@ -55,7 +54,7 @@ def of_run(finished_run, clips, bad):
 
 
 def test_rows_are_the_keras_models_answers(finished_run, clips, of_run):
-    """Clip by clip, by way of `serving_features` and the model's call."""
+    """Clip by clip, cut as the pipeline cuts, by the model's call."""
     model_dir = finished_run[0]
     (taken, settings), model = inputs.load(model_dir), load_model(model_dir, compile=False)
     classes = (model_dir / "classes.txt").read_text().splitlines()
@@ -63,14 +62,16 @@ def test_rows_are_the_keras_models_answers(finished_run, clips, of_run):
     assert [row["clip"] for row in rows] == [str(clip) for clip in clips]
     for clip, row in zip(clips, rows, strict=True):
         found = files.decode(clip, settings=settings, require=())
-        frames = [tf.io.decode_jpeg(jpeg, channels=3) for jpeg in found.frames]
-        if not frames:
-            frames = [tf.zeros([64, 64, 3], tf.uint8)]
-        waveform = tf.constant(found.waveform[None] / 32_768, tf.float32)
-        arrays = {"waveform": waveform, "frames": tf.stack(frames)[None]}
-        features = array_features(arrays, taken)
-        features["presence"] = tf.constant([[1.0, float(bool(found.frames))]])
-        logits, attributions = model.attribute(features)
+        stored = {
+            "audio": {"samples": tf.constant(found.waveform)},
+            "video": {
+                "frames": tf.constant(found.frames, tf.string, [len(found.frames)]),
+                "size": tf.io.extract_jpeg_shape(found.frames[0])[:2] if found.frames else [0, 0],
+            },
+        }
+        raw = {name: modality.cut(stored[name])[None] for name, modality in taken.items()}
+        raw["presence"] = tf.constant([[1.0, float(bool(found.frames))]])
+        logits, attributions = model.attribute(raw)
         probabilities = tf.nn.softmax(logits)[0].numpy()
         order = np.argsort(-probabilities)[:3]
         assert row["class_id"] == order[0]

@@ -212,7 +212,9 @@ def _limits(config: Config) -> list[str]:
 
 
 def _use(inputs: Mapping[str, Modality]) -> list[str]:
-    arguments = ", ".join(f"{name}={modality.example_code}" for name, modality in inputs.items())
+    arguments = ", ".join(
+        f"{name}=tf.constant({modality.example_code})" for name, modality in inputs.items()
+    )
     code = (
         f'served = tf.saved_model.load("EXPORT/1").signatures["serving_media"]\nserved({arguments})'
     )

@@ -12,6 +12,8 @@ from amr_tf.analysis.subject import Subject
 from trainers.reporting.contribution_sections import contribution_sections
 from trainers.reporting.report_section import ReportSection
 
+MIXED = 32  # clips that corruptions mix in, e.g. as babble
+
 
 def report_sections(subject: Subject, boots: Bootstrap) -> list[ReportSection]:
     """All sections of one model.
@@ -86,7 +88,6 @@ def corrupted_section(subject: Subject, boots: Bootstrap) -> ReportSection:
         f"{', '.join(f'{level:g}' for level in c.levels)} ({c.unit})."
         for c in subject.corrupted
     ]
-    names = {c.name for c in subject.corrupted}
     return ReportSection(
         "corrupted",
         "Corrupted modality",
@@ -99,11 +100,20 @@ def corrupted_section(subject: Subject, boots: Bootstrap) -> ReportSection:
             for area in found.mean_areas
         ),
         notes=tuple(notes),
-        model_notes=("No babble: it is mixed of other clips, and there are too few.",)
-        if "white noise" in names and "babble" not in names
-        else (),
+        model_notes=tuple(_not_mixed(subject)),
         plotted=found,
     )
+
+
+def _not_mixed(subject: Subject) -> list[str]:
+    """What is said of corruptions that need other clips and were not there."""
+    measured = {(c.modality, c.name) for c in subject.corrupted}
+    return [
+        f"No {corruption.name}: it is mixed of other clips, and there are too few."
+        for name, modality in subject.inputs.items()
+        for corruption in modality.corruptions([modality.absent().numpy()] * MIXED)
+        if (name, corruption.name) not in measured
+    ]
 
 
 def conflict_section(subject: Subject, found: Conflicts) -> ReportSection:

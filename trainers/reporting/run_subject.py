@@ -15,10 +15,10 @@ from amr_tf.modalities import Corruption, Modality
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 from trainers.reporting.report_section import ReportSection
+from trainers.reporting.report_sections import MIXED
 
 # Clips of the training split that give the mean encoding and train the probes.
 TRAIN_CLIPS = 20_000
-_OTHERS = 32  # clips that corruptions mix in, e.g. as babble
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +53,7 @@ def passes(data: Pipeline) -> int:
         The number of passes.
     """
     # those of sound count one more, where other clips are mixed in
-    others = {name: [m.absent().numpy()] * _OTHERS for name, m in data.inputs.items()}
+    others = {name: [m.absent().numpy()] * MIXED for name, m in data.inputs.items()}
     return subject.passes(sum(len(m.corruptions(others[n])) for n, m in data.inputs.items()))
 
 
@@ -135,4 +135,4 @@ def _others(data: Pipeline, name: str, split: str) -> list[np.ndarray]:
     other = "train" if split != "train" else "test"
     if not data.info.splits[other].clips:
         return []
-    return [clip[name] for clip in data.cut(other).take(_OTHERS).as_numpy_iterator()]
+    return [clip[name] for clip in data.cut(other).take(MIXED).as_numpy_iterator()]

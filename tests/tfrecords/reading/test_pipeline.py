@@ -139,7 +139,9 @@ def test_evaluation_is_every_clip_in_order_cut_without_chance(directory, cache):
         for row, label in enumerate(y):
             clip = make_clip(label)
             frames = np.stack([tf.io.decode_jpeg(jpeg) for jpeg in clip["frames"]])
-            np.testing.assert_array_equal(x["audio"][row], fit_length(tf.constant(clip["audio"]), 300))
+            np.testing.assert_array_equal(
+                x["audio"][row], fit_length(tf.constant(clip["audio"]), 300)
+            )
             chosen = frames[even_frames(len(frames), VIDEO.frames)]
             wanted = pictures.resize_center(tf.constant(chosen), VIDEO.size)
             np.testing.assert_array_equal(x["video"][row], wanted)

@@ -10,10 +10,10 @@ import pytest
 import amr_tf
 from amr_tf.analysis.bootstrap import Bootstrap
 from amr_tf.analysis.contributions import Distribution
-from amr_tf.analysis.corruption import video_corruptions
 from amr_tf.analysis.encodings import Encodings
 from amr_tf.analysis.measurement import Measurement
 from amr_tf.analysis.subject import Subject
+from amr_tf.modalities import AudioConfig, VideoConfig
 from tests.trainers.conftest import command
 from tfrecords.description import DESCRIPTION, DatasetInfo
 from trainers.config.run_config import Config
@@ -48,7 +48,7 @@ def subject(seed=0, modalities=("audio", "video"), fusion="concat", clips=30):
 
     test, train = encodings(clips), encodings(60)
     head = amr_tf.heads.HEADS[fusion]([(4,)] * len(modalities), 3, seed=seed)
-    corrupted = {c: rng.integers(0, 3, (5, clips)) for c in video_corruptions()}
+    corrupted = {c.of("video"): rng.integers(0, 3, (5, clips)) for c in VideoConfig().corruptions()}
     return Subject(
         head=head,
         classes=CLASSES,
@@ -57,6 +57,7 @@ def subject(seed=0, modalities=("audio", "video"), fusion="concat", clips=30):
         train=train,
         empty={m: np.ones((1, 4), "float32") for m in modalities},
         corrupted=corrupted if "video" in modalities else {},
+        inputs={m: {"audio": AudioConfig(), "video": VideoConfig()}[m] for m in modalities},
     )
 
 
