@@ -57,7 +57,7 @@ def test_it_states_what_the_run_is():
         "# Model card: synthetic, ogm, AMR weight 2",
         "Method: `ogm` (`alpha=0.5`).",
         "weight 2, ratio `1:2`, target `probability`",
-        "Takes sound: 1 s of mono sound at 16,000 Hz, as a log spectrogram of 126 times and 129 freq",
+        "Takes sound: 1 s of mono sound at 16,000 Hz, as a log spectrogram of 126 times",
         "Takes picture: 3 frames of 64 x 64 pixels.",
         "Selected: epoch 12,",
         "Versions: `keras 3`.",
@@ -99,7 +99,7 @@ def test_one_modality_has_no_shares():
     assert "# Model card: synthetic, audio\n" in text
     assert "## Shares" not in text
     assert "dominance" not in text
-    assert "picture" not in text
+    assert "Takes picture" not in text
     assert "served(audio=tf.constant([wav]))" in text
 
 
@@ -113,7 +113,7 @@ def test_features_are_called_by_their_names():
     text = model_card.card(config, inputs, results, ABOUT, ["a"], None)
     assert "# Model card: digits, naive, AMR weight 1" in text
     assert "Takes features (kar): numbers of the shape [8, 8], standardised." in text
-    assert 'signatures["serving_default"]' in text
+    assert 'signatures["serving_media"]' in text
     assert "served(fou=tf.constant([numbers]), kar=tf.constant([numbers]))" in text
     assert "WAV" not in text
 
