@@ -60,10 +60,7 @@ def test_texts_of_cells_and_the_vocabulary_of_the_training_split(tmp_path, worke
 
 def test_the_vocabulary_is_the_most_frequent_words(tmp_path):
     draw = np.random.default_rng(0)
-    texts = [
-        " ".join(f"w{k}" for k in draw.integers(0, 20_000, 3_000) // draw.integers(1, 9))
-        for _ in range(12)
-    ]
+    texts = [" ".join(f"w{k}" for k in draw.integers(0, 12_000, 4_000)) for _ in range(12)]
     info, _, _ = write(tmp_path, texts)
     counts = collections.Counter(" ".join(texts[:10]).split())
     order = sorted(counts, key=lambda word: (counts[word], word.encode()), reverse=True)
