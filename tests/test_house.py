@@ -30,7 +30,7 @@ TOOLS = {"av", "rich", "matplotlib", "PIL", "jinja2", "filelock", "psutil"}
 WITHOUT_TENSORFLOW = (
     "tfrecords.building.container", "tfrecords.building.decoded", "tfrecords.building.decoding",
     "tfrecords.building.media", "tfrecords.datasets", "tfrecords.description", "tfrecords.flac",
-    "tfrecords.npz", "tfrecords.stored",
+    "tfrecords.building.still_images", "tfrecords.npz", "tfrecords.stored",
 )  # fmt: skip
 # Where a method's name has to stand: (file, name) -> why.
 METHOD_NAMES = {

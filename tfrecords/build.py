@@ -50,7 +50,9 @@ def define() -> None:
     text = f"Stored frames a second (default: {usual}, else {Dataset.fps:g})."
     flags.DEFINE_float("fps", None, text)
     flags.DEFINE_integer(
-        "short_side", _DEFAULT["short_side"], "Shorter side that larger frames are scaled down to."
+        "short_side",
+        _DEFAULT["short_side"],
+        "Shorter side that larger frames and images are scaled down to.",
     )
     flags.DEFINE_float("max_seconds", _DEFAULT["max_seconds"], "Seconds at which clips are cut.")
     flags.DEFINE_string(

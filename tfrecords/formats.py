@@ -14,8 +14,8 @@ import tensorflow as tf
 
 from amr_tf.modalities.checks import after
 from tfrecords import flac, registration
-from tfrecords.building.decoded import Pictures, Sound, Vector
-from tfrecords.stored import StoredAudio, StoredFeatures, StoredVideo
+from tfrecords.building.decoded import Passage, Pictures, Sound, Vector
+from tfrecords.stored import StoredAudio, StoredFeatures, StoredImage, StoredText, StoredVideo
 
 AUDIO = "audio/encoded"
 AUDIO_SAMPLES = "audio/num_samples"
@@ -23,6 +23,10 @@ HEIGHT = "image/height"
 WIDTH = "image/width"
 FRAMES = "image/encoded"
 TIMESTAMPS = "image/timestamp"
+PICTURE = "picture/encoded"
+PICTURE_HEIGHT = "picture/height"
+PICTURE_WIDTH = "picture/width"
+TEXT = "text/context/content"
 FLOATS = "feature/floats"
 
 
@@ -201,6 +205,55 @@ class VideoFormat(Format):
     def read(self, found: Mapping[str, Sequence[Any]], stored: StoredVideo) -> list[bytes] | None:
         """JPEG files."""
         return [frame[0] for frame in found[FRAMES]] if FRAMES in found else None
+
+
+@register("image")
+class ImageFormat(Format):
+    """One JPEG and its size; under other keys than a video's, beside which it may stand."""
+
+    context = {  # noqa: RUF012
+        PICTURE: tf.io.RaggedFeature(tf.string),
+        PICTURE_HEIGHT: tf.io.FixedLenFeature([], tf.int64, 0),
+        PICTURE_WIDTH: tf.io.FixedLenFeature([], tf.int64, 0),
+    }
+
+    def write(self, value: Pictures) -> dict[str, Any]:
+        """The picture and its size."""
+        return {
+            PICTURE: bytes_feature(*value.frames),
+            PICTURE_HEIGHT: ints_feature(value.height),
+            PICTURE_WIDTH: ints_feature(value.width),
+        }
+
+    def parse(self, found: Mapping[str, tf.Tensor], stored: StoredImage) -> dict[str, tf.Tensor]:
+        """`frames` `[1]`, a JPEG file, or none; `size`, its height and width `[2]` int32."""
+        size = tf.stack([found[PICTURE_HEIGHT], found[PICTURE_WIDTH]])
+        return {"frames": found[PICTURE][:1], "size": tf.cast(size, tf.int32)}
+
+    def read(self, found: Mapping[str, Sequence[Any]], stored: StoredImage) -> list[bytes] | None:
+        """One JPEG file, in a list as the frames of a video."""
+        return list(found[PICTURE]) or None if PICTURE in found else None
+
+
+@register("text")
+class TextFormat(Format):
+    """UTF-8, as it was written."""
+
+    context = {  # noqa: RUF012
+        TEXT: tf.io.FixedLenFeature([], tf.string, "")
+    }
+
+    def write(self, value: Passage) -> dict[str, Any]:
+        """The text."""
+        return {TEXT: bytes_feature(value.text)}
+
+    def parse(self, found: Mapping[str, tf.Tensor], stored: StoredText) -> dict[str, tf.Tensor]:
+        """`text`, a scalar string; "" where the clip has none."""
+        return {"text": found[TEXT]}
+
+    def read(self, found: Mapping[str, Sequence[Any]], stored: StoredText) -> str | None:
+        """The text."""
+        return found[TEXT][0].decode() if TEXT in found else None
 
 
 @register("features")

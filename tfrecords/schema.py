@@ -11,7 +11,10 @@ A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary
                    audio/encoded          bytes   mono: little-endian 16-bit PCM, or a FLAC stream
                    audio/num_samples      int64
                    image/height, image/width  int64   of the stored frames, pixels
-                   feature/floats         float   an array in row-major order
+                   picture/encoded        bytes   one JPEG, of a picture that stands still
+                   picture/height, picture/width  int64   pixels
+                   text/context/content   bytes   UTF-8
+                   feature/floats         float   an array or a sequence in row-major order
     feature lists  image/encoded          bytes   one JPEG a frame
                    image/timestamp        int64   microseconds from the clip's start
 
@@ -37,6 +40,10 @@ from tfrecords.formats import (
     FLOATS,
     FRAMES,
     HEIGHT,
+    PICTURE,
+    PICTURE_HEIGHT,
+    PICTURE_WIDTH,
+    TEXT,
     TIMESTAMPS,
     WIDTH,
     bytes_feature,
@@ -69,7 +76,11 @@ __all__ = [
     "LABEL_STRING",
     "LABEL_VISIBLE",
     "MEDIA_ID",
+    "PICTURE",
+    "PICTURE_HEIGHT",
+    "PICTURE_WIDTH",
     "STATIC_IMAGE",
+    "TEXT",
     "TIMESTAMPS",
     "VOICE_OVER",
     "WIDTH",
@@ -178,8 +189,9 @@ def parse(
 
     Returns:
         `label` int64, and modality -> its stored tensors: `samples` `[n]` int16 of a sound;
-        `frames` `[T]` JPEG files and `size`, their height and width `[2]` int32; `values` `[D]`
-        float32. They are empty where the clip lacks the modality.
+        `frames` `[T]` JPEG files and `size`, their height and width `[2]` int32, of a video and
+        of an image, which is one frame; `values` `[D]` float32 of features, `[t * D]` of a
+        sequence; `text`, a scalar string. They are empty where the clip lacks the modality.
     """
     context: dict[str, Any] = {LABEL_INDEX: tf.io.RaggedFeature(tf.int64)}
     lists: dict[str, Any] = {}
@@ -237,7 +249,7 @@ def read(record: bytes, modalities: Mapping[str, Stored]) -> dict[str, Any]:
 
     Returns:
         `media_id`, `labels` (ids), `label` (name of the first), and for each modality that the
-        clip has: int16 `[samples]`, a list of JPEG files, or float32 of the set's shape.
+        clip has: int16 `[samples]`, a list of JPEG files, a text, or float32 of the set's shape.
 
     Raises:
         ValueError: The record holds no such modality.

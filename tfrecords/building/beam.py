@@ -24,6 +24,7 @@ from tfrecords.building.options import BuildOptions
 from tfrecords.building.shards import Shard
 from tfrecords.building.writer import Writer
 from tfrecords.datasets.listing import BuildError, Listing
+from tfrecords.stored import Stored, find
 
 
 def write(options: BuildOptions, listing: Listing, missing: list[Shard]) -> None:
@@ -47,19 +48,24 @@ def write(options: BuildOptions, listing: Listing, missing: list[Shard]) -> None
         ) from error
     logging.getLogger("apache_beam").setLevel(logging.WARNING)  # it tells of its every step
     options = dataclasses.replace(options, workers=options.workers or 1)
+    # Classes are sent by their modules' names: machines import those that register them.
+    kinds = tuple(map(find, listing.modalities.values()))
     flags = [f"--runner={options.runner}", *options.beam_options]
     try:
         with beam.Pipeline(options=PipelineOptions(flags)) as pipeline:
             elements = pipeline | beam.Create(missing) | beam.Reshuffle()
             elements | "Write" >> beam.Map(
-                _write, options, dataclasses.replace(listing, clips=(), failures=())
+                _write, options, dataclasses.replace(listing, clips=(), failures=()), kinds
             )
     except Exception as error:
         raise BuildError(f"--runner={options.runner}: {_reason(error)}") from error
 
 
-def _write(shard: Shard, options: BuildOptions, listing: Listing) -> None:
+def _write(
+    shard: Shard, options: BuildOptions, listing: Listing, kinds: tuple[type[Stored], ...]
+) -> None:
     """Writes one shard, on whatever machine."""
+    del kinds  # they are there
     lock.check_versions(pathlib.Path(options.output))
     Writer(options, listing).write([shard], progress=False)
 

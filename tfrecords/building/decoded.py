@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,7 @@ class Sound:
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """Frames, all of one size.
+    """Frames, all of one size; of a picture that stands still there is one.
 
     Attributes:
         frames: Bytes, one JPEG file a frame.
@@ -54,13 +55,25 @@ class Vector:
 
 
 @dataclasses.dataclass(frozen=True)
+class Passage:
+    """What was written.
+
+    Attributes:
+        text: String, not empty, without spaces around it.
+    """
+
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
 class Clip:
     """A decoded clip.
 
     Attributes:
-        values: Mapping, modality -> `Sound`, `Pictures` or `Vector`; it lacks what the clip lacks.
+        values: Mapping, modality -> `Sound`, `Pictures`, `Vector`, `Passage`, or what a kind
+            of the user's own reads; it lacks what the clip lacks.
         duration: Number, seconds; 0 for a clip without time.
     """
 
-    values: dict[str, Sound | Pictures | Vector]
+    values: dict[str, Any]
     duration: float = 0.0

@@ -1,7 +1,7 @@
 """Decodes one clip of a data set, whatever its modalities are read from.
 
-A clip's sources are media files (or `.npy` files of features), or rows of the arrays of an `.npz`
-file. What becomes of one is said by its kind, see `tfrecords.stored`.
+A clip's sources are files, rows of the arrays of an `.npz` file, or cells of a list that hold a
+text. What becomes of one is said by its kind, see `tfrecords.stored`.
 """
 
 import dataclasses
@@ -26,6 +26,7 @@ class Source:
         path: Path of the file.
         array: String, the array of an `.npz` file that holds it; empty for any other file.
         row: Integer, the clip's row in that array.
+        cell: String, the value itself where a list holds it; None for what has a file.
         reader: Class of the kind. A process to which a source is sent imports it, and with it the
             module that registered it.
     """
@@ -34,6 +35,7 @@ class Source:
     path: pathlib.Path
     array: str = ""
     row: int = 0
+    cell: str | None = None
     reader: type[stored.Stored] = dataclasses.field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -91,6 +93,8 @@ def outcome(
 
 
 def _read(source: Source, settings: Settings, window: Window) -> tuple[Any, float]:
+    if source.cell is not None:
+        return source.reader.of_cell(source.cell)
     if not source.array:
         return source.reader.read(source.path, settings, window)
     try:

@@ -82,16 +82,21 @@ class Writer:
 
     def _task(self, clip: Listed) -> tuple:
         sources = {
-            name: Source(kind, *self._place(clip, clip.files[name]))
+            name: Source(kind, **self._place(clip, name))
             for name, kind in self._listing.modalities.items()
             if name in clip.files
         }
         window = Window(clip.start, math.inf if clip.end is None else clip.end)
         return sources, self._options.settings, self._required, window
 
-    def _place(self, clip: Listed, file: str) -> tuple:
-        """The rest of a `Source`: a file below the source, or a row of an array in it."""
-        return (self._source / file,) if clip.row is None else (self._source, file, clip.row)
+    def _place(self, clip: Listed, name: str) -> dict[str, Any]:
+        """The rest of a `Source`: a file below the source, a row of an array in it, or a text."""
+        file = clip.files[name]
+        if name in clip.inline:
+            return {"path": self._source, "cell": file}
+        if clip.row is not None:
+            return {"path": self._source, "array": file, "row": clip.row}
+        return {"path": self._source / file}
 
     def _watched(self, results: Iterator[Any], clips: list[Listed], bar: Progress) -> Iterator[Any]:
         """The results, counted; raises when going on makes no sense."""

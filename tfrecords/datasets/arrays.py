@@ -2,8 +2,9 @@
 
 Optional are `split` `[N]` and `group` `[N]`, and `classes` `[C]`, the names of integer labels. An
 array called `audio` holds waveforms `[N, samples]` (int16, or real numbers in [-1, 1]) at
-`--audio_rate`; `video` holds frames `[N, T, H, W, 3]` uint8 at `--fps`; any other holds features.
-`NAME:KIND` says otherwise, e.g. `left:audio`.
+`--audio_rate`; `video` holds frames `[N, T, H, W, 3]` uint8 at `--fps`, or an optical flow
+`[N, T, H, W, 2]`; `image` holds pictures `[N, H, W, 3]`, `[N, H, W, 1]` or `[N, H, W]` uint8;
+`text` holds texts `[N]`; any other holds features. `NAME:KIND` says otherwise, e.g. `left:audio`.
 """
 
 import dataclasses

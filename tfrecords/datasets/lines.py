@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from tfrecords.datasets.listing import SourceError, check_pointer
 
 _JSON = (".jsonl", ".ndjson")
+_CELL = 1 << 27  # characters: a text that is too large costs its line, and not the list
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,7 @@ def read(path: pathlib.Path) -> tuple[tuple[str, ...], list[Line]]:
     Raises:
         SourceError: The file cannot be read, or its columns cannot be told.
     """
+    limit = csv.field_size_limit(_CELL)
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             return _json(path, file) if path.suffix.lower() in _JSON else _csv(path, file)
@@ -45,6 +47,8 @@ def read(path: pathlib.Path) -> tuple[tuple[str, ...], list[Line]]:
         raise SourceError(f"--labels={path} does not exist") from None
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{path} cannot be read as a list of clips: {error}") from error
+    finally:
+        csv.field_size_limit(limit)
 
 
 def _csv(path: pathlib.Path, file: Iterable[str]) -> tuple[tuple[str, ...], list[Line]]:

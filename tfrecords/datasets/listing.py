@@ -44,11 +44,13 @@ class Listed:
         labels: Integers, class ids; the first is the one that the data set itself gives.
         split: String, `train`, `validation` or `test`.
         files: Mapping, modality -> path of its file, relative to the source. It lacks the
-            modalities that the clip lacks; several may name one file.
+            modalities that the clip lacks; several may name one file. Of a modality that is
+            `inline` it holds the value itself, e.g. a text.
         start: Number, where in the files the clip begins, seconds.
         end: Number, where it ends, seconds; None for the files' end.
         row: Integer, the clip's row where the source is a file of arrays; else None.
         annotation: What is known of the labels and the clip besides, or None.
+        inline: Strings, the modalities of which `files` holds the value itself.
     """
 
     media_id: str
@@ -59,11 +61,13 @@ class Listed:
     end: float | None = None
     row: int | None = None
     annotation: Annotation | None = None
+    inline: frozenset[str] = frozenset()
 
     @property
     def path(self) -> str:
-        """The path that stands for the clip: the picture's, or else that of what it has."""
-        return self.files.get("video") or next(iter(self.files.values()), "")
+        """The path that stands for the clip: the picture's, or that of what it has, or none."""
+        paths = [file for name, file in self.files.items() if name not in self.inline]
+        return self.files.get("video") or next(iter(paths), "")
 
 
 @dataclasses.dataclass(frozen=True)

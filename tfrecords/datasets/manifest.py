@@ -4,7 +4,8 @@
     talks/anna.mp4,greeting,train,anna,12.5,14.0,
 
 `path` is one file that holds all modalities; in its place there may be one column a modality, e.g.
-`audio,video`, or `NAME:KIND` for other names, e.g. `flow:video`. `label` may hold several classes,
+`audio,video`, or `NAME:KIND` for other names, e.g. `flow:video`. A column of texts holds the text
+itself, or the path of a `.txt` file. `label` may hold several classes,
 separated by `|`; the first is the clip's class. All other columns may be left out.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from tfrecords.datasets import lines, rows
 from tfrecords.datasets.base import Dataset, option
 from tfrecords.datasets.listing import Failure, Listing, SourceError, check_directory
-from tfrecords.stored import STORED, StoredAudio
+from tfrecords.stored import STORED, StoredVideo
 
 _DEFAULTS = ("manifest.csv", "clips.csv", "manifest.jsonl", "clips.jsonl")
 _COLUMNS = ("path", "label", "split", "group", "start", "end", "id")
@@ -36,7 +37,9 @@ class Manifest(Dataset):
         "", "Text file of the class names, one a line, in the order of their ids."
     )
     modalities: tuple[str, ...] = option(
-        (), "What `path` holds (default: audio,video; audio where all are files of sound alone)."
+        (),
+        "What `path` holds (default: audio,video; one of audio, image, text, features where all "
+        "files are of that kind by their endings).",
     )
 
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
@@ -79,8 +82,11 @@ class Manifest(Dataset):
         if self.modalities:
             return {name: check_modality(name, name, "--modalities") for name in self.modalities}
         endings = {pathlib.PurePath(p).suffix.lower() for e in entries for p in e.files.values()}
-        alone = bool(endings) and endings <= StoredAudio.endings
-        return {"audio": "audio"} if alone else {"audio": "audio", "video": "video"}
+        for kind, stored in STORED.items():
+            # films have sound, too; all other files hold what they are alone
+            if kind != StoredVideo.kind and endings and endings <= stored.endings:
+                return {kind: kind}
+        return {"audio": "audio", "video": "video"}
 
 
 def _kinds(columns: Sequence[str], where: str) -> dict[str, str]:
@@ -154,10 +160,16 @@ def _entry(line: lines.Line) -> rows.Entry:
         for column, path in cells.items()
         if path and (column == "path" or ":" in column or column in STORED)
     }
+    inline = frozenset(
+        name
+        for column in cells
+        for name, _, kind in [column.partition(":")]
+        if column != "path" and name in files and STORED[kind or name].holds_value(files[name])
+    )
     start, end = (_seconds(cells, name, where) for name in ("start", "end"))
-    first = next(iter(files.values()), "")
+    first = next((file for name, file in files.items() if name not in inline), "")
     name = first
-    if start or end is not None:
+    if first and (start or end is not None):
         name = f"{first}@{start or 0:g}-{'' if end is None else f'{end:g}'}"
     return rows.Entry(
         name=cells.get("id") or name or where,
@@ -168,6 +180,7 @@ def _entry(line: lines.Line) -> rows.Entry:
         group=cells.get("group", ""),
         start=start or 0.0,
         end=end,
+        inline=inline,
     )
 
 

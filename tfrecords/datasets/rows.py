@@ -28,12 +28,14 @@ class Entry:
         name: String, the clip's name.
         where: String, where it stands, for messages, e.g. `clips.csv, line 3`.
         labels: Strings, its class names; the first is its class.
-        files: Mapping, modality -> path relative to the source.
+        files: Mapping, modality -> path relative to the source, or the value itself of those
+            that are `inline`.
         split: String, as given; empty where it is to be drawn.
         group: String, what must not be in two splits, e.g. the speaker; empty for none.
         start: Number, seconds.
         end: Number, seconds, or None for the files' end.
         row: Integer, the row in a file of arrays, or None.
+        inline: Strings, the modalities of which `files` holds the value itself, e.g. a text.
     """
 
     name: str
@@ -45,6 +47,12 @@ class Entry:
     start: float = 0.0
     end: float | None = None
     row: int | None = None
+    inline: frozenset[str] = frozenset()
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of the files, without what is no path."""
+        return [file for name, file in self.files.items() if name not in self.inline]
 
 
 def listing(
@@ -99,6 +107,7 @@ def listing(
             start=entry.start,
             end=entry.end,
             row=entry.row,
+            inline=entry.inline,
         )
         for entry, split in zip(good, splits, strict=True)
     )
@@ -232,7 +241,9 @@ def _shares(given: set[str], groups: int, validation_fraction: float) -> dict[st
 
 
 def _group(entry: Entry) -> str:
-    """What must stay together: the given group, or else clips of one file."""
+    """What must stay together: the given group, or else clips of one file, or of one text."""
     if entry.group or entry.row is not None:
         return entry.group or entry.name
-    return posixpath.normpath(next(iter(entry.files.values()), entry.name))
+    if entry.paths:
+        return posixpath.normpath(entry.paths[0])
+    return next(iter(entry.files.values()), entry.name)

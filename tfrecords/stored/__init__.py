@@ -9,6 +9,8 @@ from tfrecords import registration
 from tfrecords.stored.audio import AUDIO_CODECS, StoredAudio
 from tfrecords.stored.base import Built, Stored
 from tfrecords.stored.features import StoredFeatures
+from tfrecords.stored.image import StoredImage
+from tfrecords.stored.text import StoredText
 from tfrecords.stored.video import StoredVideo
 
 STORED: dict[str, type[Stored]] = {}
@@ -43,7 +45,7 @@ def find(kind: str) -> type[Stored]:
     return STORED[kind]
 
 
-for _stored in (StoredAudio, StoredVideo, StoredFeatures):
+for _stored in (StoredAudio, StoredVideo, StoredImage, StoredText, StoredFeatures):
     register(_stored)
 
 __all__ = [
@@ -53,6 +55,8 @@ __all__ = [
     "Stored",
     "StoredAudio",
     "StoredFeatures",
+    "StoredImage",
+    "StoredText",
     "StoredVideo",
     "find",
     "register",

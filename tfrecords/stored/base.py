@@ -107,6 +107,24 @@ class Stored(abc.ABC):
         """
 
     @classmethod
+    def holds_value(cls, cell: str) -> bool:
+        """Whether a cell of a list holds the value itself, and not the path of its file."""
+        del cell
+        return False
+
+    @classmethod
+    def of_cell(cls, cell: str) -> tuple[Any, float]:
+        """As `read`, of a cell that holds the value.
+
+        Args:
+            cell: String, for which `holds_value` is true.
+
+        Raises:
+            MediaError: The cell cannot be used.
+        """
+        raise NotImplementedError(f"{cls.kind} is read from files: {cell!r}")
+
+    @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
         """What arrays of this kind are to be, "" for an array that is.
 

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from tfrecords.building import media
+from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Pictures
 from tfrecords.building.media import Settings, Window
 from tfrecords.limits import MAX_PIXELS
@@ -63,15 +64,26 @@ class StoredVideo(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Frames, or one picture a clip."""
-        fits = len(shape) in (4, 5) and shape[-1] == 3 and dtype == np.uint8
-        return "" if fits else "video is [N, T, H, W, 3] uint8"
+        """Frames, or one picture a clip, of colours or of an optical flow."""
+        fits = len(shape) in (4, 5) and shape[-1] in (2, 3) and dtype == np.uint8
+        if not fits:
+            return "video is [N, T, H, W, 3] uint8, or [N, T, H, W, 2] of an optical flow"
+        pixels = shape[-3] * shape[-2]
+        return "" if 0 < pixels <= MAX_PIXELS else f"frames have 1 to {MAX_PIXELS:,} pixels"
 
     @classmethod
     def of_row(cls, value: np.ndarray, where: str, settings: Settings) -> tuple[Pictures, float]:
-        """Frames `[T, H, W, 3]` or one picture `[H, W, 3]`, uint8, at the set's rate."""
+        """Frames `[T, H, W, 3]` or one picture `[H, W, 3]`, uint8, at the set's rate.
+
+        An optical flow has two channels, how far each pixel moves across and down, 128 for not at
+        all; the third becomes 128, the middle, which tells nothing.
+        """
         frames = value if value.ndim == 4 else value[None]
+        if frames.shape[-1] == 2:
+            frames = np.concatenate([frames, np.full_like(frames[..., :1], 128)], -1)
         jpegs = tuple(media.jpeg(frame, settings.jpeg_quality) for frame in frames)
+        if not jpegs:
+            raise MediaError("too short", f"{where} holds no frame")
         found = Pictures.at_rate(jpegs, settings.fps, *frames.shape[1:3])
         return found, len(jpegs) / settings.fps
 

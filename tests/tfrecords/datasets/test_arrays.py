@@ -153,7 +153,9 @@ def test_files_that_cannot_be_used_are_one_clear_error(tmp_path):
     for audio in (np.zeros(12), np.zeros((12, 9), np.int32), np.zeros((12, 9, 2))):
         assert "audio is [N, samples], int16 or real numbers in [-1, 1]" in said(audio=audio)
     for video in (np.zeros((12, 2, 8, 8, 3)), np.zeros((12, 2, 8, 8), np.uint8)):
-        assert said(video=video).endswith("video is [N, T, H, W, 3] uint8")
+        assert said(video=video).endswith(
+            "video is [N, T, H, W, 3] uint8, or [N, T, H, W, 2] of an optical flow"
+        )
     assert "of the kind 'odour': there are audio" in said(**{"smell:odour": np.zeros(12)})
     assert "'two words' is no name of letters" in said(**{"two words": np.zeros(12)})
     assert said(label=LABELS / 2) == (

@@ -81,7 +81,7 @@ def test_other_endings_and_second_films_of_one_name_are_noted(tmp_path):
     touch(tmp_path, "a/1.mp4", "a/1.avi", "a/2.mp4", "a/3.mp4", "a/1.txt", "a/README", "b/x.txt")
     found = listing(tmp_path)
     assert [(f.clip, f.reason) for f in found.failures] == [("a/1.mp4", "duplicate")]
-    assert "3 files are no media by their endings: .txt 2, none 1" in found.notes
+    assert "3 files are not taken, by their endings: .txt 2, none 1" in found.notes
     assert "folders without media: b" in found.notes
 
 
@@ -110,7 +110,7 @@ def test_sources_that_cannot_be_used_are_one_clear_error(tmp_path):
     assert "holds no folders: put each class's clips into one" in said()
     touch(tmp_path, "1.mp4", "2.mp4")
     assert "holds no folders" in said()
-    touch(tmp_path, "a/readme.txt")
+    touch(tmp_path, "a/readme.md")
     assert said().startswith("the list holds no usable clip")
     touch(tmp_path, "a/1.mp4", "b/1.mp4")
     assert said().startswith("2 groups of clips cannot be dealt to 3 splits")

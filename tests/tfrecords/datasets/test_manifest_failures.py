@@ -97,7 +97,8 @@ def test_lists_that_cannot_be_used_are_one_clear_error(tmp_path):
     )
     assert said("path,audio,label\n").startswith("clips.csv: there are the column `path` and col")
     assert said("smell:odour,label\n") == (
-        "clips.csv: the modality smell is of the kind 'odour': there are audio, video, features"
+        "clips.csv: the modality smell is of the kind 'odour': there are audio, video, "
+        "image, text, features"
     )
     assert said("my flow:video,label\n").endswith("is no name of letters, digits and _")
     assert said("audio,audio:audio,label\n").endswith("'audio' is another column's")
