@@ -12,7 +12,7 @@ import tensorflow as tf
 from amr_tf.modalities import Modality, wav
 from tfrecords.building import decoding, process_pool
 from tfrecords.building.container import MediaError
-from tfrecords.building.decoded import Clip, Pictures, Sound, Vector
+from tfrecords.building.decoded import Clip, Passage, Pictures, Sound, Vector
 from tfrecords.building.decoding import Source
 from tfrecords.building.media import Settings, Window
 from trainers.running import command
@@ -107,8 +107,8 @@ def _(value: Vector, settings: Settings) -> np.ndarray:
 
 
 @sent.register
-def _(value: str, settings: Settings) -> bytes:
-    return value.encode()
+def _(value: Passage, settings: Settings) -> bytes:
+    return value.text.encode()
 
 
 def refusal(clip: str, error: MediaError) -> str:

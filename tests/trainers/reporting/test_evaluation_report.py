@@ -33,6 +33,8 @@ SECTIONS = [
     "calibration",
 ]  # fmt: skip
 
+INPUTS = {"audio": AudioConfig(), "video": VideoConfig()}
+
 
 def subject(seed=0, modalities=("audio", "video"), fusion="concat", clips=30):
     """A random head on encodings that carry the class, the audio's more strongly."""
@@ -57,7 +59,7 @@ def subject(seed=0, modalities=("audio", "video"), fusion="concat", clips=30):
         train=train,
         empty={m: np.ones((1, 4), "float32") for m in modalities},
         corrupted=corrupted if "video" in modalities else {},
-        inputs={m: {"audio": AudioConfig(), "video": VideoConfig()}[m] for m in modalities},
+        inputs={m: INPUTS[m] for m in modalities if m in INPUTS},
     )
 
 
