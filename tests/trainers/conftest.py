@@ -12,7 +12,8 @@ from tfrecords.building import builder as build
 from tfrecords.building.options import BuildOptions
 from tfrecords.datasets import Synthetic
 from tfrecords.description import DatasetInfo
-from trainers.running import assembly, inputs
+from trainers.config.model_inputs import inputs_of_records
+from trainers.running import assembly
 from trainers.running.command import alone
 
 ROOT = forks.ROOT
@@ -57,7 +58,7 @@ def records(once):
 def pipeline(config, worker=(0, 1)):
     """The data of a run."""
     info = DatasetInfo.load(config.data_dir)
-    return assembly.pipeline(config, inputs.of_records(config, info), worker)
+    return assembly.pipeline(config, inputs_of_records(config, info), worker)
 
 
 def command(module, *arguments, check=True, cwd=None, fresh=False):

@@ -13,9 +13,12 @@ from amr_tf.modalities import MODALITIES
 from tfrecords.datasets import DATASETS, find
 from tfrecords.description import DESCRIPTION, DatasetInfo
 from trainers.config.methods import flag_aliases, method_names, with_aliases
+from trainers.config.model_inputs import inputs_of_records
 from trainers.config.parsing import parse_modalities
 from trainers.config.recipes import PRESETS, recipes
 from trainers.config.run_config import Config, choices_of
+
+_KINDS_OF_DEMO = {"audio": "audio", "video": "video"}
 
 
 def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) -> None:
@@ -87,7 +90,10 @@ def with_modalities(config: Config) -> Config:
         ValueError: The records hold no such modality, or the configuration does not fit them.
         FileNotFoundError: There are no records, and they are not made on first use.
     """
-    config, there = _kinds(config)
+    config, info = _records(config)
+    there = _KINDS_OF_DEMO
+    if info is not None:
+        there = {name: stored.kind for name, stored in info.modalities.items()}
     asked = parse_modalities(config.modalities)
     unknown = [name for name in asked if name not in there]
     if unknown:
@@ -106,20 +112,22 @@ def with_modalities(config: Config) -> Config:
         parts.append((name if kind == name else f"{name}:{kind}") + brackets)
     config = dataclasses.replace(config, modalities=",".join(parts))
     config.check_modalities()
+    if info is not None:
+        inputs_of_records(config, info)  # refuses sizes that can't be
     return config.resolved()
 
 
-def _kinds(config: Config) -> tuple[Config, dict[str, str]]:
-    """The configuration with the records' data set, and modality -> kind of what they hold."""
+def _records(config: Config) -> tuple[Config, DatasetInfo | None]:
+    """The configuration with the records' data set, and what they are; None before they are made."""
     if not (pathlib.Path(config.data_dir) / DESCRIPTION).exists() and makes_itself(config):
-        return config, {"audio": "audio", "video": "video"}
+        return config, None
     info = DatasetInfo.load(config.data_dir)
     if config.dataset not in (Config.dataset, info.dataset):
         raise ValueError(
             f"--dataset={config.dataset}: {config.data_dir} holds records of {info.dataset}"
         )
     config = dataclasses.replace(config, dataset=info.dataset)
-    return config, {name: stored.kind for name, stored in info.modalities.items()}
+    return config, info
 
 
 def makes_itself(config: Config) -> bool:

@@ -1,4 +1,4 @@
-"""A model's inputs: made of flags and records, kept in the run, read from there ever after."""
+"""A model's inputs: kept in the run, read from there ever after."""
 
 import dataclasses
 import json
@@ -6,31 +6,9 @@ import pathlib
 from collections.abc import Mapping
 from typing import Any
 
-from amr_tf.modalities import MODALITIES, Modality, restored
+from amr_tf.modalities import Modality, restored
 from tfrecords.building.media import Settings
 from tfrecords.description import DatasetInfo
-from trainers.config.run_config import Config
-
-
-def of_records(config: Config, info: DatasetInfo) -> dict[str, Modality]:
-    """The inputs of a run's model.
-
-    Args:
-        config: The run.
-        info: The description of its records.
-
-    Returns:
-        Modality -> input, in the model's order.
-    """
-    return {name: _input(config, info, name) for name in config.model_modalities}
-
-
-def _input(config: Config, info: DatasetInfo, name: str) -> Modality:
-    kind = MODALITIES.find(config.kinds[name])
-    try:
-        return kind.of_records(info.modalities[name], config.input_options(name))
-    except TypeError as error:
-        raise ValueError(f"--modalities: {config.asked[name].text}: {error}") from error
 
 
 def describe(inputs: Mapping[str, Modality], info: DatasetInfo) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf.modalities import Modality, wav
+from tfrecords import stored
 from tfrecords.building import decoding, process_pool
 from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Clip, Passage, Pictures, Sound, Vector
@@ -66,7 +67,7 @@ def read(
     """
     kinds = {name: modality.stored() for name, modality in inputs.items()}
     tasks = (
-        ({n: Source(kinds[n], path) for n, path in clip.items()}, settings, (), Window())
+        ({n: _source(kinds[n], path) for n, path in clip.items()}, settings, (), Window())
         for clip in clips
     )
     count = min(len(clips), os.cpu_count() or 1)
@@ -77,6 +78,12 @@ def read(
             yield {n: sent(found.values.get(n), settings) for n in inputs}
         else:
             yield found
+
+
+def _source(kind: str, path: pathlib.Path) -> Source:
+    """A file, or the value itself, as in a manifest's cells."""
+    cell = str(path)
+    return Source(kind, path, cell=cell if stored.find(kind).holds_value(cell) else None)
 
 
 @functools.singledispatch

@@ -17,6 +17,7 @@ from amr_tf.analysis.evaluation import Evaluator
 from tfrecords.description import SPLITS
 from tfrecords.reading.pipeline import Pipeline
 from tfrecords.reading.records import RecordSet
+from trainers.config.model_inputs import inputs_of_records
 from trainers.config.run_config import Config
 from trainers.reporting import model_card
 from trainers.reporting.evaluation_results import write_json
@@ -25,7 +26,6 @@ from trainers.running import (
     checkpoints,
     command,
     exporting,
-    inputs,
     multi_worker,
     run_directory,
     teachers,
@@ -97,7 +97,7 @@ def _finish(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
     chief = multi_worker.is_chief(strategy)
     model_dir = pathlib.Path(config.model_dir)
     with command.user_errors():
-        wanted = inputs.of_records(config, RecordSet(config.data_dir).info)
+        wanted = inputs_of_records(config, RecordSet(config.data_dir).info)
         data = assembly.pipeline(config, wanted, multi_worker.place(strategy))
         if chief:
             run_directory.keep(model_dir, data)

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 import amr_tf
 from tfrecords.description import DatasetInfo
+from trainers.config.model_inputs import inputs_of_records
 from trainers.config.run_config import Config
 from trainers.running import inputs
 from trainers.running.finished_run import load_model
@@ -71,7 +72,7 @@ def _check(teacher: Config, modality: str) -> None:
         raise ValueError(
             f"--teachers: {teacher.model_dir} was trained on {found.dataset}, not {teacher.dataset}"
         )
-    mine = inputs.of_records(teacher, DatasetInfo.load(teacher.data_dir))[modality].describe()
+    mine = inputs_of_records(teacher, DatasetInfo.load(teacher.data_dir))[modality].describe()
     theirs = inputs.load(pathlib.Path(teacher.model_dir))[0][modality].describe()
     for name in mine.keys() | theirs.keys():
         here, there = mine.get(name), theirs.get(name)

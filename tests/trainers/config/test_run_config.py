@@ -19,10 +19,10 @@ from tfrecords.description import (
 from tfrecords.stored import StoredAudio, StoredFeatures, StoredVideo
 from trainers.config import flags as trainer_flags
 from trainers.config.methods import method_names
+from trainers.config.model_inputs import inputs_of_records
 from trainers.config.parsing import parse_options, parse_ratio
 from trainers.config.recipes import recipes
 from trainers.config.run_config import Config
-from trainers.running import inputs
 
 BOTH = ("audio", "video")
 
@@ -97,7 +97,7 @@ def test_published_recipes_give_the_published_shapes():
     stored = {"audio": StoredAudio(16_000), "video": StoredVideo(1.0, 256)}
     info = DatasetInfo("x", ("a",), stored, splits)
     cremad, vggsound = (
-        inputs.of_records(config(**recipes()[name]), info)
+        inputs_of_records(config(**recipes()[name]), info)
         for name in ("ogm_cremad", "ogm_vggsound")
     )
     assert cremad["audio"].shape == (188, 257, 1)
@@ -151,7 +151,7 @@ def test_bad_values_are_refused(field, value, message):
 def test_bad_sizes_are_refused_when_inputs_are_made(field, value, message):
     stored = {"audio": StoredAudio(16_000), "video": StoredVideo(4.0, 256)}
     with pytest.raises(ValueError, match=message):
-        inputs.of_records(config(**{field: value}), DatasetInfo("x", ("a",), stored, {}))
+        inputs_of_records(config(**{field: value}), DatasetInfo("x", ("a",), stored, {}))
 
 
 @pytest.mark.parametrize("teachers", ["audio", "smell=runs/a"])
