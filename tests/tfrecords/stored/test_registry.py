@@ -3,6 +3,7 @@
 import importlib
 import io
 import pathlib
+import shutil
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from tfrecords import formats, inspect, schema, stored
 from tfrecords.building.decoding import Source
 from tfrecords.datasets import Arrays, BuildError
 from tfrecords.description import DatasetInfo
+from tfrecords.reading.records import RecordSet
 
 KIND = """
 import dataclasses
@@ -158,7 +160,7 @@ def every(tmp_path_factory):
         pose=rng.normal(size=(12, 3, 2)),
     )
     info, found, failed = sets.built(
-        Arrays(), path, directory / "out", require="any", clips_per_shard=2
+        Arrays(), path, directory / "out", require="any", clips_per_shard=12
     )
     assert failed == {}
     return directory / "out", info, found, flow
@@ -191,6 +193,23 @@ def test_the_tools_know_all_kinds(every, capsys):
     inspect.contact_sheet(directory, directory.parent / "sheet.png")
     assert (directory.parent / "sheet.png").stat().st_size > 10_000
     assert list(inspect.verify(directory, progress=False)) == []
+
+
+def test_what_is_sound_of_a_damaged_shard_is_saved(every, tmp_path):
+    directory, info, found, _ = every
+    copy = shutil.copytree(directory, tmp_path / "set")
+    path = copy / info.splits["train"].shards[0]
+    content = bytearray(path.read_bytes())
+    content[-40] ^= 255  # of the last record's content
+    path.write_bytes(content)
+    with pytest.warns(UserWarning, match="1 corrupt record of 12 skipped"):
+        records = RecordSet(copy, skip_corrupt=True)
+    assert records.num_skipped == 1
+    kept = [schema.read(r, info.modalities) for r in schema.records(records.shards("train"))]
+    assert len(kept) == info.splits["train"].clips - 1
+    for clip in kept:
+        for name in info.modalities:
+            np.testing.assert_array_equal(clip.get(name), found[clip["media_id"]].get(name))
 
 
 def test_a_damaged_text_is_found(every, tmp_path):
