@@ -14,10 +14,11 @@ from amr_tf.encoders.steps import RealSteps
 class GatedRecurrence(keras.layers.Layer):
     """The recurrent half of a GRU (Cho et al. 2014); the projection of its inputs is before it.
 
-    `z, r, c = x_t + h U + b` split in three, `h <- s(z) h + (1 - s(z)) tanh(x_c + s(r) (h U + b)_c)`
-    as in cuDNN, PyTorch and Keras' `reset_after`; at a step of padding h stays as it is. Keras' own
-    GRU has random state on Keras 2.15, a kernel on GPUs that XLA refuses, and implicit masks; this
-    is one loop of known length, which XLA compiles.
+    With the inputs x and `g = h U + b`, both split in three, z, r and c, and the sigmoid s:
+    `h <- s(x_z + g_z) h + (1 - s(x_z + g_z)) tanh(x_c + s(x_r + g_r) g_c)`, as in cuDNN, PyTorch
+    and Keras' `reset_after`. At a step of padding h stays as it is. Keras' own GRU has random state
+    on Keras 2.15, a kernel on GPUs that XLA refuses, and implicit masks; this is one loop of known
+    length, which XLA compiles.
 
     Inputs are `[B, T, 3 * units]` and a mask `[B, T]`, the output is the last state `[B, units]`,
     0 where there is no real step.

@@ -1,7 +1,8 @@
 """Layers over the steps of a sequence that know which steps are real and which are padding.
 
-A mask is a tensor of its own here, `[B, T]`, 1 at real steps and 0 at padding: the implicit masks of
-Keras travel along in Keras 2.15 and 3 by different rules, and get lost in saved models.
+A mask is a tensor of its own here, `[B, T]`, 1 at real steps and 0 at padding: the implicit masks
+of Keras travel along in Keras 2.15 and 3 by different rules, and a layer that does not know of them
+loses them without a word.
 """
 
 from collections.abc import Sequence
@@ -108,7 +109,7 @@ class MeanOfSteps(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class MaxOfSteps(MeanOfSteps):
-    """The maximum over the real steps, `[B, T, D]` and a mask -> `[B, D]`; 0 where there is none."""
+    """The maximum over the real steps, `[B, T, D]` and a mask -> `[B, D]`; 0 where none is."""
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """Takes the maximum."""
