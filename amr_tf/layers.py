@@ -8,7 +8,14 @@ import tensorflow as tf
 
 from amr_tf import _compat, distribution
 
-__all__ = ["Cosine", "FoldFrames", "MeanOverFrames", "StatelessDropout", "UnfoldFrames"]
+__all__ = [
+    "Cosine",
+    "FoldFrames",
+    "MeanOverFrames",
+    "ReverseChannels",
+    "StatelessDropout",
+    "UnfoldFrames",
+]
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -133,6 +140,24 @@ class MeanOverFrames(UnfoldFrames):
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """One row a clip."""
         return (None, input_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class ReverseChannels(keras.layers.Layer):
+    """Turns red, green, blue into blue, green, red: reverses the last axis.
+
+    Example:
+        >>> amr_tf.layers.ReverseChannels()(tf.constant([[1.0, 2.0, 3.0]])).numpy().tolist()
+        [[3.0, 2.0, 1.0]]
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Reverses."""
+        return tf.reverse(inputs, axis=[-1])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the inputs."""
+        return input_shape
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")

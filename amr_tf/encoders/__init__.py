@@ -13,6 +13,7 @@ import keras
 
 from amr_tf._registry import check_options
 from amr_tf.encoders.actions_transformations import actions_transformations
+from amr_tf.encoders.applications import BACKBONES, application, encoder_of
 from amr_tf.encoders.c3d import c3d
 from amr_tf.encoders.custom import find_encoder
 from amr_tf.encoders.mlp import mlp
@@ -38,6 +39,8 @@ register_encoder("gru", ("features",), gru)
 register_encoder("text_cnn", ("text",), text_cnn)
 register_encoder("text_gru", ("text",), text_gru)
 register_encoder("text_transformer", ("text",), text_transformer)
+for _backbone in BACKBONES:
+    register_encoder(_backbone, ("video", "image"), encoder_of(_backbone))
 
 
 def build_encoder(
@@ -114,6 +117,7 @@ __all__ = [
     "ENCODERS",
     "EncoderPlugin",
     "actions_transformations",
+    "application",
     "build_encoder",
     "c3d",
     "find_encoder",

@@ -4,6 +4,7 @@ import pathlib
 
 import keras
 
+from amr_tf.encoders.applications import adjust_statistics, backbone_of, read_published
 from amr_tf.saving import load_model
 
 
@@ -22,7 +23,9 @@ def load_weights(encoder: keras.Model, path: str | pathlib.Path) -> None:
         encoder: Model, the encoder.
         path: Path of a `.keras` model or a `.weights.h5` file of the same architecture; the height,
             width and number of frames of its input may differ where it ends in an average (c3d,
-            slow_fusion and late_fusion end in a dense layer of the input's size).
+            slow_fusion and late_fusion end in a dense layer of the input's size). For a network of
+            `keras.applications`, also a file of that network without its classifier, the `.h5`
+            files that Keras publishes included.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -32,16 +35,30 @@ def load_weights(encoder: keras.Model, path: str | pathlib.Path) -> None:
     if not path.is_file():
         raise FileNotFoundError(f"weights of the {encoder.name}: {path} does not exist")
     try:
-        if path.name.endswith(".weights.h5"):
-            encoder.load_weights(path)
-            return
-        if path.suffix != ".keras":
-            raise ValueError("expected a name that ends in .keras or .weights.h5")
-        saved = load_model(path, compile=False)
+        saved = _read(encoder, path)
     except Exception as error:  # zip, HDF5, JSON and Keras each have their own
         raise ValueError(f"weights of the {encoder.name}: {path} does not fit: {error}") from error
-    _check_same(encoder, saved, path)
-    encoder.set_weights(saved.get_weights())
+    if saved is not None:
+        _check_same(encoder, saved, path)
+        encoder.set_weights(saved.get_weights())
+    adjust_statistics(encoder)
+
+
+def _read(encoder: keras.Model, path: pathlib.Path) -> keras.Model | None:
+    """The saved model; None where the encoder has read its weights itself."""
+    if path.suffix == ".keras":
+        return load_model(path, compile=False)
+    published = backbone_of(encoder) is not None
+    if path.name.endswith(".weights.h5"):
+        try:
+            encoder.load_weights(path)
+            return None
+        except Exception:
+            if not published:
+                raise
+    if path.suffix == ".h5" and published:
+        return read_published(encoder, path)
+    raise ValueError("expected a name that ends in .keras or .weights.h5")
 
 
 def _check_same(encoder: keras.Model, saved: keras.Model, path: pathlib.Path) -> None:
