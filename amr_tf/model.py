@@ -111,8 +111,24 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
                 draws = None
                 if context is not None and layer.draws:
                     draws = context.uniform(layer.draw_seed, (layer.draws,))
-                made[name] = self._where_present(name, layer(inputs[name], draws=draws), inputs)
+                made[name] = self.where_present(name, layer(inputs[name], draws=draws), inputs)
         return made
+
+    def where_present(
+        self, modality: str, x: tf.Tensor, inputs: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Zeros what belongs to samples that lack a modality.
+
+        Args:
+            modality: String, the modality.
+            x: Tensor `[B, ...]`.
+            inputs: Mapping, with `presence` `[B, M]` where samples may lack modalities.
+        """
+        presence = inputs.get(PRESENCE)
+        if presence is None:
+            return x
+        there = presence[:, self.modalities.index(modality)]
+        return x * tf.cast(tf.reshape(there, [-1] + [1] * (x.shape.rank - 1)), x.dtype)
 
     def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> list[tf.Tensor]:
         """Encodings of each modality; zero where `inputs["presence"]` `[B, M]`, if given, is 0.
@@ -131,7 +147,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
     ) -> tf.Tensor:
         """One modality's encoding `[B, ...]`, in float32 at least: shares are taken of it."""
         encoding = at_least_float32(self.encoders[modality](inputs[modality], training=training))
-        return self._where_present(modality, encoding, inputs)
+        return self.where_present(modality, encoding, inputs)
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Logits `[B, C]`."""
@@ -302,16 +318,6 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         return {name: layer for name, layer in found.items() if layer is not None}
 
     # -- parts of a step ---------------------------------------------------------------------
-
-    def _where_present(
-        self, modality: str, x: tf.Tensor, inputs: Mapping[str, tf.Tensor]
-    ) -> tf.Tensor:
-        """`x` `[B, ...]`, zero for the samples that lack the modality."""
-        presence = inputs.get(PRESENCE)
-        if presence is None:
-            return x
-        there = presence[:, self.modalities.index(modality)]
-        return x * tf.cast(tf.reshape(there, [-1] + [1] * (x.shape.rank - 1)), x.dtype)
 
     def _shares(self, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
         logits, attributions = attribute(

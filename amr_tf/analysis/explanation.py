@@ -1,15 +1,13 @@
 """What of a sample's input decides: Grad⊙Input carried back through the encoders."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf import _compat
-from amr_tf._context import PRESENCE, inputs_by_name
+from amr_tf._context import inputs_by_name
 from amr_tf.attribution import attribution_shares, target_score
 from amr_tf.model import MultimodalClassifier
 
@@ -65,23 +63,29 @@ def explain(
     inputs = inputs_by_name(inputs, model.modalities)
     inputs = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
     features = model.features(inputs)
-    numbers = {name: x for name, x in features.items() if x.dtype.is_floating and name != PRESENCE}
-    tables = {name: _embeddings(model, name) for name in model.modalities if name not in numbers}
+    explained = {name: features[name] for name in model.modalities}
+    embedders = {
+        m: _embedder(model.encoders[m]) for m, x in explained.items() if x.dtype.is_integer
+    }
     with tf.GradientTape() as tape:
-        tape.watch(numbers)
-        tape.watch(tables)
-        logits = model.head(model.encode(features), training=False)
+        tape.watch([x for name, x in explained.items() if name not in embedders])
+        encodings = []
+        for name in model.modalities:
+            if embedders.get(name) is None:
+                encodings.append(model.encoding(name, features))
+                continue
+            explained[name], encoding = embedders[name](features[name], training=False)
+            encodings.append(model.where_present(name, encoding, features))
+        logits = model.head(encodings, training=False)
         score = target_score(logits, targets[0])
-    gradients = tape.gradient(score, (numbers, tables), unconnected_gradients="none")
+    gradients = tape.gradient(score, explained)
     shares = {}
     if len(model.modalities) > 1:
         for target in targets:
             _, alphas = model.attribute(inputs, target)
             shares[target] = attribution_shares(alphas).numpy()
     attributions = {
-        name: _of_tokens(tables[name], gradients[1][name], features[name])
-        if name in tables
-        else _of_numbers(features[name], gradients[0][name])
+        name: _attribution(explained[name], gradients[name], features[name].shape)
         for name in model.modalities
     }
     return Explanation(
@@ -92,38 +96,20 @@ def explain(
     )
 
 
-def _of_numbers(features: tf.Tensor, gradient: tf.Tensor | None) -> np.ndarray:
-    if gradient is None:  # nothing leads from there to the score
-        return np.zeros(features.shape, features.dtype.as_numpy_dtype)
-    return (gradient * features).numpy()
+def _attribution(x: tf.Tensor, gradient: tf.Tensor | None, shape: tf.TensorShape) -> np.ndarray:
+    """Grad⊙Input of the features' shape: of embeddings `[B, L, D]` summed to their tokens."""
+    if gradient is None:  # nothing that has a gradient leads from there to the score
+        return np.zeros(shape, np.float32)
+    found = tf.cast(gradient * x, tf.float32) if x.dtype.size < 4 else gradient * x
+    return tf.reduce_sum(found, axis=list(range(len(shape), found.shape.rank))).numpy()
 
 
-def _of_tokens(table: list, gradients: list, tokens: tf.Tensor) -> np.ndarray:
-    """Grad⊙Input of each token's embedding, summed over its features; zeros without a lookup.
-
-    The gradient of a table that is looked up once has one row for each token of the batch.
-    """
-    found = np.zeros(tokens.shape, np.float32)
-    for weights, gradient in zip(table, gradients, strict=True):
-        looked_up = isinstance(gradient, tf.IndexedSlices)
-        if looked_up and len(gradient.indices) == tokens.shape.num_elements():
-            rows = tf.gather(weights, gradient.indices) * gradient.values
-            found += tf.reshape(tf.reduce_sum(rows, axis=-1), tokens.shape).numpy()
-    return found
-
-
-def _embeddings(model: MultimodalClassifier, name: str) -> list[tf.Variable]:
-    """The tables of embeddings in an encoder."""
-    layers = _layers(model.encoders[name])
-    return [
-        variable
-        for layer in layers
-        if isinstance(layer, keras.layers.Embedding)
-        for variable in _compat.tf_variables([layer])
-    ]
-
-
-def _layers(layer: keras.layers.Layer) -> Iterator[keras.layers.Layer]:
-    yield layer
-    for inner in getattr(layer, "layers", ()):
-        yield from _layers(inner)
+def _embedder(encoder: keras.Model) -> keras.Model | None:
+    """An encoder that gives its tokens' embeddings `[B, L, D]`, too; None if it has none."""
+    for layer in getattr(encoder, "layers", ()):
+        found = layer.output
+        if isinstance(found, list) or not tf.as_dtype(found.dtype).is_floating:
+            continue
+        if len(found.shape) == 3:
+            return keras.Model(encoder.inputs, [found, encoder.outputs[0]])
+    return None

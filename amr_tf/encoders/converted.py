@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from amr_tf import _compat
 from amr_tf.encoders.common import Initializers
 from amr_tf.normalization import SyncBatchNormalization
 
@@ -38,8 +39,18 @@ def converted(model: keras.Model, initializers: Initializers, name: str) -> kera
             return SyncBatchNormalization.from_config(config)
         return type(layer).from_config(config)
 
-    copy = keras.models.clone_model(model, clone_function=convert)
+    options = {"call_function": _call} if _compat.KERAS_3 else {}
+    copy = keras.models.clone_model(model, clone_function=convert, **options)
     return keras.Model(copy.input, copy.output, name=name)
+
+
+def _call(layer: Any, *arguments: Any, **options: Any) -> Any:
+    """Calls a layer where Keras 3 called the one that it stands for."""
+    if isinstance(layer, SyncBatchNormalization):
+        options.pop("mask", None)  # always an empty one
+    if isinstance(layer, Arithmetic):  # a layer's numbers must have names
+        arguments, options = arguments[:1], {"y": arguments[1]}
+    return layer(*arguments, **options)
 
 
 _MERGES = (keras.layers.Add, keras.layers.Multiply)

@@ -1,13 +1,13 @@
 """Encoders of texts and of sequences of features: padding is nothing."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import _compat, saving
+from amr_tf import saving
 from amr_tf.encoders import ENCODERS, build_encoder
 from amr_tf.encoders.recurrence import gru
+from tests.amr_tf.policies import built_under
 from tests.amr_tf.test_encoders import count, gradient_step
 
 TEXT = [name for name, plugin in ENCODERS.items() if "text" in plugin.kinds]
@@ -112,9 +112,11 @@ def test_saving_and_loading(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", SEQUENCES)
-def test_under_xla_and_in_bfloat16(name, bfloat16):
-    encoder = build(name, **({"dropout": 0.0} if name == "text_transformer" else {}))
-    exact = build_in_float32(name)
+def test_under_xla_and_in_bfloat16(name):
+    options = {"dropout": 0.0} if name == "text_transformer" else {}
+    with built_under("mixed_bfloat16"):
+        encoder = build(name, **options)
+    exact = build(name, **options)
     exact.set_weights(encoder.get_weights())
     x = tf.constant(samples(name))
 
@@ -131,27 +133,6 @@ def test_under_xla_and_in_bfloat16(name, bfloat16):
     difference = np.abs(tf.cast(encodings, tf.float32) - expected)
     assert difference.max() < 0.05 * np.abs(expected).max()
     assert all(np.isfinite(gradient).all() for gradient in gradients)
-
-
-@pytest.fixture
-def bfloat16():
-    set_policy("mixed_bfloat16")
-    yield
-    set_policy("float32")
-
-
-def set_policy(policy):
-    if _compat.KERAS_3:
-        keras.config.set_dtype_policy(policy)
-    else:
-        keras.mixed_precision.set_global_policy(policy)
-
-
-def build_in_float32(name):
-    set_policy("float32")
-    encoder = build(name, **({"dropout": 0.0} if name == "text_transformer" else {}))
-    set_policy("mixed_bfloat16")
-    return encoder
 
 
 @pytest.mark.parametrize("name", SEQUENCES)

@@ -118,7 +118,7 @@ def with_modalities(config: Config) -> Config:
 
 
 def _records(config: Config) -> tuple[Config, DatasetInfo | None]:
-    """The configuration with the records' data set, and what they are; None before they are made."""
+    """The configuration with the records' data set, and what they are, if they are made."""
     if not (pathlib.Path(config.data_dir) / DESCRIPTION).exists() and makes_itself(config):
         return config, None
     info = DatasetInfo.load(config.data_dir)
