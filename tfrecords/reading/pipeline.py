@@ -22,6 +22,7 @@ PARALLEL_SHARDS = 16
 # bytes of serialised records among which an epoch of a large set is shuffled
 SHUFFLE_BYTES = 1 << 30
 
+Sample = tuple[dict[str, tf.Tensor], tf.Tensor]
 Change = Callable[[tf.Tensor, clips.CutClip], clips.CutClip]
 
 # datasets made in functions so marked trace what they map as it is written: AutoGraph would take
@@ -115,7 +116,7 @@ class Pipeline:
         position = start_step * self.batch_size // self.worker[1]
         stream = self._from(position, self._stored).enumerate(position)
         stream = stream.map(self._training_clip, num_parallel_calls=tf.data.AUTOTUNE)
-        stream = self._batches(stream, self.batch_size, drop_remainder=True)
+        stream = _batched(stream, self.batch_size, drop_remainder=True)
         return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
     @_as_written
@@ -154,8 +155,9 @@ class Pipeline:
                 self._to_change[split] = self.cut(split)
             dataset = self._to_change[split].enumerate()
             dataset = dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE)
+        dataset = dataset.map(self._sample, num_parallel_calls=tf.data.AUTOTUNE)
         size = evaluation_batch(count, self.batch_size)
-        dataset = self._batches(dataset, size, drop_remainder=False)
+        dataset = _batched(dataset, size, drop_remainder=False)
         batches = tf.data.experimental.assert_cardinality(-(-count // size))
         return dataset.apply(batches).with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
@@ -177,7 +179,17 @@ class Pipeline:
         """The endless stream of stored clips, or of records where nothing is stored."""
         size = self.steps_per_epoch * self.batch_size // self.worker[1]
         epochs = tf.data.Dataset.range(position // size, tf.int64.max)
-        stream = epochs.flat_map(lambda epoch: self._epoch(epoch, size, stored))
+        if stored is not None:
+            stream = epochs.flat_map(lambda epoch: self._epoch(epoch, size, stored))
+        else:
+            # the next epoch's shuffle buffer is filled while this one is read
+            ahead = tf.data.experimental.parallel_interleave(
+                lambda epoch: self._epoch(epoch, size, None),
+                cycle_length=1,
+                buffer_output_elements=1,
+                prefetch_input_elements=1,
+            )
+            stream = epochs.apply(ahead)
         return stream.skip(position % size)
 
     def _epoch(
@@ -208,11 +220,11 @@ class Pipeline:
     def _decoded_clip(self, record: tf.Tensor) -> schema.StoredClip:
         return clips.decode(self._parse(record))
 
-    def _training_clip(self, position: tf.Tensor, stored: Any) -> clips.CutClip:
+    def _training_clip(self, position: tf.Tensor, stored: Any) -> Sample:
         clip = stored if isinstance(stored, dict) else self._parse(stored)
         index, count = self.worker
         key = tf.stack([tf.constant(self.seed, tf.int64), position * count + index])
-        return clips.cut_for_training(clip, self.inputs, self.augment, key)
+        return self._sample(clips.cut_for_training(clip, self.inputs, self.augment, key))
 
     def _evaluation_clip(self, record: tf.Tensor) -> clips.CutClip:
         return clips.cut_for_evaluation(self._parse(record), self.inputs)
@@ -221,19 +233,12 @@ class Pipeline:
         stored = {name: self.info.modalities[name] for name in self.modalities}
         return schema.parse(record, stored, len(self.info.classes))
 
-    def _batches(
-        self, dataset: tf.data.Dataset, size: int, drop_remainder: bool
-    ) -> tf.data.Dataset:
-        batches = dataset.batch(size, drop_remainder=drop_remainder)
-        return batches.map(self._inputs, num_parallel_calls=tf.data.AUTOTUNE)
-
-    def _inputs(self, batch: clips.CutClip) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        """Cut clips -> the model's inputs and labels."""
-        inputs = {name: batch[name] for name in self.modalities}
+    def _sample(self, clip: clips.CutClip) -> Sample:
+        """A cut clip -> the model's inputs and the label."""
+        inputs = {name: clip[name] for name in self.modalities}
         if self._with_presence:
-            there = [batch["presence"][modality] for modality in self.modalities]
-            inputs["presence"] = tf.stack(there, axis=1)
-        return inputs, batch["label"]
+            inputs["presence"] = tf.stack([clip["presence"][name] for name in self.modalities])
+        return inputs, clip["label"]
 
     def _own_shards(self) -> list[str]:
         return self.records.shards("train", self.worker)
@@ -271,6 +276,11 @@ class Pipeline:
         if problem := stored.mismatch(modality):
             raise ValueError(f"{where}: {name} holds {problem}")
         schema.check_readable(stored)  # says so now if it cannot be had
+
+
+def _batched(dataset: tf.data.Dataset, size: int, drop_remainder: bool) -> tf.data.Dataset:
+    """Batches, several of which are filled at a time."""
+    return dataset.batch(size, drop_remainder, tf.data.AUTOTUNE, deterministic=True)
 
 
 def _options() -> tf.data.Options:

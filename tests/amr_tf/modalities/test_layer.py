@@ -68,6 +68,7 @@ def test_half_of_the_pictures_are_mirrored(modality):
 
 def model(augment, seed=0, names=("audio", "rgb", "flow")):
     """A classifier of raw sound and two videos, which keeps what its encoders took."""
+    keras.utils.set_random_seed(4)
     kinds = {"audio": AUDIO, "rgb": VIDEO, "flow": VIDEO}
     encoders = {}
     for name in names:
@@ -77,7 +78,7 @@ def model(augment, seed=0, names=("audio", "rgb", "flow")):
     head = amr_tf.heads.concat([(2,)] * len(names), 3)
     features = {name: FeaturesLayer(kinds[name], augment, seed) for name in names}
     made = amr_tf.MultimodalClassifier(encoders, head, features=features)
-    made.compile(keras.optimizers.SGD(0.0))
+    made.compile(keras.optimizers.SGD(0.01))
     return made
 
 
@@ -199,3 +200,21 @@ def test_other_layers_are_refused(features, message):
     parts = model(None)
     with pytest.raises(ValueError, match=message):
         amr_tf.MultimodalClassifier(parts.encoders, parts.head, features=features)
+
+
+def trained(accumulate=1):
+    """Weights after five steps of batches that no number of replicas divides."""
+    made = model(MASKS)
+    made.compile(keras.optimizers.SGD(0.01), accumulate=accumulate, amr_ratio=(1, 2, 7))
+    x, labels = raw_inputs(19), np.arange(19) % 3
+    made.fit(tf.data.Dataset.from_tensor_slices((x, labels)).batch(4), verbose=0)
+    return made.get_weights()
+
+
+def test_masks_and_mirrors_are_the_same_on_replicas_and_in_parts(strategy):
+    single = trained()
+    with strategy.scope():
+        replicas = trained()
+    for one, many, parts in zip(single, replicas, trained(accumulate=3), strict=True):
+        np.testing.assert_allclose(many, one, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(parts, one, rtol=1e-4, atol=1e-5)
