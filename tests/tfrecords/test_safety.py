@@ -14,7 +14,7 @@ import rich.console
 import tensorflow as tf
 from PIL import Image
 
-from amr_tf.modalities import video
+from amr_tf.modalities import pictures
 from tests.tfrecords import files
 from tests.tfrecords.reading import test_pipeline
 from tfrecords import flac, inspect
@@ -181,7 +181,7 @@ def test_a_record_with_a_giant_frame_is_named(training, tmp_path):
 
 
 def test_frames_up_to_the_limit_are_decoded(monkeypatch):
-    monkeypatch.setattr(video, "MAX_PIXELS", 16 * 16)
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 16 * 16)
 
     def decode(one):
         stored = {"frames": tf.constant([one]), "size": tf.constant([16, 16])}

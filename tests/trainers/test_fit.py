@@ -103,7 +103,7 @@ def test_tensorboard_shows_steps_epochs_histograms_images_and_flags(finished_run
     assert tags["validation"] >= {
         "epoch/loss", "epoch/accuracy", "epoch/mAP", "epoch/dominance_audio",
         "epoch/dominance_logit_audio", "shares_probability/audio", "shares_logit/video",
-        "examples/frames", "examples/spectrograms",
+        "examples/video", "examples/audio",
     }  # fmt: skip
     assert steps == sorted(steps)
     assert len(steps) == 9  # every second of 6 steps, three epochs
@@ -188,7 +188,8 @@ def test_export_writes_the_next_version(finished_run, tmp_path):
     done = command("export", f"--model_dir={model_dir}", f"--export_dir={tmp_path}")
     assert f"SavedModel   {tmp_path / '1'}" in done.stdout
     served = tf.saved_model.load(str(tmp_path / "1")).signatures["serving_default"]
-    out = served(waveform=tf.zeros([1, 8000]), frames=tf.zeros([1, 4, 64, 64, 3], tf.uint8))
+    audio, video = tf.zeros([1, 16_000], tf.int16), tf.zeros([1, 3, 64, 64, 3], tf.uint8)
+    out = served(audio=audio, video=video)
     assert {k: tuple(v.shape) for k, v in out.items()} == {
         "probabilities": (1, 10), "label": (1,), "class_id": (1,), "shares": (1, 2),
     }  # fmt: skip

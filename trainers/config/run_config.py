@@ -256,9 +256,11 @@ class Config:
 
     def _check_encoder(self, flag: str, kind: str, text: str) -> None:
         name, options = parse_plugin(text, flag)
-        plugin = find_encoder(name)
         fitting = [n for n, known in ENCODERS.items() if known.takes(kind)]
-        _require(plugin.takes(kind), f"{flag}={name}: choose one of {', '.join(fitting)}")
+        own = ":" in name or name.endswith(".keras")  # a function, or a saved model
+        choose = f"choose one of {', '.join(fitting)}, or module:function, or FILE.keras"
+        _require(own or name in fitting, f"{flag}={name}: {choose}")
+        plugin = find_encoder(name)
         check_options(f"{flag}: {name}", options.keys() - {"weights"}, plugin.options)
 
     def check_modalities(self) -> None:
