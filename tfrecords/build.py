@@ -82,7 +82,7 @@ def define() -> None:
     )
     flags.DEFINE_list("beam_options", [], "Beam's own flags, as in --flink_master=HOST:8081,...")
     flags.DEFINE_bool("overwrite", False, "Delete the records in --output first.")
-    flags.DEFINE_list("plugins", [], "Modules that register data sets of your own.")
+    flags.DEFINE_list("plugins", [], "Modules that register data sets or kinds of modalities.")
     for name, (text, field) in _dataset_flags().items():
         _define_option(name, text, field)
     flags.mark_flags_as_required(["dataset", "source", "output"])

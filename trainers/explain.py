@@ -1,11 +1,11 @@
 """Explains what a model makes of media files: `python -m trainers.explain --model_dir=DIR CLIP...`.
 
 A clip is one file that holds all modalities of the model, or one file for each, with commas
-between: `image=a.png,text=a.txt`.
+between: `image=a.png,text=a.txt`. A text without a comma may stand there itself.
 
 For each clip a page, MODEL_DIR/explanations/<clip>/explanation.html: the likeliest labels, the
-modalities' shares, and Grad⊙Input carried back to the spectrogram and to the pixels. A file that
-cannot be read gets one line, and the others go on.
+modalities' shares, and Grad⊙Input carried back to the spectrogram, the pixels, the words and the
+numbers. A file that cannot be read gets one line, and the others go on.
 """
 
 import pathlib

@@ -1,8 +1,8 @@
 """Exports a trained model for serving: `python -m trainers.export --model_dir=DIR`.
 
 Writes a SavedModel as the next version of --export_dir, with the signatures `serving_default`
-(arrays), `serving_media` (WAV and JPEG files' bytes) and `explain`; see `amr_tf.serving`. Beside
-the versions lies a `models.config` for TensorFlow Serving.
+(raw tensors), `serving_media` (WAV and JPEG files' bytes, texts, numbers) and `explain`; see
+`amr_tf.serving`. Beside the versions lies a `models.config` for TensorFlow Serving.
 """
 
 import pathlib

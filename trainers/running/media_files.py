@@ -25,10 +25,10 @@ Sent = dict[str, Any]
 
 
 def sources(argument: str, inputs: Mapping[str, Modality]) -> dict[str, pathlib.Path]:
-    """The files of a clip that was named on a command line.
+    """The files of a clip that was named on a command line; of a text, perhaps the text itself.
 
     Args:
-        argument: String, one file that holds all modalities, or `image=a.png,text=a.txt`.
+        argument: String, one file that holds all modalities, or `image=a.png,text=some words`.
         inputs: Mapping, modality -> the model's input.
 
     Returns:
