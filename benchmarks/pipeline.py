@@ -8,11 +8,12 @@ process does one clip after another, as one of a PyTorch DataLoader's workers; i
 written for this benchmark. Its WAVs have the rate asked for, so it need not resample, which the
 published one does for CREMA-D.
 
-The pipeline gives batches of the same content from records of the same clips: frames of short side
-256, the builder's default, and of 360, byte by byte the loader's JPEGs. The limit is what
-libjpeg-turbo and one FFT pass take for the same stored frames and sound, in memory, and nothing
-else. All are measured in turn, in rounds, on one core, in seconds of its time: what else runs on
-the machine then matters little.
+The pipeline gives raw batches (int16 samples, uint8 frames, cropped and scaled) from records of the
+same clips; spectrograms, normalised and mirrored frames are made on the device and not counted.
+Frames are of short side 256, the builder's default, and of 360, byte by byte the loader's JPEGs.
+The limit is what libjpeg-turbo and one FFT pass take for the same stored frames and sound, in
+memory, and nothing else. All are measured in turn, in rounds, on one core, in seconds of its time:
+what else runs on the machine then matters little.
 """
 
 import os
