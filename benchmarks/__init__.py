@@ -1,1 +1,1 @@
-"""TODO benchmarks."""
+"""What is claimed about speed, as commands; see benchmarks/README.md."""

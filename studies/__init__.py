@@ -1,1 +1,1 @@
-"""TODO studies."""
+"""Experiments on `amr_tf.analysis`: what balance is good for."""

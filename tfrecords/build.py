@@ -21,7 +21,7 @@ from tfrecords.building import options
 from tfrecords.building.builder import build
 from tfrecords.building.options import BuildOptions
 from tfrecords.datasets import DATASETS, BuildError, Dataset
-from tfrecords.plugins import load_named
+from tfrecords.plugins import load_named, named
 from tfrecords.stored import AUDIO_CODECS
 
 _DEFAULT = {field.name: field.default for field in dataclasses.fields(BuildOptions)}
@@ -82,7 +82,7 @@ def define() -> None:
     )
     flags.DEFINE_list("beam_options", [], "Beam's own flags, as in --flink_master=HOST:8081,...")
     flags.DEFINE_bool("overwrite", False, "Delete the records in --output first.")
-    flags.DEFINE_list("plugins", [], "Modules that register data sets of your own.")
+    flags.DEFINE_list("plugins", [], "Modules that register data sets or kinds of modalities.")
     for name, (text, field) in _dataset_flags().items():
         _define_option(name, text, field)
     flags.mark_flags_as_required(["dataset", "source", "output"])
@@ -178,12 +178,14 @@ def run(arguments: Sequence[str]) -> None:
     if info is None:
         print("This range is done; others are still missing.")
     else:
-        summary.show(info, pathlib.Path(chosen.output))
+        summary.show(info, pathlib.Path(chosen.output), ",".join(flags.FLAGS.plugins))
 
 
 def main() -> None:
     """The command, also as `amr-build`."""
     try:
+        if named(sys.argv):
+            importlib.import_module("tfrecords.quiet")  # a plug-in may bring TensorFlow
         load_named(sys.argv)
         define()
     except (BuildError, ValueError) as error:

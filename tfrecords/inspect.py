@@ -20,6 +20,7 @@ import tensorflow as tf
 from tfrecords import schema, summary
 from tfrecords.contact_sheet import contact_sheet
 from tfrecords.description import SPLITS, DatasetInfo
+from tfrecords.plugins import load_named
 from tfrecords.reading.verification import verify
 
 
@@ -58,7 +59,7 @@ def _run(arguments: Sequence[str]) -> None:
     directory = pathlib.Path(arguments[1])
     try:
         info = DatasetInfo.load(directory)
-        summary.show(info, directory)
+        summary.show(info, directory, flags.FLAGS.plugins)
         describe(directory, info, rich.console.Console())
         if flags.FLAGS.sheet:
             contact_sheet(directory, flags.FLAGS.sheet)
@@ -76,6 +77,11 @@ def _run(arguments: Sequence[str]) -> None:
 
 def main() -> None:
     """The command, also as `amr-inspect`."""
+    try:
+        load_named(sys.argv)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    flags.DEFINE_string("plugins", "", "Modules that register the kinds of modalities: a,b.")
     flags.DEFINE_bool("verify", False, "Check checksums, and parse and decode every record.")
     flags.DEFINE_string("sheet", None, "PNG file for a contact sheet of the first clips.")
     app.run(_run)

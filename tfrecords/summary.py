@@ -11,12 +11,13 @@ from tfrecords.building import lock
 from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo
 
 
-def show(info: DatasetInfo, output: pathlib.Path) -> None:
+def show(info: DatasetInfo, output: pathlib.Path, plugins: str = "") -> None:
     """Prints what a record set holds.
 
     Args:
         info: The set's description.
         output: Path of its directory.
+        plugins: String, the modules that commands on it have to name, `a,b`.
     """
     console = rich.console.Console()
     table = rich.table.Table()
@@ -42,4 +43,6 @@ def show(info: DatasetInfo, output: pathlib.Path) -> None:
         print(f"note: {info.notes}")
     print(f"modalities: {', '.join(info.modalities)}")
     print(f"{len(info.classes)} classes; records and {DESCRIPTION} in {output}")
-    print(f"  python -m tfrecords.inspect {output}\n  python -m trainers.fit --data_dir={output}")
+    named = f" --plugins={plugins}" if plugins else ""
+    print(f"  python -m tfrecords.inspect {output}{named}")
+    print(f"  python -m trainers.fit --data_dir={output}{named}")

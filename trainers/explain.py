@@ -1,11 +1,11 @@
 """Explains what a model makes of media files: `python -m trainers.explain --model_dir=DIR CLIP...`.
 
 A clip is one file that holds all modalities of the model, or one file for each, with commas
-between: `image=a.png,text=a.txt`.
+between: `image=a.png,text=a.txt`. A text without a comma may stand there itself.
 
 For each clip a page, MODEL_DIR/explanations/<clip>/explanation.html: the likeliest labels, the
-modalities' shares, and Grad⊙Input carried back to the spectrogram and to the pixels. A file that
-cannot be read gets one line, and the others go on.
+modalities' shares, and Grad⊙Input carried back to the spectrogram, the pixels, the words and the
+numbers. A file that cannot be read gets one line, and the others go on.
 """
 
 import pathlib
@@ -46,16 +46,17 @@ def explain_clips(clips: list[str]) -> None:
     failed = 0
     with command.user_errors():
         files = [media_files.sources(clip, taken) for clip in clips]
-    for clip, found in zip(clips, media_files.read(files, taken, settings), strict=True):
+    read = media_files.read(files, taken, settings)
+    for clip, named, found in zip(clips, files, read, strict=True):
         if isinstance(found, MediaError):
             print(media_files.refusal(clip, found), file=sys.stderr)
             failed += 1
             continue
         raw = raw_of_files(media_files.batch([found], taken), taken)
         there = [name for name, p in zip(taken, raw[PRESENCE][0], strict=True) if p]
-        path = next(iter(media_files.sources(clip, taken).values()))
+        directory = output / (pathlib.PurePath(next(iter(named.values()))).stem[:80] or "clip")
         page = explanation_page.write(
-            output / path.stem, clip, explain(model, raw), there, config, taken, classes
+            directory, clip, explain(model, raw), there, config, taken, classes
         )
         print(f"explanation  {page}")
     if failed:

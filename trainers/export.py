@@ -1,8 +1,8 @@
 """Exports a trained model for serving: `python -m trainers.export --model_dir=DIR`.
 
 Writes a SavedModel as the next version of --export_dir, with the signatures `serving_default`
-(arrays), `serving_media` (WAV and JPEG files' bytes) and `explain`; see `amr_tf.serving`. Beside
-the versions lies a `models.config` for TensorFlow Serving.
+(raw tensors), `serving_media` (WAV and JPEG files' bytes, texts, numbers) and `explain`; see
+`amr_tf.serving`. Beside the versions lies a `models.config` for TensorFlow Serving.
 """
 
 import pathlib
@@ -28,7 +28,8 @@ def export_run() -> None:
         version = export(model_dir, directory)
     print(f"SavedModel   {version}\nServing      {directory / exporting.MODELS_CONFIG}")
     print(f"  saved_model_cli show --dir {version} --all")
-    print(f"  python -m trainers.predict --export_dir={version} CLIP...")
+    plugins = f" --plugins={flags.FLAGS.plugins}" if flags.FLAGS.plugins else ""
+    print(f"  python -m trainers.predict --export_dir={version}{plugins} CLIP...")
 
 
 def main() -> None:

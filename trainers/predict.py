@@ -1,7 +1,7 @@
 """Labels media files: `python -m trainers.predict --model_dir=DIR | --export_dir=DIR CLIP...`.
 
 A clip is one file that holds all modalities of the model, or one file for each, with commas
-between: `image=a.png,text=a.txt`.
+between: `image=a.png,text=a.txt`. A text without a comma may stand there itself.
 
 Prints each clip's likeliest labels and the modalities' shares of the decision, as a table, as JSON
 (an array of objects) or as CSV; JSON and CSV row by row as clips are done. A file that can't be

@@ -82,7 +82,7 @@ def dominance_title(modalities: Sequence[str]) -> str:
 def format_dominance(values: Mapping[str, float] | None) -> str:
     """Percent per modality in their order, `74/26`; `-` for a model of one modality.
 
-    More than three modalities are named: `fou 12 / fac 21 / kar 67`.
+    More than three modalities are named: `fou 12 / fac 21 / kar 40 / pix 27`.
 
     Numbers are rounded by largest remainders: they add up to 100.
 

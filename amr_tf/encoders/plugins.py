@@ -68,7 +68,7 @@ def register_encoder(
         name: String, a lower-case identifier, as in `--audio_encoder=NAME`.
         kinds: Strings, the kinds of modalities whose input it takes: `audio` (spectrograms
             `[T, F, 1]`), `video` (frames `[T, H, W, 3]`), `image` (`[H, W, 3]`), `text` (token ids
-            `[L]`, 0 for padding), `features` (arrays of any shape).
+            `[L]`, 0 for padding), `features` (arrays of any shape), those of a user's own; `any`.
         build: Function that makes the model of the shape of one sample, a seed of the initial
             weights and the model's name; further arguments are its options, but `vocabulary_size`,
             which a text tells. Without one, this is a decorator.

@@ -1,4 +1,4 @@
-"""ResNet-18 (He et al. 2016) for spectrograms and, frame by frame, for video.
+"""ResNet-18 (He et al. 2016) for spectrograms, images and, frame by frame, for video.
 
 As in the published code of OGM and its successors: a 7x7 convolution of stride 2, max pooling,
 four stages of two basic blocks, global average pooling; trained from scratch.

@@ -2,7 +2,7 @@
 
 Three strided convolutions and an average: about 5 MFLOPs for a second of sound or three frames
 of 64 x 64. Batch normalisation costs half as much again per step here and saves two epochs of
-three; it also brings the encodings of both modalities to like norms.
+three; it also brings the encodings of sound and picture to like norms.
 """
 
 import keras

@@ -1,4 +1,4 @@
-"""Audio only, video only: a model of one modality, the yardstick of every fusion."""
+"""Audio only, video only, text only: a model of one modality, the yardstick of every fusion."""
 
 from typing import Any
 

@@ -58,8 +58,8 @@ class Modality(abc.ABC):
     made, as a layer of the model: `amr_tf.modalities.FeaturesLayer`.
 
     A subclass is a frozen dataclass of the sizes and rates that the model was trained with. Its
-    methods up to `file_inputs` are graph code: the pipeline, the evaluation and the served model
-    call the same ones.
+    methods from `cut` to `of_files` are graph code: the pipeline, the evaluation and the served
+    model call the same ones.
 
     Example:
         >>> modality = amr_tf.modalities.MODALITIES["features"](dimensions=(2,), mean=(1.0, 2.0))

@@ -15,7 +15,7 @@ def register_modality(modality: type[Modality]) -> type[Modality]:
     Example:
         >>> @amr_tf.modalities.register_modality
         ... class Pose(amr_tf.modalities.FeaturesConfig):
-        ...     kind, word = "pose", "movement"
+        ...     kind, stored_as, word = "pose", "features", "movement"
         >>> "pose" in amr_tf.modalities.MODALITIES
         True
 

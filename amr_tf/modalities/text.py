@@ -1,4 +1,4 @@
-"""Written words: a text -> the numbers of its words."""
+"""Written words: a text -> the numbers of its words, which encoders embed."""
 
 import dataclasses
 import functools

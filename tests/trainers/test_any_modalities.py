@@ -155,7 +155,7 @@ def clip(data, name):
     named = {c: v for c, v in cells.items() if c not in ("id", "label", "split") and v}
     return ",".join(
         f"{c}={v}" if c == "text" else f"{c}={data.parent / v}" for c, v in named.items()
-    ).replace("animal, number", "animal number")  # a comma would end the text
+    )
 
 
 @pytest.mark.parametrize("name", ["words", "films"])
@@ -209,7 +209,7 @@ def test_a_comparison_has_a_row_for_each_modality_alone(words, tmp_path):
         (("--modalities=text(length=many)",), "--modalities: text(length=many)"),
         (("--encoders=smell=small",), "--encoders=smell=small: there is no smell"),
         (("--encoders=image",), "'image' is not of the form name=value"),
-        (("--encoders=image=gru",), "--encoders=gru: choose one of small, resnet18"),
+        (("--encoders=image=gru",), "--encoders=image=gru: choose one of small, resnet18"),
         (("--image_encoder=nowhere:build",), "the module 'nowhere' cannot be imported"),
         (("--text_encoder=small",), "--text_encoder=small: choose one of text_cnn"),
         (("--text_length=-1",), "--text_length=-1 must not be negative"),

@@ -1,4 +1,4 @@
-"""Flags that hold more than one value: ratios, a method's options."""
+"""Flags that hold more than one value: ratios, modalities, encoders, a plug-in's options."""
 
 import dataclasses
 import json

@@ -256,7 +256,8 @@ class Config:
 
     def _check_encoder(self, flag: str, kind: str, text: str) -> None:
         name, options = parse_plugin(text, flag)
-        fitting = [n for n, known in ENCODERS.items() if known.takes(kind)]
+        like = [k.kind for k in MODALITIES[kind].__mro__ if getattr(k, "kind", "")]
+        fitting = [n for n, known in ENCODERS.items() if any(map(known.takes, like))]
         own = ":" in name or name.endswith(".keras")  # a function, or a saved model
         choose = f"choose one of {', '.join(fitting)}, or module:function, or FILE.keras"
         _require(own or name in fitting, f"{flag}={name}: {choose}")
@@ -319,7 +320,7 @@ class Config:
         """The flag that names a modality's encoder, the modality's kind, and the encoder."""
         kind, named = self.kinds[name], parse_named(self.encoders, "--encoders")
         if name in named:
-            return "--encoders", kind, named[name]
+            return f"--encoders={name}", kind, named[name]
         given = getattr(self, f"{kind}_encoder", MODALITIES.find(kind).default_encoder)
         return f"--{kind}_encoder", kind, given
 

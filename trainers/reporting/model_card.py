@@ -20,7 +20,7 @@ A share says how much of the log-odds of the top class (target `probability`), o
 (target `logit`), passes through a modality, to first order: Grad⊙Input at the encoders' outputs,
 in the L2 norm, a clip's shares adding up to 1. The dominance is their mean over the clips that have
 all modalities. It does not say how informative a modality is, how accurate the model would be
-without it, or which part of the sound or picture decided. It depends on the target: one vector
+without it, or which part of a modality decided. It depends on the target: one vector
 added to all classes' rows of a linear head changes no prediction, and changes the shares by
 `logit`."""
 
@@ -139,8 +139,8 @@ def _model(
 
 def _input(name: str, modality: Modality) -> str:
     """What the model gets of a modality, in a sentence."""
-    called = "" if name == modality.kind else f" ({name})"
-    return f"Takes {modality.word}{called}: {modality.told}."
+    called = modality.word if name == modality.kind else name
+    return f"Takes {called}: {modality.told}."
 
 
 def _command(argv: Sequence[str]) -> str:
@@ -207,7 +207,7 @@ def _limits(config: Config) -> list[str]:
         "probabilities are not calibrated.",
     ]
     if len(config.model_modalities) > 1:
-        lines.append("A clip that lacks a modality gets an answer from the other.")
+        lines.append("A clip that lacks a modality gets an answer from what it has.")
     return [_list(lines)]
 
 

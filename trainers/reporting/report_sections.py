@@ -48,7 +48,7 @@ def missing_section(subject: Subject, boots: Bootstrap) -> ReportSection:
         "Missing modality",
         "Accuracy and mAP with a subset of the modalities. What is missing is replaced in one of "
         "three ways: its encoding by zero, its encoding by the training mean, its input by nothing "
-        "(silence, black frames). “Kept” is accuracy without a modality over accuracy with all. "
+        "(e.g. silence). “Kept” is accuracy without a modality over accuracy with all. "
         "Shapley values, exact over all subsets, share out the accuracy gained over “nothing”.",
         measurements,
         bars=kept,
@@ -56,7 +56,7 @@ def missing_section(subject: Subject, boots: Bootstrap) -> ReportSection:
         sentences=tuple(_kept_sentences(subject, kept)),
         notes=(
             "“Without” in the sentences above: the encoding is the training mean.",
-            "Silence and black frames are unlike any training clip. An encoder may answer such "
+            "An empty input is unlike any training clip. An encoder may answer such "
             "nothing with anything, so an empty input can do more harm than a mean encoding.",
         ),
     )

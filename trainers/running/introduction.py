@@ -99,8 +99,9 @@ def without_amr(config: Config) -> str:
         if value != defaults[name] and name not in _DERIVED
     }
     held = DatasetInfo.load(config.data_dir).modalities
-    if tuple(held) != config.names:
-        given["modalities"] = ",".join(config.names)
+    everything = (n if s.kind == n else f"{n}:{s.kind}" for n, s in held.items())
+    if config.modalities != ",".join(everything):
+        given["modalities"] = config.modalities
     if makes_itself(config) and given.get("data_dir") == config.default_data_dir:
         given.pop("data_dir")  # the default
     if config.batch_size == PRESETS.get(config.preset, {}).get("batch_size"):

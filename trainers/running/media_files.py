@@ -3,6 +3,7 @@
 import functools
 import os
 import pathlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -24,50 +25,44 @@ _TIMEOUT = 120.0  # seconds to decode a file
 Sent = dict[str, Any]
 
 
-def sources(argument: str, inputs: Mapping[str, Modality]) -> dict[str, pathlib.Path]:
-    """The files of a clip that was named on a command line.
+def sources(argument: str, inputs: Mapping[str, Modality]) -> dict[str, str]:
+    """What a clip that was named on a command line is read from.
 
     Args:
-        argument: String, one file that holds all modalities, or `image=a.png,text=a.txt`.
+        argument: String, one file that holds all modalities, or `image=a.png,text=Hello, world`.
         inputs: Mapping, modality -> the model's input.
 
     Returns:
-        Modality -> path.
+        Modality -> path of a file, or the value itself, as a text may be.
 
     Raises:
-        ValueError: A name is no modality of the model.
+        ValueError: A modality is named twice.
     """
-    names, paths = [], []
-    for part in argument.split(","):
-        name, equals, path = part.partition("=")
-        if not equals or not name.isidentifier():
-            return dict.fromkeys(inputs, pathlib.Path(argument))  # a file whose name has a comma
-        names.append(name)
-        paths.append(pathlib.Path(path))
-    unknown = [name for name in names if name not in inputs]
-    if unknown:
-        raise ValueError(
-            f"{argument}: the model takes {', '.join(inputs)}, not {', '.join(unknown)}"
-        )
-    return dict(zip(names, paths, strict=True))
+    parts = re.split(rf"(?:^|,)({'|'.join(inputs)})=", argument)
+    if parts[0] or len(parts) == 1:
+        files = [n for n, m in inputs.items() if not _stored(m).holds_value(argument)]
+        return dict.fromkeys(files or inputs, argument)
+    names, values = parts[1::2], parts[2::2]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{argument}: a modality is named twice")
+    return dict(zip(names, values, strict=True))
 
 
 def read(
-    clips: Sequence[Mapping[str, pathlib.Path]], inputs: Mapping[str, Modality], settings: Settings
+    clips: Sequence[Mapping[str, str]], inputs: Mapping[str, Modality], settings: Settings
 ) -> Iterator[Sent | MediaError]:
     """Decodes files in processes of their own, which a bad file may take down.
 
     Args:
-        clips: Mappings, modality -> path: a clip must have one of them.
+        clips: Mappings, modality -> what it is read from: a clip must have one of them.
         inputs: Mapping, modality -> the model's input.
         settings: Rates and sizes.
 
     Yields:
         What is sent of each clip, or why there is nothing, in order.
     """
-    kinds = {name: modality.stored() for name, modality in inputs.items()}
     tasks = (
-        ({n: _source(kinds[n], path) for n, path in clip.items()}, settings, (), Window())
+        ({n: _source(inputs[n], value) for n, value in clip.items()}, settings, (), Window())
         for clip in clips
     )
     count = min(len(clips), os.cpu_count() or 1)
@@ -80,10 +75,13 @@ def read(
             yield found
 
 
-def _source(kind: str, path: pathlib.Path) -> Source:
-    """A file, or the value itself, as in a manifest's cells."""
-    cell = str(path)
-    return Source(kind, path, cell=cell if stored.find(kind).holds_value(cell) else None)
+def _stored(modality: Modality) -> type[stored.Stored]:
+    return stored.find(modality.stored())
+
+
+def _source(modality: Modality, value: str) -> Source:
+    cell = value if _stored(modality).holds_value(value) else None
+    return Source(modality.stored(), pathlib.Path(value), cell=cell)
 
 
 @functools.singledispatch

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amr_tf import methods
+from amr_tf.modalities import MODALITIES, FeaturesConfig
 from tfrecords.description import (
     DESCRIPTION,
     SPLITS,
@@ -254,3 +256,24 @@ def test_configuration_survives_its_file(tmp_path):
     assert Config.load(tmp_path) == run
     with pytest.raises(FileNotFoundError, match=r"holds no run of `python -m trainers\.fit`"):
         Config.load(tmp_path / "elsewhere")
+
+
+def test_a_kind_of_a_users_own_takes_the_encoders_of_the_kind_that_it_is_made_of(monkeypatch):
+    class Gait(FeaturesConfig):
+        kind, stored_as = "gait", "features"
+
+    monkeypatch.setattr(MODALITIES, "_plugins", {**MODALITIES._plugins, "gait": Gait})
+    made = config(modalities="x:gait", method="x", encoders="x=gru(width=4)")
+    assert made.encoder_of("x") == ("gru", {"width": 4})
+    assert config(modalities="x:gait", method="x").encoder_of("x") == ("mlp", {})
+    with pytest.raises(ValueError, match=r"--encoders=x=small: choose one of mlp, gru, or module:"):
+        config(modalities="x:gait", method="x", encoders="x=small")
+
+
+def test_a_runs_description_chooses_no_module_to_import(tmp_path):
+    """It may come from anywhere; a module that a user names is trusted."""
+    flags = config().to_json() | {"audio_encoder": "antigravity:fly", "encoders": "video=this:s"}
+    (tmp_path / "config.json").write_text(json.dumps({"flags": flags}))
+    with pytest.raises(ValueError, match="trained with plug-ins: give --plugins=antigravity,this"):
+        Config.load(tmp_path)
+    assert "antigravity" not in sys.modules

@@ -112,7 +112,7 @@ def test_features_are_called_by_their_names():
     results = RESULTS | {"dominance_by_target": shares}
     text = model_card.card(config, inputs, results, ABOUT, ["a"], None)
     assert "# Model card: digits, naive, AMR weight 1" in text
-    assert "Takes features (kar): numbers of the shape [8, 8], standardised." in text
+    assert "Takes kar: numbers of the shape [8, 8], standardised." in text
     assert 'signatures["serving_media"]' in text
     assert "served(fou=tf.constant([numbers]), kar=tf.constant([numbers]))" in text
     assert "WAV" not in text
