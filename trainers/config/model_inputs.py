@@ -1,5 +1,7 @@
 """A model's inputs, made of flags and of what records hold."""
 
+from typing import Any
+
 from amr_tf.modalities import MODALITIES, Modality
 from tfrecords.description import DatasetInfo
 from trainers.config.run_config import Config
@@ -24,6 +26,22 @@ def inputs_of_records(config: Config, info: DatasetInfo) -> dict[str, Modality]:
 def _input(config: Config, info: DatasetInfo, name: str) -> Modality:
     kind = MODALITIES.find(config.kinds[name])
     try:
-        return kind.of_records(info.modalities[name], config.input_options(name))
+        return kind.of_records(info.modalities[name], _options(config, name))
     except TypeError as error:
         raise ValueError(f"--modalities: {config.asked[name].text}: {error}") from error
+
+
+def _options(config: Config, name: str) -> dict[str, Any]:
+    """The sizes and rates that are wanted of a modality, by the names of its kind's fields."""
+    flags = {
+        "sample_rate": config.audio_rate,
+        "seconds": config.audio_seconds,
+        "tile_seconds": config.tile_seconds,
+        "fft_length": config.fft_length,
+        "hop": config.hop,
+        "frames": config.frames,
+        "size": config.frame_size,
+        "length": config.text_length,
+        "steps": config.feature_steps,
+    }
+    return {**flags, **config.asked[name].options}

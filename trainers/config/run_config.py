@@ -11,23 +11,21 @@ from typing import Any
 
 from amr_tf._registry import check_options, is_trusted
 from amr_tf.attribution import TARGETS
-from amr_tf.encoders import ENCODERS, find_encoder
 from amr_tf.heads import HEADS, head_options
 from amr_tf.methods.base import TEACHERS
 from amr_tf.modalities import MODALITIES
 from tfrecords.datasets import DATASETS, DEMO
+from trainers.config import encoder_flags
 from trainers.config.methods import make_method, method_of
 from trainers.config.parsing import (
     AskedModality,
     parse_modalities,
-    parse_named,
     parse_plugin,
     parse_ratio,
 )
 from trainers.config.recipes import PRESETS, recipes
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-_SIZED = ("audio", "video", "image")  # kinds whose encoders --encoder_width is for
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
 # Flags about fusion, attribution and the other methods: two runs of one modality that differ in
 # them alone are the same run.
@@ -242,27 +240,11 @@ class Config:
             )
         _require(0 <= self.momentum < 1, f"--momentum={self.momentum} is not in [0, 1)")
         _require(0 < self.crop_scale <= 1, f"--crop_scale={self.crop_scale} is not in (0, 1]")
-        for kind in MODALITIES:
-            if hasattr(self, f"{kind}_encoder"):
-                self._check_encoder(f"--{kind}_encoder", kind, getattr(self, f"{kind}_encoder"))
-            path = getattr(self, f"{kind}_weights", "")
-            known = not path or pathlib.Path(path).is_file()
-            _require(known, f"--{kind}_weights={path}: no such file")
-        parse_named(self.encoders, "--encoders")  # refuses what it can't read
+        encoder_flags.check_kinds(self)
         name, options = parse_plugin(self.fusion, "--fusion")
         _require(name in HEADS, f"--fusion={name}: choose one of {', '.join(HEADS)}")
         check_options(f"--fusion: {name}", options, head_options(name))
         self.check_modalities()
-
-    def _check_encoder(self, flag: str, kind: str, text: str) -> None:
-        name, options = parse_plugin(text, flag)
-        like = [k.kind for k in MODALITIES[kind].__mro__ if getattr(k, "kind", "")]
-        fitting = [n for n, known in ENCODERS.items() if any(map(known.takes, like))]
-        own = ":" in name or name.endswith(".keras")  # a function, or a saved model
-        choose = f"choose one of {', '.join(fitting)}, or module:function, or FILE.keras"
-        _require(own or name in fitting, f"{flag}={name}: {choose}")
-        plugin = find_encoder(name)
-        check_options(f"{flag}: {name}", options.keys() - {"weights"}, plugin.options)
 
     def check_modalities(self) -> None:
         """Checks what depends on the modalities, if they are known.
@@ -285,79 +267,16 @@ class Config:
             not self.teachers or TEACHERS in method.requires,
             f"--teachers: --method={self.method} learns from no teacher",
         )
-        self._check_inputs()
-        # each refuses what it can't read
-        self.ratio, self.given_teachers, self.make_method()
-
-    def _check_inputs(self) -> None:
-        """Checks the encoder and the sizes of each modality whose kind is known already."""
         if self.hidden and len(self.model_modalities) > 1:
             fusion = parse_plugin(self.fusion, "--fusion")[0]
             check_options(f"--hidden={self.hidden}: {fusion}", ("hidden",), head_options(fusion))
-        unknown = parse_named(self.encoders, "--encoders").keys() - set(self.names)
-        _require(
-            not unknown, f"--encoders={self.encoders}: there is no {', '.join(sorted(unknown))}"
-        )
-        for name in self.model_modalities:
-            kind = self.kinds[name]
-            if kind in MODALITIES:
+        for name, asked in self.asked.items():
+            if (kind := self.kinds[name]) in MODALITIES:  # else the records will tell
                 known = [field.name for field in dataclasses.fields(MODALITIES[kind])]
-                check_options(f"--modalities: {name}", self.asked[name].options, known)
-                self._check_encoder(*self.encoder_flag(name))
-                self._check_shorthands(name)
-
-    def _check_shorthands(self, name: str) -> None:
-        """Refuses --encoder_width and --video_depth where they would do nothing."""
-        encoder, _ = self.encoder_of(name)
-        known = find_encoder(encoder).options
-        kind = self.kinds[name]
-        if self.encoder_width and kind in _SIZED:
-            check_options(f"--encoder_width={self.encoder_width}: {encoder}", ("width",), known)
-        if self.video_depth and kind == "video":
-            check_options(f"--video_depth={self.video_depth}: {encoder}", ("depth",), known)
-
-    def encoder_flag(self, name: str) -> tuple[str, str, str]:
-        """The flag that names a modality's encoder, the modality's kind, and the encoder."""
-        kind, named = self.kinds[name], parse_named(self.encoders, "--encoders")
-        if name in named:
-            return f"--encoders={name}", kind, named[name]
-        given = getattr(self, f"{kind}_encoder", MODALITIES.find(kind).default_encoder)
-        return f"--{kind}_encoder", kind, given
-
-    def encoder_of(self, name: str) -> tuple[str, dict[str, Any]]:
-        """The encoder of a modality, and its options with those that have flags of their own.
-
-        Args:
-            name: String, the modality.
-        """
-        flag, kind, text = self.encoder_flag(name)
-        encoder, options = parse_plugin(text, flag)
-        if self.encoder_width and kind in _SIZED:
-            options.setdefault("width", self.encoder_width)
-        if self.video_depth and kind == "video":
-            options.setdefault("depth", self.video_depth)
-        if weights := getattr(self, f"{kind}_weights", ""):
-            options.setdefault("weights", weights)
-        return encoder, options
-
-    def input_options(self, name: str) -> dict[str, Any]:
-        """The sizes and rates that are wanted of a modality, by the names of its kind's fields.
-
-        Args:
-            name: String, the modality.
-        """
-        flags = {
-            "sample_rate": self.audio_rate,
-            "seconds": self.audio_seconds,
-            "tile_seconds": self.tile_seconds,
-            "fft_length": self.fft_length,
-            "hop": self.hop,
-            "frames": self.frames,
-            "size": self.frame_size,
-            "length": self.text_length,
-            "steps": self.feature_steps,
-        }
-        return {**flags, **self.asked[name].options}
+                check_options(f"--modalities: {name}", asked.options, known)
+        encoder_flags.check(self)
+        # each refuses what it can't read
+        self.ratio, self.given_teachers, self.make_method()
 
     @property
     def asked(self) -> dict[str, AskedModality]:
@@ -486,21 +405,13 @@ class Config:
                 f"{path} does not exist: {model_dir} holds no run of `python -m trainers.fit`"
             )
         flags = read_flags(path)
-        plugins = flags.get("plugins", "").split(",") + _encoder_modules(flags)
+        plugins = flags.get("plugins", "").split(",") + encoder_flags.modules(flags)
         plugins = list(dict.fromkeys(filter(None, plugins)))
         # a run may come from anywhere: its description must not choose what is imported
         if not all(map(is_trusted, plugins)):
             named = ",".join(plugins)
             raise ValueError(f"{model_dir} was trained with plug-ins: give --plugins={named}")
         return cls(**flags)
-
-
-def _encoder_modules(flags: dict[str, Any]) -> list[str]:
-    """The modules of encoders that flags name as `module:function`."""
-    texts = [text for flag, text in flags.items() if flag.endswith("_encoder")]
-    texts += parse_named(flags.get("encoders", ""), "--encoders").values()
-    names = (parse_plugin(text, "--encoders")[0] for text in texts)
-    return [name.partition(":")[0] for name in names if ":" in name]
 
 
 def read_flags(path: pathlib.Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from amr_tf.analysis.metrics import dominance_title, format_dominance
 from amr_tf.modalities import Modality
 from tfrecords.datasets import DATASETS, About
 from tfrecords.description import SPLITS, DatasetInfo
+from trainers.config import encoder_flags
 from trainers.config.run_config import Config
 
 FILE = "MODEL_CARD.md"
@@ -109,7 +110,7 @@ def escaped(text: str) -> str:
 def _model(
     config: Config, inputs: Mapping[str, Modality], results: dict[str, Any], about: dict[str, Any]
 ) -> list[str]:
-    encoders = ", ".join(f"{name} `{config.encoder_flag(name)[2]}`" for name in inputs)
+    encoders = ", ".join(f"{name} `{encoder_flags.named(config, name)[0]}`" for name in inputs)
     lines = [f"Encoders: {encoders}."]
     if len(config.model_modalities) > 1:
         lines.append(f"Fusion head: `{config.fusion}`.")

@@ -17,6 +17,7 @@ from tfrecords.building.options import BuildOptions
 from tfrecords.datasets import find
 from tfrecords.description import DESCRIPTION
 from tfrecords.reading.pipeline import Pipeline
+from trainers.config.encoder_flags import encoder_of
 from trainers.config.flags import makes_itself
 from trainers.config.parsing import parse_plugin
 from trainers.config.run_config import Config
@@ -178,7 +179,7 @@ def encoder(config: Config, name: str, modality: Modality) -> keras.Model:
         name: String, the modality's name.
         modality: Its input.
     """
-    chosen, options = config.encoder_of(name)
+    chosen, options = encoder_of(config, name)
     return build_encoder(
         chosen,
         name,

@@ -20,6 +20,7 @@ from tfrecords.description import (
 )
 from tfrecords.stored import StoredAudio, StoredFeatures, StoredVideo
 from trainers.config import flags as trainer_flags
+from trainers.config.encoder_flags import encoder_of
 from trainers.config.methods import method_names
 from trainers.config.model_inputs import inputs_of_records
 from trainers.config.parsing import parse_options, parse_ratio
@@ -135,6 +136,7 @@ def test_published_recipes_give_the_published_shapes():
         ("video_depth", 2, "--video_depth=2: small has no option 'depth': it has width"),
         ("fusion", "magic", "--fusion=magic: choose one of concat, sum, film"),
         ("audio_encoder", "small(width=", "write a name, or a name with options"),
+        ("image_encoder", "small(weights=nowhere.keras)", "weights=nowhere.keras: no such file"),
         ("modalities", "a-b", "'a-b' is no name"),
     ],
 )
@@ -264,8 +266,8 @@ def test_a_kind_of_a_users_own_takes_the_encoders_of_the_kind_that_it_is_made_of
 
     monkeypatch.setattr(MODALITIES, "_plugins", {**MODALITIES._plugins, "gait": Gait})
     made = config(modalities="x:gait", method="x", encoders="x=gru(width=4)")
-    assert made.encoder_of("x") == ("gru", {"width": 4})
-    assert config(modalities="x:gait", method="x").encoder_of("x") == ("mlp", {})
+    assert encoder_of(made, "x") == ("gru", {"width": 4})
+    assert encoder_of(config(modalities="x:gait", method="x"), "x") == ("mlp", {})
     with pytest.raises(ValueError, match=r"--encoders=x=small: choose one of mlp, gru, or module:"):
         config(modalities="x:gait", method="x", encoders="x=small")
 
