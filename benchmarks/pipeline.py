@@ -21,6 +21,8 @@ second of the clock, each number of cores in a process of its own, in turn.
 
 import os
 import pathlib
+import subprocess
+import sys
 import tempfile
 import time
 import wave
@@ -54,6 +56,8 @@ SIDES = (256, 360)
 flags.DEFINE_integer("clips", 128, "Clips in the records.")
 flags.DEFINE_integer("batches", 20, f"Timed batches of {BATCH} clips, a round.")
 flags.DEFINE_integer("rounds", 10, "Rounds.")
+flags.DEFINE_list("cores", [], "Numbers of cores to compare, e.g. 1,2.")
+flags.DEFINE_string("records", "", "Directory of finished records, for a process of --cores.")
 
 
 def records(directory: pathlib.Path, count: int) -> None:
@@ -187,8 +191,50 @@ def measure(directory: pathlib.Path) -> dict[str, list[float]]:
     return speeds
 
 
+def clips_a_second(directory: pathlib.Path) -> float:
+    """Clips a second of the clock, of the pipeline on this process's cores."""
+    batches = iter(Pipeline(directory, INPUTS, BATCH, cache="no").train())
+    for _ in range(WARM):
+        next(batches)
+    start = time.monotonic()
+    for _ in range(flags.FLAGS.batches):
+        next(batches)
+    return flags.FLAGS.batches * BATCH / (time.monotonic() - start)
+
+
+def compare_cores(numbers: list[int]) -> None:
+    """Measures each number of cores in processes of its own, in turn, and prints a table."""
+    speeds = {number: [] for number in numbers}
+    with tempfile.TemporaryDirectory() as directory:
+        records(pathlib.Path(directory), flags.FLAGS.clips)
+        where = f"--records={directory}/{SIDES[0]}"
+        command = [sys.executable, "-m", "benchmarks.pipeline", where]
+        command.append(f"--batches={flags.FLAGS.batches}")
+        for _ in paired.rounds(flags.FLAGS.rounds):
+            for number, found in speeds.items():
+                mine = [*command, f"--cores={number}"]
+                done = subprocess.run(  # noqa: S603  (this module itself)
+                    mine, check=True, capture_output=True, text=True
+                )
+                found.append(float(done.stdout.split()[-1]))
+    rows = [
+        (f"{number} cores", f"{np.mean(found):.0f}", paired.ratio(found, speeds[numbers[0]]))
+        for number, found in speeds.items()
+    ]
+    print(f"{paired.machine()}; side {SIDES[0]}, {flags.FLAGS.rounds} rounds\n")
+    print(paired.table(("", "clips/s", f"against {numbers[0]}"), rows))
+
+
 def main(_: list[str]) -> None:
     """Measures and prints a table."""
+    cores = [int(number) for number in flags.FLAGS.cores]
+    if flags.FLAGS.records:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: cores[0]])
+        print(clips_a_second(pathlib.Path(flags.FLAGS.records)))
+        return
+    if cores:
+        compare_cores(cores)
+        return
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # before TensorFlow counts the cores
     with tempfile.TemporaryDirectory() as directory:
         records(pathlib.Path(directory), flags.FLAGS.clips)
