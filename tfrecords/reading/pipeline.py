@@ -178,19 +178,23 @@ class Pipeline:
     def _from(self, position: int, stored: tf.data.Dataset | None) -> tf.data.Dataset:
         """The endless stream of stored clips, or of records where nothing is stored."""
         size = self.steps_per_epoch * self.batch_size // self.worker[1]
-        epochs = tf.data.Dataset.range(position // size, tf.int64.max)
+        first = position // size
         if stored is not None:
-            stream = epochs.flat_map(lambda epoch: self._epoch(epoch, size, stored))
+            stream = self._epochs(first, 1, size, stored)
         else:
-            # the next epoch's shuffle buffer is filled while this one is read
-            ahead = tf.data.experimental.parallel_interleave(
-                lambda epoch: self._epoch(epoch, size, None),
-                cycle_length=1,
-                buffer_output_elements=1,
-                prefetch_input_elements=1,
-            )
-            stream = epochs.apply(ahead)
+            # two streams take turns, an epoch each: while one is read, the other has asked for its
+            # next clip, and fills the shuffle buffer that it comes from
+            streams = [self._epochs(first + k, 2, size, None).prefetch(1) for k in (0, 1)]
+            turns = tf.data.Dataset.range(tf.int64.max).map(lambda clip: clip // size % 2)
+            stream = tf.data.Dataset.choose_from_datasets(streams, turns)
         return stream.skip(position % size)
+
+    def _epochs(
+        self, first: int, step: int, size: int, stored: tf.data.Dataset | None
+    ) -> tf.data.Dataset:
+        """Every `step`-th epoch from the first on, one after the other."""
+        epochs = tf.data.Dataset.range(first, tf.int64.max, step)
+        return epochs.flat_map(lambda epoch: self._epoch(epoch, size, stored))
 
     def _epoch(
         self, epoch: tf.Tensor, size: int, stored: tf.data.Dataset | None
