@@ -107,6 +107,10 @@ class Pipeline:
             ({modality: raw tensor `[B, ...]`}, label int64 `[B]`), and `presence` `[B, M]` among
             the inputs where records may lack a modality. The model makes features of raw tensors.
         """
+        return self._stream(start_step)
+
+    def _stream(self, start_step: int, share: tuple[int, int] = (0, 1)) -> tf.data.Dataset:
+        """The batches of the steps s with s % count == index, for a share (index, count)."""
         if self.cached and self._stored is None:
             # made once, outside of the epochs, so that all of them share what it holds
             stored = tf.data.TFRecordDataset(self._own_shards())
@@ -114,6 +118,8 @@ class Pipeline:
             self._stored = stored.cache()
         position = start_step * self.batch_size // self.worker[1]
         stream = self._from(position, self._stored).enumerate(position)
+        if share[1] > 1:  # before anything is parsed: to pass a clip over costs its bytes alone
+            stream = stream.filter(lambda at, _: at // self.batch_size % share[1] == share[0])
         stream = stream.map(self._training_clip, num_parallel_calls=tf.data.AUTOTUNE)
         stream = self._batches(stream, self.batch_size, drop_remainder=True)
         return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
