@@ -16,6 +16,7 @@ from amr_tf.heads import HEADS, head_options
 from amr_tf.methods.base import TEACHERS
 from amr_tf.modalities import MODALITIES
 from tfrecords.datasets import DATASETS, DEMO
+from tfrecords.reading import machines
 from trainers.config.methods import make_method, method_of
 from trainers.config.parsing import (
     AskedModality,
@@ -176,6 +177,13 @@ class Config:
     skip_corrupt: bool = _flag(
         False, "Skip and count corrupt records, whose shards are checked first; else stop at one."
     )
+    data_service: str = _flag(
+        "",
+        "Machines that make the training batches, for records that exceed memory: HOST:PORT, "
+        "several with commas between; `python -m tfrecords.serve` runs on each. They must see "
+        "--data_dir under the same path. The order is that of --cache=no, however many there are. "
+        "Evaluation reads here.",
+    )
     # the machine
     strategy: str = _flag(
         "auto",
@@ -249,10 +257,35 @@ class Config:
             known = not path or pathlib.Path(path).is_file()
             _require(known, f"--{kind}_weights={path}: no such file")
         parse_named(self.encoders, "--encoders")  # refuses what it can't read
+        self._check_data_service()
         name, options = parse_plugin(self.fusion, "--fusion")
         _require(name in HEADS, f"--fusion={name}: choose one of {', '.join(HEADS)}")
         check_options(f"--fusion: {name}", options, head_options(name))
         self.check_modalities()
+
+    def _check_data_service(self) -> None:
+        """Refuses malformed addresses, and what --data_service makes meaningless."""
+        try:
+            machines.parse(self.data_service)
+        except ValueError as error:
+            raise ValueError(f"--data_service: {error}") from error
+        if not self.data_service:
+            return
+        _require(
+            self.strategy != "multi_worker",
+            "--data_service feeds one training process: with --strategy=multi_worker each machine "
+            "reads its own shards",
+        )
+        _require(
+            self.cache != "yes",
+            "--cache=yes keeps decoded clips in this machine's memory, --data_service has others "
+            "decode them in each epoch: leave one out",
+        )
+        _require(
+            not self.skip_corrupt,
+            "--skip_corrupt reads mended copies of shards that this machine alone has: mend the "
+            "records, or leave --data_service out",
+        )
 
     def _check_encoder(self, flag: str, kind: str, text: str) -> None:
         name, options = parse_plugin(text, flag)
