@@ -8,6 +8,7 @@ HERE = pathlib.Path(__file__).parent
 COMMANDS = {
     "amr-build": "tfrecords.build",
     "amr-inspect": "tfrecords.inspect",
+    "amr-serve": "tfrecords.serve",
     "amr-fit": "trainers.fit",
     "amr-compare": "trainers.compare",
     "amr-evaluate": "trainers.evaluate",

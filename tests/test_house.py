@@ -23,6 +23,7 @@ COMMANDS = {
     *(f"trainers.{n}" for n in ("fit", "evaluate", "compare", "export", "predict", "explain")),
     "tfrecords.build",
     "tfrecords.inspect",
+    "tfrecords.serve",
 }
 # What only the commands need: `pip install .` does not bring them.
 TOOLS = {"av", "rich", "matplotlib", "PIL", "jinja2", "filelock", "psutil"}

@@ -108,6 +108,10 @@ class Pipeline:
             ({modality: raw tensor `[B, ...]`}, label int64 `[B]`), and `presence` `[B, M]` among
             the inputs where records may lack a modality. The model makes features of raw tensors.
         """
+        return self._stream(start_step)
+
+    def _stream(self, start_step: int, share: tuple[int, int] = (0, 1)) -> tf.data.Dataset:
+        """The batches of the steps s with s % count == index, for a share (index, count)."""
         if self.cached and self._stored is None:
             # made once, outside of the epochs, so that all of them share what it holds
             stored = tf.data.TFRecordDataset(self._own_shards())
@@ -115,8 +119,10 @@ class Pipeline:
             self._stored = stored.cache()
         position = start_step * self.batch_size // self.worker[1]
         stream = self._from(position, self._stored).enumerate(position)
+        if share[1] > 1:  # before anything is parsed: to pass a clip over costs its bytes alone
+            stream = stream.filter(lambda at, _: at // self.batch_size % share[1] == share[0])
         stream = stream.map(self._training_clip, num_parallel_calls=tf.data.AUTOTUNE)
-        stream = _batched(stream, self.batch_size, drop_remainder=True)
+        stream = batched(stream, self.batch_size, drop_remainder=True)
         return stream.with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
     @_as_written
@@ -157,7 +163,7 @@ class Pipeline:
             dataset = dataset.map(change, num_parallel_calls=tf.data.AUTOTUNE)
         dataset = dataset.map(self._sample, num_parallel_calls=tf.data.AUTOTUNE)
         size = evaluation_batch(count, self.batch_size)
-        dataset = _batched(dataset, size, drop_remainder=False)
+        dataset = batched(dataset, size, drop_remainder=False)
         batches = tf.data.experimental.assert_cardinality(-(-count // size))
         return dataset.apply(batches).with_options(_options()).prefetch(tf.data.AUTOTUNE)
 
@@ -282,7 +288,7 @@ class Pipeline:
         schema.check_readable(stored)  # says so now if it cannot be had
 
 
-def _batched(dataset: tf.data.Dataset, size: int, drop_remainder: bool) -> tf.data.Dataset:
+def batched(dataset: tf.data.Dataset, size: int, drop_remainder: bool) -> tf.data.Dataset:
     """Batches, several of which are filled at a time."""
     return dataset.batch(size, drop_remainder, tf.data.AUTOTUNE, deterministic=True)
 

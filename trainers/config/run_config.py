@@ -15,6 +15,7 @@ from amr_tf.heads import HEADS, head_options
 from amr_tf.methods.base import TEACHERS
 from amr_tf.modalities import MODALITIES
 from tfrecords.datasets import DATASETS, DEMO
+from tfrecords.reading import machines
 from trainers.config import encoder_flags
 from trainers.config.methods import make_method, method_of
 from trainers.config.parsing import (
@@ -174,6 +175,13 @@ class Config:
     skip_corrupt: bool = _flag(
         False, "Skip and count corrupt records, whose shards are checked first; else stop at one."
     )
+    data_service: str = _flag(
+        "",
+        "Machines that make the training batches, for records that exceed memory: HOST:PORT, "
+        "several with commas between; `python -m tfrecords.serve` runs on each. They must see "
+        "--data_dir under the same path. The order is that of --cache=no, however many there are. "
+        "Evaluation reads here.",
+    )
     # the machine
     strategy: str = _flag(
         "auto",
@@ -241,10 +249,35 @@ class Config:
         _require(0 <= self.momentum < 1, f"--momentum={self.momentum} is not in [0, 1)")
         _require(0 < self.crop_scale <= 1, f"--crop_scale={self.crop_scale} is not in (0, 1]")
         encoder_flags.check_kinds(self)
+        self._check_data_service()
         name, options = parse_plugin(self.fusion, "--fusion")
         _require(name in HEADS, f"--fusion={name}: choose one of {', '.join(HEADS)}")
         check_options(f"--fusion: {name}", options, head_options(name))
         self.check_modalities()
+
+    def _check_data_service(self) -> None:
+        """Refuses malformed addresses, and what --data_service makes meaningless."""
+        try:
+            machines.parse(self.data_service)
+        except ValueError as error:
+            raise ValueError(f"--data_service: {error}") from error
+        if not self.data_service:
+            return
+        _require(
+            self.strategy != "multi_worker",
+            "--data_service feeds one training process: with --strategy=multi_worker each machine "
+            "reads its own shards",
+        )
+        _require(
+            self.cache != "yes",
+            "--cache=yes keeps decoded clips in this machine's memory, --data_service has others "
+            "decode them in each epoch: leave one out",
+        )
+        _require(
+            not self.skip_corrupt,
+            "--skip_corrupt reads mended copies of shards that this machine alone has: mend the "
+            "records, or leave --data_service out",
+        )
 
     def check_modalities(self) -> None:
         """Checks what depends on the modalities, if they are known.

@@ -1,5 +1,6 @@
 """A `Config` -> data, strategy, model and optimizers."""
 
+import functools
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,8 @@ from tfrecords.building import builder
 from tfrecords.building.options import BuildOptions
 from tfrecords.datasets import find
 from tfrecords.description import DESCRIPTION
+from tfrecords.reading import machines
+from tfrecords.reading.data_service import ServedPipeline
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.encoder_flags import encoder_of
 from trainers.config.flags import makes_itself
@@ -101,7 +104,10 @@ def pipeline(
         inputs: Mapping, modality -> the model's input.
         worker: Two integers, (index, count).
     """
-    return Pipeline(
+    make = Pipeline
+    if config.data_service:
+        make = functools.partial(ServedPipeline, addresses=machines.parse(config.data_service))
+    return make(
         config.data_dir,
         inputs,
         batch_size=config.batch_size,

@@ -57,6 +57,8 @@ def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribut
         f"{config.batch_size}, {replicas} {device} device{'s' * (replicas > 1)}; "
         f"tensorboard --logdir={config.model_dir}"
     )
+    if config.data_service:
+        print(f"        batches made at {config.data_service}, in the order of --cache=no")
     if model.steps_done:
         epochs, steps = divmod(model.steps_done, data.steps_per_epoch)
         print(f"        going on after epoch {epochs}" + (f" and {steps} steps" if steps else ""))

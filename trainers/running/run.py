@@ -23,6 +23,7 @@ from trainers.reporting import model_card
 from trainers.reporting.evaluation_results import write_json
 from trainers.running import (
     assembly,
+    borrowing,
     checkpoints,
     command,
     exporting,
@@ -107,6 +108,8 @@ def _finish(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
             model = checkpoints.newest(model_dir / "checkpoints") or assembly.model(
                 config, data, taught
             )
+        if model.method.trains:
+            borrowing.check(data)
     if chief:
         introduce(config, data, model, strategy)
     with command.data_errors(data):
@@ -130,7 +133,8 @@ def _train(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
         model.save(path)
         return {"seconds": 0.0, "step_seconds": None}
     try:
-        cost = training.train(config, data, model)
+        with borrowing.watched(data):
+            cost = training.train(config, data, model)
     except NonFiniteLoss as error:
         sys.exit(f"error: {error}")
     except checkpoints.Preempted:

@@ -23,7 +23,7 @@ from trainers.running import inputs
 # Flags that may differ between an interrupted run and the command that goes on with it.
 _FREE = (
     "overwrite", "log_every", "data_dir", "model_dir", "export",
-    "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints",
+    "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "data_service",
 )  # fmt: skip
 
 
@@ -76,11 +76,19 @@ def keep(model_dir: pathlib.Path, data: Pipeline) -> None:
     Args:
         model_dir: Path of the run.
         data: Its data.
+
+    Raises:
+        ValueError: The run began with clips in memory, and its data cannot go on so.
     """
     path = model_dir / "config.json"
     content = json.loads(path.read_text())
     if "cached" in content:
         data.cache = "yes" if content["cached"] else "no"
+        if content["cached"] and not data.cached:
+            raise ValueError(
+                f"{model_dir} holds a run that keeps its clips in memory, in an order that "
+                "--data_service does not give: go on without it, or choose another --model_dir"
+            )
     else:
         kept = {"cached": data.cached, **inputs.describe(data.inputs, data.info)}
         evaluation_results.write_json(path, {**content, **kept})
