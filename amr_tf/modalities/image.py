@@ -8,14 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf.modalities import pictures
-from amr_tf.modalities.base import Augment, Modality, fields_of
+from amr_tf.modalities.base import Augment
 from amr_tf.modalities.corrupted_frames import image_corruptions
 from amr_tf.modalities.corruption import Corruption
 from amr_tf.modalities.panel import Image, Panel
+from amr_tf.modalities.pictures import PictureModality
 
 
 @dataclasses.dataclass(frozen=True)
-class ImageConfig(Modality):
+class ImageConfig(PictureModality):
     """How a stored picture becomes the model's input.
 
     Example:
@@ -51,12 +52,6 @@ class ImageConfig(Modality):
         if self.size < 1 or min(self.std) <= 0:
             raise ValueError(f"size and std must be positive: {self}")
 
-    @classmethod
-    def of_records(cls, stored: Any, options: Mapping[str, Any]) -> "ImageConfig":
-        """The input, whatever the size of the stored pictures."""
-        del stored
-        return cls(**fields_of(cls, options))
-
     @property
     def shape(self) -> tuple[int, int, int]:
         """Shape of a picture: (height, width, 3)."""
@@ -66,11 +61,6 @@ class ImageConfig(Modality):
     def told(self) -> str:
         """The input in words, for people."""
         return f"{self.size} x {self.size} pixels"
-
-    @property
-    def raw(self) -> tf.TensorSpec:
-        """A picture `[size, size, 3]` uint8."""
-        return tf.TensorSpec(self.shape, tf.uint8)
 
     def cut(self, stored: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """The middle square."""
@@ -83,27 +73,6 @@ class ImageConfig(Modality):
         """A random crop, which is that of the clip's videos, too."""
         window = pictures.random_window(stored["size"], augment, keys[2])
         return pictures.cut_frames(stored, tf.constant([0]), window, 1, self.size, True)[0]
-
-    def features(self, raw: tf.Tensor) -> tf.Tensor:
-        """Normalised pixels `[B, size, size, 3]`."""
-        return pictures.normalize_frames(raw, self.mean, self.std)
-
-    def draws(self, augment: Augment) -> int:
-        """One, whether to mirror."""
-        return int(augment.flip)
-
-    def augmented(self, features: tf.Tensor, augment: Augment, draws: tf.Tensor) -> tf.Tensor:
-        """Mirrors half of the pictures."""
-        del augment
-        return pictures.mirrored(features, draws)
-
-    def present(self, stored: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Whether there is a picture."""
-        return tf.shape(stored["frames"])[0] > 0
-
-    def absent(self) -> tf.Tensor:
-        """Black, `[size, size, 3]` uint8."""
-        return tf.zeros(self.shape, tf.uint8)
 
     @property
     def file_input(self) -> tf.TensorSpec:

@@ -1,17 +1,58 @@
 """What video and images share: JPEG files, crops, scaling, normalised pixels."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities.base import Augment
+from amr_tf.modalities.base import Augment, Modality, fields_of
 from amr_tf.modalities.checks import after, checked
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 8192 * 4320  # of a stored frame; larger ones are refused by their headers
 MAX_SENT_PIXELS = 4096 * 4096  # of a frame that a client sends; decoded it takes three bytes each
+
+
+class PictureModality(Modality):
+    """What video and images share as kinds of modalities; a subclass has a size, mean and std."""
+
+    size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+    @classmethod
+    def of_records(cls, stored: Any, options: Mapping[str, Any]) -> "PictureModality":
+        """The input, whatever the size of what is stored."""
+        del stored
+        return cls(**fields_of(cls, options))
+
+    @property
+    def raw(self) -> tf.TensorSpec:
+        """Pixels of the features' shape, uint8."""
+        return tf.TensorSpec(self.shape, tf.uint8)
+
+    def features(self, raw: tf.Tensor) -> tf.Tensor:
+        """Normalised pixels `[B, *shape]`."""
+        return normalize_frames(raw, self.mean, self.std)
+
+    def draws(self, augment: Augment) -> int:
+        """One, whether to mirror."""
+        return int(augment.flip)
+
+    def augmented(self, features: tf.Tensor, augment: Augment, draws: tf.Tensor) -> tf.Tensor:
+        """Mirrors half of the samples."""
+        del augment
+        return mirrored(features, draws)
+
+    def present(self, stored: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Whether there is a frame."""
+        return tf.shape(stored["frames"])[0] > 0
+
+    def absent(self) -> tf.Tensor:
+        """Black, of the raw shape, uint8."""
+        return tf.zeros(self.shape, tf.uint8)
 
 
 def scale(frames: tf.Tensor, size: int) -> tf.Tensor:

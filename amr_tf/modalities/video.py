@@ -8,14 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf.modalities import pictures
-from amr_tf.modalities.base import Augment, Modality, fields_of
+from amr_tf.modalities.base import Augment
 from amr_tf.modalities.corrupted_frames import frame_corruptions
 from amr_tf.modalities.corruption import Corruption
 from amr_tf.modalities.panel import Image, Panel
+from amr_tf.modalities.pictures import PictureModality
 
 
 @dataclasses.dataclass(frozen=True)
-class VideoConfig(Modality):
+class VideoConfig(PictureModality):
     """How stored frames become the model's input.
 
     Example:
@@ -57,12 +58,6 @@ class VideoConfig(Modality):
         if self.frames < 1 or self.size < 1 or min(self.std) <= 0:
             raise ValueError(f"frames, size and std must be positive: {self}")
 
-    @classmethod
-    def of_records(cls, stored: Any, options: Mapping[str, Any]) -> "VideoConfig":
-        """The input, whatever the size of the stored frames."""
-        del stored
-        return cls(**fields_of(cls, options))
-
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """Shape of a clip: (frames, height, width, 3)."""
@@ -72,11 +67,6 @@ class VideoConfig(Modality):
     def told(self) -> str:
         """The input in words, for people."""
         return f"{self.frames} frames of {self.size} x {self.size} pixels"
-
-    @property
-    def raw(self) -> tf.TensorSpec:
-        """Frames `[frames, size, size, 3]` uint8."""
-        return tf.TensorSpec(self.shape, tf.uint8)
 
     def cut(self, stored: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Evenly spaced frames, their middle square, `[frames, size, size, 3]` uint8."""
@@ -103,27 +93,6 @@ class VideoConfig(Modality):
         training: bool,
     ) -> tf.Tensor:
         return pictures.cut_frames(stored, indices, window, self.frames, self.size, training)
-
-    def features(self, raw: tf.Tensor) -> tf.Tensor:
-        """Normalised pixels `[B, frames, size, size, 3]`."""
-        return pictures.normalize_frames(raw, self.mean, self.std)
-
-    def draws(self, augment: Augment) -> int:
-        """One, whether to mirror."""
-        return int(augment.flip)
-
-    def augmented(self, features: tf.Tensor, augment: Augment, draws: tf.Tensor) -> tf.Tensor:
-        """Mirrors half of the clips."""
-        del augment
-        return pictures.mirrored(features, draws)
-
-    def present(self, stored: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Whether there are frames."""
-        return tf.shape(stored["frames"])[0] > 0
-
-    def absent(self) -> tf.Tensor:
-        """Black frames, `[frames, size, size, 3]` uint8."""
-        return tf.zeros(self.shape, tf.uint8)
 
     @property
     def file_input(self) -> tf.TensorSpec:
