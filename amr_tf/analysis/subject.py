@@ -68,7 +68,7 @@ class Subject:
             modality: String, the modality.
         """
         found = self.inputs.get(modality)
-        return found.word if found is not None and modality == found.kind else modality
+        return modality if found is None else found.called(modality)
 
     def nothing(self, modality: str) -> str:
         """What an empty input of a modality is called, e.g. `silence`.

@@ -105,6 +105,14 @@ class Modality(abc.ABC):
         """The kind under which records hold it."""
         return cls.stored_as or cls.kind
 
+    def called(self, name: str) -> str:
+        """What people call it in a model: its kind's word, or its name where that is its own.
+
+        Args:
+            name: String, the modality's name in the model.
+        """
+        return self.word if name == self.kind else name
+
     @property
     @abc.abstractmethod
     def shape(self) -> tuple[int, ...]:
@@ -258,7 +266,8 @@ class Modality(abc.ABC):
         return {"kind": self.kind, **dataclasses.asdict(self)}
 
 
-def fields_of(modality: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that are fields of a kind of modality."""
-    names = {field.name for field in dataclasses.fields(modality)}
-    return {name: value for name, value in options.items() if name in names}
+def fields_of(described: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that are fields of a dataclass; lists, as JSON has them, become tuples."""
+    names = {field.name for field in dataclasses.fields(described)}
+    found = {name: value for name, value in options.items() if name in names}
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in found.items()}

@@ -1,12 +1,13 @@
 """Raw tensors -> features, as a layer of the model."""
 
+import dataclasses
 import zlib
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from amr_tf.modalities.base import Augment, Modality
+from amr_tf.modalities.base import Augment, Modality, fields_of
 from amr_tf.modalities.registry import restored
 
 
@@ -70,16 +71,16 @@ class FeaturesLayer(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments, as JSON has them."""
-        config = super().get_config()
-        config.pop("autocast", None)
-        augment = None if self.augment is None else dict(vars(self.augment))
-        return {**config, "input": self.modality.describe(), "augment": augment, "seed": self.seed}
+        return super().get_config() | {
+            "input": self.modality.describe(),
+            "augment": None if self.augment is None else dataclasses.asdict(self.augment),
+            "seed": self.seed,
+        }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "FeaturesLayer":
         """The layer that `get_config` described."""
         described, augment = config.pop("input"), config.pop("augment")
         if augment is not None:
-            augment = {k: tuple(v) if isinstance(v, list) else v for k, v in augment.items()}
-            augment = Augment(**augment)
+            augment = Augment(**fields_of(Augment, augment))
         return cls(restored(described), augment, **config)

@@ -46,5 +46,4 @@ def restored(numbers: Mapping[str, Any]) -> Modality:
         ValueError: There is no such kind of modality, or a number is impossible.
     """
     modality = MODALITIES.find(numbers["kind"])
-    values = fields_of(modality, numbers)
-    return modality(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    return modality(**fields_of(modality, numbers))

@@ -30,6 +30,8 @@ def test_pages_of_good_files_and_a_line_for_each_bad_one(finished_run, clip, tmp
     assert errors[0].startswith(f"error: {text}: undecodable")
     assert errors[1].startswith(f"error: {tmp_path}/gone.mp4: missing")
     page = (tmp_path / "pages" / clip.stem / "explanation.html").read_text()
+    for title in (">Sound<", ">Picture<"):
+        assert title in page
     assert page.count('src="data:image/png;base64,') == 2
     assert "Of that decision audio/video have" in page
     heard = (tmp_path / "pages" / "<b>sound" / "explanation.html").read_text()

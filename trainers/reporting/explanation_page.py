@@ -48,7 +48,7 @@ def write(
     for name, modality in modalities.items():
         if name in there:
             one = (explanation.features[name][0], explanation.attributions[name][0])
-            parts.append(_figure(directory, name, modality.word, modality.panel(*one)))
+            parts.append(_figure(directory, name, modality.called(name), modality.panel(*one)))
     page = directory / "explanation.html"
     about = f"{config.data_name}, {config.method}, AMR weight {config.effective_amr_weight:g}"
     top = classes[np.argmax(explanation.probabilities[0])]
@@ -92,8 +92,8 @@ def _share_rows(explanation: Explanation, config: Config) -> list[tuple[str, str
     ]
 
 
-def _figure(directory: pathlib.Path, name: str, word: str, panel: Panel) -> pages.PageSection:
-    title = word.capitalize() if name == word else f"{word.capitalize()} ({name})"
+def _figure(directory: pathlib.Path, name: str, called: str, panel: Panel) -> pages.PageSection:
+    title = called.capitalize()
     path = directory / f"{name}.png"
     figure = draw(panel)
     figure.savefig(path, dpi=110)

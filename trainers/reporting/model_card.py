@@ -140,8 +140,7 @@ def _model(
 
 def _input(name: str, modality: Modality) -> str:
     """What the model gets of a modality, in a sentence."""
-    called = modality.word if name == modality.kind else name
-    return f"Takes {called}: {modality.told}."
+    return f"Takes {modality.called(name)}: {modality.told}."
 
 
 def _command(argv: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ from amr_tf.analysis.measurement import Measurement
 from amr_tf.analysis.probes import measure_probes
 from amr_tf.analysis.robustness import measure_robustness
 from amr_tf.analysis.subject import Subject
+from amr_tf.modalities import Corruption, Modality
 from trainers.reporting.contribution_sections import contribution_sections
 from trainers.reporting.report_section import ReportSection
 
@@ -111,9 +112,18 @@ def _not_mixed(subject: Subject) -> list[str]:
     return [
         f"No {corruption.name}: it is mixed of other clips, and there are too few."
         for name, modality in subject.inputs.items()
-        for corruption in modality.corruptions([modality.absent().numpy()] * MIXED)
+        for corruption in possible_corruptions(modality)
         if (name, corruption.name) not in measured
     ]
+
+
+def possible_corruptions(modality: Modality) -> tuple[Corruption, ...]:
+    """The corruptions of a modality, those among them that mix in other clips.
+
+    Args:
+        modality: Modality, a model's input.
+    """
+    return modality.corruptions([modality.absent().numpy()] * MIXED)
 
 
 def conflict_section(subject: Subject, found: Conflicts) -> ReportSection:
@@ -129,7 +139,11 @@ def conflict_section(subject: Subject, found: Conflicts) -> ReportSection:
         bars=measurements,
         axis="conflicts, %",
         sentences=tuple(
-            (share, f"follows the {subject.word(share.modality)} in {{}} of its conflicts")
+            (
+                share,
+                f"follows the {subject.word(share.modality)} in {{}} of the conflicts that it "
+                "decides",
+            )
             for share in found.dominance
         ),
         notes=() if found.possible else ("All clips are of one class: there are no conflicts.",),

@@ -15,7 +15,7 @@ from amr_tf.modalities import Corruption, Modality
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 from trainers.reporting.report_section import ReportSection
-from trainers.reporting.report_sections import MIXED
+from trainers.reporting.report_sections import MIXED, possible_corruptions
 
 # Clips of the training split that give the mean encoding and train the probes.
 TRAIN_CLIPS = 20_000
@@ -52,9 +52,7 @@ def passes(data: Pipeline) -> int:
     Returns:
         The number of passes.
     """
-    # those of sound count one more, where other clips are mixed in
-    others = {name: [m.absent().numpy()] * MIXED for name, m in data.inputs.items()}
-    return subject.passes(sum(len(m.corruptions(others[n])) for n, m in data.inputs.items()))
+    return subject.passes(sum(len(possible_corruptions(m)) for m in data.inputs.values()))
 
 
 def subject_of_run(

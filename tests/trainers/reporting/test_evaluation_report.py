@@ -106,6 +106,9 @@ def test_numbers_of_a_model(boots):
     parts = ("follows audio", "follows the rest", "neither")
     rates = [conflicts[f"audio / exchanged / {part}"].value for part in parts]
     assert sum(rates) == pytest.approx(1)
+    # a share of those in which it followed a side, and not of all
+    told = [sentence for _, sentence in sections["conflict"].sentences]
+    assert told[0] == "follows the sound in {} of the conflicts that it decides"
 
 
 def test_area_under_the_curve_by_hand(boots):
