@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf._context import inputs_by_name
-from amr_tf.attribution import attribution_shares, target_score
+from amr_tf.attribution import attribute, attribution_shares, target_score
 from amr_tf.model import MultimodalClassifier
 
 
@@ -82,7 +82,7 @@ def explain(
     shares = {}
     if len(model.modalities) > 1:
         for target in targets:
-            _, alphas = model.attribute(inputs, target)
+            _, alphas = attribute(model.head, encodings, target)
             shares[target] = attribution_shares(alphas).numpy()
     attributions = {
         name: _attribution(explained[name], gradients[name], features[name].shape)
