@@ -194,7 +194,7 @@ def measure(directory: pathlib.Path) -> dict[str, list[float]]:
 def clips_a_second(directory: pathlib.Path) -> float:
     """Clips a second of the clock, of the pipeline on this process's cores."""
     batches = iter(Pipeline(directory, INPUTS, BATCH, cache="no").train())
-    for _ in range(WARM):
+    for _ in range(flags.FLAGS.batches):  # until tf.data has found how much to do in parallel
         next(batches)
     start = time.monotonic()
     for _ in range(flags.FLAGS.batches):

@@ -31,7 +31,6 @@ class AudioConfig(Modality):
             end, as the published recipes do; 0 leaves it as long as it is.
         fft_length: Integer, the samples in a window (periodic Hann) and in its Fourier transform.
         hop: Integer, the samples from one window to the next.
-        clip: Boolean, whether samples are clipped to [-1, 1].
         epsilon: Number that is added to the magnitude before the logarithm.
     """
 
@@ -55,7 +54,6 @@ class AudioConfig(Modality):
     tile_seconds: float = 0.0
     fft_length: int = 256
     hop: int = 128
-    clip: bool = True
     epsilon: float = 1e-7
 
     def __post_init__(self) -> None:
@@ -243,8 +241,6 @@ def log_spectrogram(waveform: tf.Tensor, config: AudioConfig) -> tf.Tensor:
     Returns:
         `[B, T, F, 1]` float32.
     """
-    if config.clip:
-        waveform = tf.clip_by_value(waveform, -1.0, 1.0)
     window = tf.signal.hann_window(config.fft_length)
     stft = tf.signal.rfft(_windows(waveform, config) * window)
     # tf.abs of complex numbers guards against overflow, which costs a tenth of the whole here

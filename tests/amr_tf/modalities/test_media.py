@@ -34,7 +34,7 @@ def test_log_spectrogram_is_the_definition(config, shape):
     assert config.shape == shape
     assert got.shape == (2, *shape)
     assert got.dtype == np.float32
-    for one, expected in zip(got[..., 0], np.clip(waveform, -1, 1), strict=True):
+    for one, expected in zip(got[..., 0], waveform, strict=True):
         wanted = numpy_log_spectrogram(expected, config.fft_length, config.hop, config.epsilon)
         np.testing.assert_allclose(np.exp(one), np.exp(wanted), atol=3e-5)
 
@@ -53,13 +53,6 @@ def test_log_spectrogram_is_tensorflows_to_the_bit(length, hop):
 def test_silence_is_the_logarithm_of_epsilon():
     got = audio_module.log_spectrogram(tf.zeros([1, 16_000]), AudioConfig())
     np.testing.assert_allclose(got, np.log(1e-7), rtol=1e-6)
-
-
-def test_without_clipping_loud_samples_stay():
-    config = AudioConfig(seconds=0.1, clip=False)
-    waveform = np.full([1, config.samples], 3.0, np.float32)
-    got = audio_module.log_spectrogram(tf.constant(waveform), config)[0, 5, 0, 0]
-    np.testing.assert_allclose(got, np.log(3.0 * 128), rtol=1e-5)
 
 
 @pytest.mark.parametrize(
