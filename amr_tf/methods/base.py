@@ -79,6 +79,8 @@ class Method:
         min_modalities: Integer, the least number of modalities that it is defined for.
         trains: Boolean, whether there is anything to train.
         flags: Mapping, name of a command's flag -> the option that it is another name of.
+        recipe_options: Mapping, name of a recipe of `trainers.fit` -> the method's options, by
+            name, as they were published for that recipe's data.
         demo_options: String, the options by which it is cheap enough for small comparisons, e.g.
             `estimate_epochs=5`.
         held_out: `HeldOut`, or None while nobody has set it.
@@ -89,6 +91,7 @@ class Method:
     min_modalities: ClassVar[int] = 1
     trains: ClassVar[bool] = True
     flags: ClassVar[Mapping[str, str]] = {}
+    recipe_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     demo_options: ClassVar[str] = ""
     held_out: HeldOut | None = None
 

@@ -55,6 +55,9 @@ class OGM(Method):
 
     help = "slows the encoder that is ahead (Peng 2022)"
     flags = MappingProxyType({"ogm_score": "score"})
+    recipe_options = MappingProxyType(
+        {"ogm_cremad": {"alpha": 0.8}, "ogm_vggsound": {"alpha": 0.1}}
+    )
     min_modalities = 2
 
     def __init__(

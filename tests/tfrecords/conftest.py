@@ -26,7 +26,7 @@ def rendered(tmp_path_factory):
 
 @pytest.fixture
 def clips(tmp_path):
-    """Six clips in VGGSound's layout: four train, two test; options to build them."""
+    """Six clips in VGGSound's layout: four train, of which one is validation, and two test."""
     source = tmp_path / "source"
     rows = []
     for i, split in enumerate(["train"] * 4 + ["test"] * 2):

@@ -120,7 +120,7 @@ def listing(
     classes = tuple(classes or class_names())
     ids = {name: index for index, name in enumerate(classes)}
     entries: dict[str, tuple[int, str]] = {}
-    failures = []
+    read, failures = [], []
     for path in map(pathlib.Path, labels or [source / "vggsound.csv"]):
         default = "train" if "train" in path.stem else "test"
         for line, cells in read_rows(path, _HINT):
@@ -132,14 +132,16 @@ def listing(
                     continue
                 failures.append(Failure(where, "", "bad line", str(error)))
                 continue
-            if split == "train" and draw(seed, f"validation/{video}") < validation_fraction:
-                split = "validation"
-            if name in entries:
-                failures.append(Failure(name, split, "duplicate", f"{where}: listed before"))
-            elif label not in ids:
-                failures.append(Failure(name, split, "unknown label", f"{where}: {label!r}"))
-            else:
-                entries[name] = (ids[label], split)
+            read.append((where, video, name, label, split))
+    held_out = _held_out({r[1] for r in read if r[4] == "train"}, validation_fraction, seed)
+    for where, video, name, label, split in read:
+        split = "validation" if split == "train" and video in held_out else split
+        if name in entries:
+            failures.append(Failure(name, split, "duplicate", f"{where}: listed before"))
+        elif label not in ids:
+            failures.append(Failure(name, split, "unknown label", f"{where}: {label!r}"))
+        else:
+            entries[name] = (ids[label], split)
     if not entries:
         counts = collections.Counter(f"{f.reason}: {f.detail}" for f in failures)
         seen = f"; for example {next(iter(counts))}" if counts else ""
@@ -151,6 +153,15 @@ def listing(
         for name, (label, split) in entries.items()
     ]
     return Listing(classes, tuple(clips), tuple(failures))
+
+
+def _held_out(videos: set[str], fraction: float, seed: int) -> set[str]:
+    """The training videos that become validation: one at least, where there are two."""
+    draws = {video: draw(seed, f"validation/{video}") for video in videos}
+    found = {video for video, drawn in draws.items() if drawn < fraction}
+    if found or len(videos) < 2:
+        return found
+    return {min(videos, key=lambda video: (draws[video], video))}
 
 
 def _is_header(cells: Sequence[str]) -> bool:

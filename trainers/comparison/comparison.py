@@ -5,12 +5,15 @@ import json
 import pathlib
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from amr_tf.analysis.metrics import dominance_title, format_dominance
 from tfrecords.differences import differences
 from trainers.comparison import hparams, plan, plots, tables
 from trainers.comparison.jobs import Jobs
+from trainers.config import effects
+from trainers.config.flags import config_of
 from trainers.config.methods import flag_aliases, method_of
 from trainers.config.run_config import Config
 from trainers.reporting import evaluation_results
@@ -71,8 +74,25 @@ class Comparison:
         if needed := plan.teachers(run, self.config.names):
             named = [f"{m}={self.directory(teacher)}" for m, teacher in needed.items()]
             given["teachers"] = ",".join(named)
-        arguments = [f"--{name}={value}" for name, value in given.items()]
-        return [sys.executable, "-m", "trainers.fit", *arguments]
+        useless = effects.without_effect(config_of(_arguments(given)))
+        for name in useless.keys() & self.shared.keys() - run.flags.keys():
+            given.pop(name)  # it is for the other runs
+        return [sys.executable, "-m", "trainers.fit", *_arguments(given)]
+
+    def check(self, runs: Sequence[plan.Run]) -> None:
+        """Checks the flags of all runs before the first is begun.
+
+        Args:
+            runs: Runs, the comparison's.
+
+        Raises:
+            ValueError: A run's flags are impossible; names it.
+        """
+        for run in runs:
+            try:
+                self.command(run)
+            except ValueError as error:
+                raise ValueError(f"{run.name}: {error}") from error
 
     def run(self, runs: list[plan.Run], table: list[plan.Row], count: int) -> list[str]:
         """Makes the runs that are not finished, and the tables anew after each.
@@ -157,6 +177,10 @@ class Comparison:
             shares = results["dominance"]
             line += f", {dominance_title(tuple(shares))} {format_dominance(shares)}"
         return line
+
+
+def _arguments(flags: Mapping[str, Any]) -> list[str]:
+    return [f"--{name}={value}" for name, value in flags.items()]
 
 
 def _duration(seconds: float) -> str:

@@ -12,7 +12,8 @@ from amr_tf.methods import METHODS
 from amr_tf.modalities import MODALITIES
 from tfrecords.datasets import DATASETS, find
 from tfrecords.description import DESCRIPTION, DatasetInfo
-from trainers.config.methods import flag_aliases, method_names, with_aliases
+from trainers.config import effects
+from trainers.config.methods import flag_aliases, method_names, with_aliases, with_published
 from trainers.config.model_inputs import inputs_of_records
 from trainers.config.parsing import parse_modalities
 from trainers.config.recipes import PRESETS, recipes
@@ -62,21 +63,48 @@ def config(values: flags.FlagValues, aliases: bool = True) -> Config:
         aliases: Boolean, whether flags that stand for a method's options are taken.
 
     Raises:
-        ValueError: An impossible value or combination, or modalities that the records do not hold.
+        ValueError: An impossible value or combination, a flag without effect, or modalities that
+            the records do not hold.
         FileNotFoundError: `--data_dir` holds no record set.
     """
+    found = _config(values, aliases)
+    effects.refuse(found, given_flags(values))
+    return found
+
+
+def config_of(arguments: Sequence[str]) -> Config:
+    """The configuration of a call of `trainers.fit`, some of whose flags may have no effect.
+
+    Args:
+        arguments: Strings, the call's flags.
+
+    Raises:
+        ValueError: An impossible value or combination, or unknown modalities.
+        FileNotFoundError: There are no records.
+    """
+    values = flags.FlagValues()
+    define(values)
+    try:
+        values(["trainers.fit", *arguments])
+    except flags.Error as error:
+        raise ValueError(str(error).replace("\n", ": ")) from error
+    return _config(values, aliases=True)
+
+
+def _config(values: flags.FlagValues, aliases: bool) -> Config:
     given = given_flags(values)
     known = recipes()
-    recipe = given.get("recipe", "demo")
+    recipe = given.get("recipe", Config.recipe)
     if recipe not in known:
         raise ValueError(f"--recipe={recipe}: choose one of {', '.join(known)}")
     preset = PRESETS.get(given.get("preset", Config.preset), {})
     first = given.get("dataset", known[recipe].get("dataset", Config.dataset)) == Config.dataset
     sized = preset if first and "data_dir" not in given else {}
     merged = {**known[recipe], **sized, **given}
-    options = merged.get("method_options", "")
+    method, options = merged.get("method", Config.method), merged.get("method_options", "")
     named = given_aliases(values) if aliases else {}
-    merged["method_options"] = with_aliases(merged.get("method", Config.method), options, named)
+    options = with_aliases(method, options, named)
+    merged["method_options"] = with_published(method, options, recipe)
     return with_modalities(Config(**merged).located())
 
 

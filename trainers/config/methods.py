@@ -93,3 +93,17 @@ def with_aliases(method: str, options: str, given: dict[str, str]) -> str:
             raise ValueError(f"--{flag} is for {', '.join(owners)}: {method} has no such option")
         parts.append(f"{known[flag]}={value}")
     return ",".join(parts)
+
+
+def with_published(method: str, options: str, recipe: str) -> str:
+    """`--method_options` with those that a recipe was published with, where they are not given.
+
+    Args:
+        method: String, the method's name.
+        options: String, `--method_options`.
+        recipe: String, `--recipe`.
+    """
+    published = getattr(METHODS.get(method), "recipe_options", {}).get(recipe, {})
+    given = parse_options(options)
+    parts = [f"{name}={value}" for name, value in published.items() if name not in given]
+    return ",".join([*parts, *([options] if options else [])])

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amr_tf.modalities import MODALITIES, Modality
+from amr_tf.modalities import MODALITIES, FeaturesConfig, Modality
 from tfrecords.description import DatasetInfo
 from trainers.config.run_config import Config
 
@@ -18,9 +18,16 @@ def inputs_of_records(config: Config, info: DatasetInfo) -> dict[str, Modality]:
         Modality -> input, in the model's order.
 
     Raises:
-        ValueError: A size or rate is impossible.
+        ValueError: A size or rate is impossible, or of something that the records do not hold.
     """
-    return {name: _input(config, info, name) for name in config.model_modalities}
+    inputs = {name: _input(config, info, name) for name in config.model_modalities}
+    features = [m for m in inputs.values() if isinstance(m, FeaturesConfig)]
+    if config.feature_steps and features and not any(m.sequence for m in features):
+        raise ValueError(
+            f"--feature_steps={config.feature_steps} has no effect: the records hold features "
+            "without steps. Leave it out"
+        )
+    return inputs
 
 
 def _input(config: Config, info: DatasetInfo, name: str) -> Modality:

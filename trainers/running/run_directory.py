@@ -25,6 +25,11 @@ _FREE = (
     "overwrite", "log_every", "data_dir", "model_dir", "export",
     "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "data_service",
 )  # fmt: skip
+# What a run and the commands that read it leave.
+_FILES = (
+    "config.json", "history.csv", "model.keras", "results.json", "classes.txt", "MODEL_CARD.md",
+)  # fmt: skip
+_DIRECTORIES = ("train", "validation", "checkpoints", "export", "evaluation", "explanations")
 
 
 def claim(config: Config) -> pathlib.Path:
@@ -35,12 +40,10 @@ def claim(config: Config) -> pathlib.Path:
     """
     model_dir = pathlib.Path(config.model_dir)
     path = model_dir / "config.json"
-    if config.overwrite:
-        for name in (
-            "config.json", "history.csv", "model.keras", "results.json", "MODEL_CARD.md",
-        ):  # fmt: skip
+    if config.overwrite and path.exists():  # nothing but a run is deleted
+        for name in _FILES:
             (model_dir / name).unlink(missing_ok=True)
-        for name in ("train", "validation", "checkpoints"):
+        for name in _DIRECTORIES:
             shutil.rmtree(model_dir / name, ignore_errors=True)
     if path.exists():
         # a flag that this run was begun without had its default

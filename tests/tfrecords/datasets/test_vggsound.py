@@ -102,14 +102,9 @@ def test_nothing_that_is_listed_gets_lost(tmp_path):
     listing = vggsound.listing(tmp_path, [path], validation_fraction=1e-9)
     assert [c.media_id for c in listing.clips] == ["aaaaaaaaaaa_000001", "aaaaaaaaaaa_000002"]
     assert [(f.clip, f.split, f.reason, f.detail) for f in listing.failures] == [
+        ("vggsound.csv, line 4", "", "bad line", "start 'one' is no whole number of seconds"),
         ("aaaaaaaaaaa_000001", "train", "duplicate", "vggsound.csv, line 2: listed before"),
         ("bbbbbbbbbbb_000001", "test", "unknown label", "vggsound.csv, line 3: 'spaceship'"),
-        (
-            "vggsound.csv, line 4",
-            "",
-            "bad line",
-            "start 'one' is no whole number of seconds",
-        ),
     ]
 
 
@@ -130,6 +125,20 @@ def test_validation_is_cut_from_train_by_video(tmp_path):
     assert by_name(again) == by_name(listing)
     other = vggsound.listing(tmp_path, validation_fraction=0.25, seed=2)
     assert by_name(other) != by_name(listing)
+
+
+def test_a_small_list_has_validation_clips(tmp_path):
+    """No draw of two videos is below one part in a thousand: the lower of the two is taken."""
+    names = ["aaaaaaaaaaa,1", "aaaaaaaaaaa,9", "bbbbbbbbbbb,1"]
+    write_list(tmp_path / "vggsound.csv", "".join(f"{n},dog barking,train\n" for n in names))
+    for seed in range(20):
+        found = vggsound.listing(tmp_path, validation_fraction=1e-3, seed=seed)
+        splits = {clip.media_id: clip.split for clip in found.clips}
+        assert set(splits.values()) == {"train", "validation"}
+        assert splits["aaaaaaaaaaa_000001"] == splits["aaaaaaaaaaa_000009"]
+    write_list(tmp_path / "vggsound.csv", "aaaaaaaaaaa,1,dog barking,train\n")
+    (clip,) = vggsound.listing(tmp_path, validation_fraction=1e-3).clips
+    assert clip.split == "train"
 
 
 def test_clips_are_found_in_the_source_then_below_it(tmp_path):

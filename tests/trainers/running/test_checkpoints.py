@@ -169,3 +169,11 @@ def test_damaged_rows_of_the_history_are_left_out_and_counted(tmp_path, capsys):
     assert capsys.readouterr().err == f"{history}: 2 rows cannot be read and are left out\n"
     history.write_text("epoch,val_accuracy\n0,nan\n1,0.7\n")
     assert run_directory.best_accuracy(history) == 0.7
+
+
+def test_minutes_between_checkpoints_within_an_epoch(tmp_path, monkeypatch):
+    ticks = iter(range(0, 10_000, 25))  # seconds: each look at the clock takes 25
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: next(ticks))
+    trained(tmp_path, minutes=1, keep=9)
+    within = [path.name for path in checkpoints.saved(tmp_path)]
+    assert within == [f"step-{step:09}.keras" for step in (8, 7, 4, 3)]
