@@ -57,7 +57,7 @@ def basic(values: flags.FlagValues) -> None:
             raise ValueError("--against and --votes are for the full report: add --suite=full")
         config = load_config(model_dir, values.data_dir, values.batch_size, values.skip_corrupt)
         assembly.setup(config)
-        data = assembly.pipeline(config, inputs.load(model_dir)[0])
+        data = assembly.pipeline(config, inputs.load(model_dir).modalities)
         with assembly.strategy(config).scope():
             model = load_model(model_dir)
         check_classes(model, data)

@@ -1,26 +1,38 @@
 """Explains what a model makes of media files: `python -m trainers.explain --model_dir=DIR CLIP...`.
 
 A clip is one file that holds all modalities of the model, or one file for each, with commas
-between: `image=a.png,text=a.txt`. A text without a comma may stand there itself.
+between: `image=a.png,text=a.txt`. A text without a comma may stand there itself. Write -- before
+files whose names begin with a dash.
 
 For each clip a page, MODEL_DIR/explanations/<clip>/explanation.html: the likeliest labels, the
 modalities' shares, and Grad⊙Input carried back to the spectrogram, the pixels, the words and the
-numbers. A file that cannot be read gets one line, and the others go on.
+numbers; the numbers of the page are in explanation.json beside it. Of a file that is longer than
+the clips of the training, labels and shares over time are drawn, and the window that speaks most
+clearly for the label is explained. A file that cannot be read gets one line, and the others go on.
 """
 
+import json
+import math
+import os
 import pathlib
 import sys
+from typing import Any
 
+import numpy as np
 from absl import flags
 
-from amr_tf._context import PRESENCE
 from amr_tf.analysis.explanation import explain
 from amr_tf.serving.encoded_media import raw_of_files
 from tfrecords.building.container import MediaError
 from trainers.config.run_config import Config
+from trainers.predict import define_window
 from trainers.reporting import explanation_page
+from trainers.reporting.evaluation_results import write_json
 from trainers.running import command, inputs, media_files
 from trainers.running.finished_run import load_classes, load_model
+from trainers.running.predictor import Labelled, Predictor
+
+_NUMBERS = "explanation.json"
 
 
 def define() -> None:
@@ -29,6 +41,7 @@ def define() -> None:
     flags.DEFINE_string(
         "output_dir", "", "Directory of the pages (default: MODEL_DIR/explanations)."
     )
+    define_window()
 
 
 def explain_clips(clips: list[str]) -> None:
@@ -39,28 +52,100 @@ def explain_clips(clips: list[str]) -> None:
         if not clips:
             raise ValueError("name media files: trainers.explain --model_dir=DIR CLIP.mp4 ...")
         config = Config.load(model_dir)
-        model = load_model(model_dir, compile=False)
-        taken, settings = inputs.load(model_dir)
-        classes = load_classes(model_dir)
+        model, taken = load_model(model_dir, compile=False), inputs.load(model_dir)
+        predictor = Predictor.of_model(model, taken, load_classes(model_dir))
+        predictor.check_window(values.window_seconds)
         output = pathlib.Path(values.output_dir or model_dir / "explanations")
+        output.mkdir(parents=True, exist_ok=True)
+        labelled = predictor.label(clips, values.window_seconds)
     failed = 0
-    with command.user_errors():
-        files = [media_files.sources(clip, taken) for clip in clips]
-    read = media_files.read(files, taken, settings)
-    for clip, named, found in zip(clips, files, read, strict=True):
+    for clip, found in labelled:
         if isinstance(found, MediaError):
             print(media_files.refusal(clip, found), file=sys.stderr)
             failed += 1
             continue
-        raw = raw_of_files(media_files.batch([found], taken), taken)
-        there = [name for name, p in zip(taken, raw[PRESENCE][0], strict=True) if p]
-        directory = output / (pathlib.PurePath(next(iter(named.values()))).stem[:80] or "clip")
-        page = explanation_page.write(
-            directory, clip, explain(model, raw), there, config, taken, classes
-        )
-        print(f"explanation  {page}")
+        media_files.tell_unread(clip, found)
+        page = _write(output, clip, found, model, predictor, config)
+        print(f"explanation  {page}", flush=True)
     if failed:
         sys.exit(1)
+
+
+def _write(
+    output: pathlib.Path,
+    clip: str,
+    labelled: Labelled,
+    model: Any,
+    predictor: Predictor,
+    config: Config,
+) -> pathlib.Path:
+    """The page of one clip."""
+    modalities = predictor.inputs.modalities
+    named = media_files.sources(clip, modalities)
+    label = np.argmax(labelled.mean.probabilities[0])
+    window = int(np.argmax(labelled.probabilities[:, label]))
+    (sent,) = media_files.read(
+        [(named, labelled.windows[window])], modalities, predictor.inputs.settings
+    )
+    raw = raw_of_files(media_files.batch([sent], modalities), modalities)
+    directory = own_directory(output, named)
+    page = explanation_page.write(
+        directory, clip, labelled, explain(model, raw), window, config, modalities,
+        predictor.classes,
+    )  # fmt: skip
+    write_json(
+        directory / _NUMBERS,
+        {
+            "files": _absolute(named),
+            "classes": predictor.classes,
+            "modalities": list(modalities),
+            "windows": [
+                {
+                    "start": window.start,
+                    "end": None if math.isinf(window.end) else window.end,
+                    "probabilities": [float(p) for p in probabilities],
+                    "shares": [float(s) for s in shares],
+                    "missing": list(missing),
+                }
+                for window, probabilities, shares, missing in zip(
+                    labelled.windows, labelled.probabilities, labelled.shares, labelled.missing,
+                    strict=True,
+                )
+            ],
+        },
+    )  # fmt: skip
+    return page
+
+
+def own_directory(output: pathlib.Path, named: dict[str, str]) -> pathlib.Path:
+    """A clip's directory: of its file's name, with a number where another clip has that.
+
+    Args:
+        output: Path of all pages.
+        named: Mapping, modality -> path of its file.
+    """
+    name = pathlib.PurePath(next(iter(named.values()))).stem[:80] or "clip"
+    number = 1
+    while True:
+        directory = output / (name if number == 1 else f"{name}-{number}")
+        try:
+            there = json.loads((directory / _NUMBERS).read_text())["files"]
+        except FileNotFoundError:
+            if not directory.exists():
+                return directory
+            there = None  # something else
+        except (OSError, KeyError, TypeError, ValueError):
+            there = None
+        if there == _absolute(named):
+            return directory
+        number += 1
+
+
+def _absolute(named: dict[str, str]) -> dict[str, str]:
+    return {
+        name: os.path.abspath(value) if os.path.exists(value) else value
+        for name, value in named.items()
+    }
 
 
 def main() -> None:

@@ -5,7 +5,11 @@ between: `image=a.png,text=a.txt`. A text without a comma may stand there itself
 
 Prints each clip's likeliest labels and the modalities' shares of the decision, as a table, as JSON
 (an array of objects) or as CSV; JSON and CSV row by row as clips are done. A file that can't be
-read gets one line on stderr, and the others go on.
+read gets one line on stderr, and the others go on. Write -- before files whose names begin with a
+dash.
+
+A file that is longer than the clips of the training is labelled window by window, each as long as
+the longest of those clips; the row is the mean of the windows, and --per_window prints them all.
 """
 
 import os
@@ -17,6 +21,7 @@ from absl import flags
 
 from tfrecords.building.container import MediaError
 from tfrecords.progress import Progress
+from trainers.reporting import prediction_formats
 from trainers.reporting.prediction_formats import FORMATS, Row
 from trainers.running import command, media_files
 from trainers.running.predictor import BATCH, Predictor
@@ -30,6 +35,19 @@ def define() -> None:
     )
     flags.DEFINE_enum("format", "table", list(FORMATS), "Format of what is printed.")
     flags.DEFINE_integer("top", 3, "Labels a clip, the likeliest first.", lower_bound=1)
+    flags.DEFINE_bool("per_window", False, "Print a row a window, in the place of their mean.")
+    define_window()
+
+
+def define_window() -> None:
+    """Defines the flag that says how long a window is."""
+    flags.DEFINE_float(
+        "window_seconds",
+        None,
+        "Length of the windows in which long files are labelled (default: of the longest training "
+        "clip); 0 to see each file whole.",
+        lower_bound=0,
+    )
 
 
 def predict(clips: list[str]) -> None:
@@ -39,6 +57,7 @@ def predict(clips: list[str]) -> None:
         if not clips:
             raise ValueError("name media files: trainers.predict --model_dir=DIR CLIP.mp4 ...")
         predictor = load(values.model_dir, values.export_dir)
+        predictor.check_window(values.window_seconds)
     try:
         failed = _print(predictor, clips, values)
     except BrokenPipeError:  # whoever reads has enough
@@ -69,19 +88,24 @@ def _print(predictor: Predictor, clips: list[str], values: Any) -> int:
     # rows on the terminal are progress enough
     show = len(clips) > BATCH and (values.format == "table" or not out.isatty())
     top = min(values.top, len(predictor.classes))
+    about = (predictor.classes, tuple(predictor.inputs.modalities), top)
 
     def rows() -> Iterator[Row]:
         nonlocal failed
         with Progress("predict", len(clips), show, transient=True) as progress:
-            for clip, found in predictor.rows(clips, top):
+            for clip, found in predictor.label(clips, values.window_seconds):
                 if isinstance(found, MediaError):
                     failed += 1
                     print(media_files.refusal(clip, found), file=sys.stderr, flush=True)
                 else:
-                    yield found
+                    media_files.tell_unread(clip, found)
+                    if values.per_window:
+                        yield from prediction_formats.rows(clip, found, *about)
+                    else:
+                        yield prediction_formats.mean_row(clip, found, *about)
                 progress.advance(f"{failed:,} failed" if failed else "")
 
-    FORMATS[values.format](rows(), out, tuple(predictor.inputs), top)
+    FORMATS[values.format](rows(), out, tuple(predictor.inputs.modalities), top)
     return failed
 
 

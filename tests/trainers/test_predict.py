@@ -56,7 +56,8 @@ def of_run(finished_run, clips, bad):
 def test_rows_are_the_keras_models_answers(finished_run, clips, of_run):
     """Clip by clip, cut as the pipeline cuts, by the model's call."""
     model_dir = finished_run[0]
-    (taken, settings), model = inputs.load(model_dir), load_model(model_dir, compile=False)
+    given, model = inputs.load(model_dir), load_model(model_dir, compile=False)
+    taken, settings = given.modalities, given.settings
     classes = (model_dir / "classes.txt").read_text().splitlines()
     rows = json.loads(of_run.stdout)
     assert [row["clip"] for row in rows] == [str(clip) for clip in clips]
@@ -111,7 +112,8 @@ def test_an_export_alone_gives_equal_answers(finished_run, clips, of_run, tmp_pa
     assert done.stderr == ""
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert list(rows[0]) == [
-        "clip", "class_id", "label", "probability", "share_audio", "share_video", "missing",
+        "clip", "start", "end", "windows", "class_id", "label", "probability", "share_audio",
+        "share_video", "missing",
     ]  # fmt: skip
     for row, other in zip(rows, expected, strict=True):
         assert row["clip"] == other["clip"]

@@ -160,6 +160,21 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
         raise MediaError("truncated" if cut else "undecodable", f"{path.name}: {what}") from error
 
 
+def duration(path: pathlib.Path) -> float:
+    """The length of a media file in seconds, as it is declared; 0 where it is not known.
+
+    Args:
+        path: Path of the file.
+    """
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+    try:
+        check_file(path)
+        with av.open(f"file:{path.absolute()}", options=options, **_LENIENT) as container:
+            return max(0, container.duration or 0) / 1e6
+    except (MediaError, av.error.FFmpegError, ValueError, OSError, MemoryError):
+        return 0.0  # whoever decodes it says what is wrong
+
+
 def check_file(path: pathlib.Path) -> None:
     """Tells files that are no media at all by what they are.
 

@@ -35,6 +35,7 @@ class StoredAudio(Stored):
 
     kind: ClassVar[str] = "audio"
     endings: ClassVar[frozenset[str]] = frozenset(_ENDINGS.split(" "))
+    timed: ClassVar[bool] = True
 
     sample_rate: int
     codec: str = "pcm16"
@@ -50,6 +51,11 @@ class StoredAudio(Stored):
     def decoded_bytes(self) -> int:
         """The most that a decoded clip takes in memory."""
         return 2 * self.max_samples
+
+    @property
+    def longest_seconds(self) -> float:
+        """The length of the longest waveform in seconds."""
+        return self.max_samples / self.sample_rate
 
     def mismatch(self, modality: Any) -> str:
         """Whether the model takes another rate."""

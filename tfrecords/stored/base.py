@@ -50,11 +50,13 @@ class Stored(abc.ABC):
         kind: String, the kind's name, which lists, records and flags use.
         endings: Strings in lower case, e.g. `.wav`, of the files that are of this kind.
         panels: Integer, the panels of a contact sheet that a clip gets.
+        timed: Boolean, whether a clip's value has a length in time.
     """
 
     kind: ClassVar[str] = ""
     endings: ClassVar[frozenset[str]] = frozenset()
     panels: ClassVar[int] = 1
+    timed: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         """Takes lists, as JSON has them, for tuples."""
@@ -73,6 +75,11 @@ class Stored(abc.ABC):
     @abc.abstractmethod
     def decoded_bytes(self) -> int:
         """The most that a decoded clip takes in memory."""
+
+    @property
+    def longest_seconds(self) -> float:
+        """The length of the longest clip in seconds; 0 for what has no length in time."""
+        return 0.0
 
     def mismatch(self, modality: Any) -> str:
         """Why a model's input cannot be made of these records, "" where it can.

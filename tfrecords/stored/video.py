@@ -37,6 +37,7 @@ class StoredVideo(Stored):
     kind: ClassVar[str] = "video"
     endings: ClassVar[frozenset[str]] = frozenset(_ENDINGS.split(" "))
     panels: ClassVar[int] = 3
+    timed: ClassVar[bool] = True
 
     fps: float
     short_side: int
@@ -56,6 +57,11 @@ class StoredVideo(Stored):
     def decoded_bytes(self) -> int:
         """The most that a decoded clip takes in memory."""
         return 3 * self.max_frames * self.max_height * self.max_width
+
+    @property
+    def longest_seconds(self) -> float:
+        """The length of the longest clip in seconds."""
+        return self.max_frames / self.fps
 
     @classmethod
     def read(cls, path: pathlib.Path, settings: Settings, window: Window) -> tuple[Pictures, float]:

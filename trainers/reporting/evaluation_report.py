@@ -88,7 +88,7 @@ def _load(
     assembly.setup(configs[0])
     strategy = assembly.strategy(configs[0])
     pipelines = [
-        assembly.pipeline(config, inputs.load(directory)[0])
+        assembly.pipeline(config, inputs.load(directory).modalities)
         for config, directory in zip(configs, directories, strict=True)
     ]
     with strategy.scope():

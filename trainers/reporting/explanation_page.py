@@ -1,7 +1,7 @@
 """The page that explains a clip: labels, shares, and what of the input decided."""
 
 import pathlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -10,7 +10,8 @@ from amr_tf.analysis.explanation import Explanation
 from amr_tf.analysis.metrics import dominance_title, format_dominance
 from amr_tf.modalities import Bars, Image, Modality, Panel
 from trainers.config.run_config import Config
-from trainers.reporting import pages
+from trainers.reporting import pages, timeline
+from trainers.running.predictor import Labelled
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -21,8 +22,9 @@ TOP = 5  # labels that are listed
 def write(
     directory: pathlib.Path,
     clip: str,
+    labelled: Labelled,
     explanation: Explanation,
-    there: Collection[str],
+    window: int,
     config: Config,
     modalities: Mapping[str, Modality],
     classes: Sequence[str],
@@ -32,8 +34,9 @@ def write(
     Args:
         directory: Path, the directory of the page, which is made.
         clip: String, the media file, or one for each modality.
-        explanation: Explanation of a batch of this clip alone.
-        there: Collection of strings, the modalities that the clip has.
+        labelled: Labelled, what the model says of the clip's windows.
+        explanation: Explanation of a batch of one window alone.
+        window: Integer, the index of that window.
         config: Config, the run's.
         modalities: Mapping, modality -> the model's input.
         classes: Sequence of strings, the class names.
@@ -42,7 +45,15 @@ def write(
         The path of the page.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    parts = [_decision(clip, explanation, config, classes, there)]
+    mean, there = labelled.mean, set(modalities) - set(labelled.missing[window])
+    parts = [_decision(clip, labelled, config, classes)]
+    if len(labelled.windows) > 1:
+        parts.append(timeline.section(directory, labelled, classes, tuple(modalities)))
+        shown = labelled.windows[window]
+        parts[-1].notes.append(
+            f"What follows is of the window from {shown.start:.1f} to {shown.end:.1f} s, which "
+            "speaks most clearly for the label."
+        )
     if explanation.shares:
         parts.append(_shares(explanation, config))
     for name, modality in modalities.items():
@@ -51,26 +62,24 @@ def write(
             parts.append(_figure(directory, name, modality.called(name), modality.panel(*one)))
     page = directory / "explanation.html"
     about = f"{config.data_name}, {config.method}, AMR weight {config.effective_amr_weight:g}"
-    top = classes[np.argmax(explanation.probabilities[0])]
+    top = classes[np.argmax(mean.probabilities[0])]
     page.write_text(pages.page(f"{pathlib.PurePath(clip).name}: {top}", about, parts))
     return page
 
 
 def _decision(
-    clip: str,
-    explanation: Explanation,
-    config: Config,
-    classes: Sequence[str],
-    there: Collection[str],
+    clip: str, labelled: Labelled, config: Config, classes: Sequence[str]
 ) -> pages.PageSection:
-    probabilities = explanation.probabilities[0]
+    mean = labelled.mean
+    probabilities, shares, missing = mean.probabilities[0], mean.shares[0], mean.missing[0]
     order = np.argsort(-probabilities)[:TOP]
     top, names = order[0], dominance_title(config.model_modalities)
     lines = [f"The model says {classes[top]!r}, with {100 * probabilities[top]:.0f} %."]
-    if explanation.shares:
-        _, shares = _share_rows(explanation, config)[0]
-        lines.append(f"Of that decision {names} have {shares} percent (Grad⊙Input).")
-    missing = [m for m in config.model_modalities if m not in there]
+    if len(labelled.windows) > 1:
+        lines.append(f"That is the mean of {len(labelled.windows)} windows of the file.")
+    if len(shares):
+        told = format_dominance(dict(zip(config.model_modalities, shares, strict=True)))
+        lines.append(f"Of that decision {names} have {told} percent (Grad⊙Input).")
     if missing:
         lines.append(f"The file has no {' and no '.join(missing)}: it counts as absent.")
     labels = pages.Table(

@@ -3,9 +3,11 @@
 import csv
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
+import numpy as np
 import rich.box
 import rich.console
 import rich.table
@@ -13,14 +15,18 @@ import rich.text
 
 from amr_tf.analysis.metrics import dominance_title, format_dominance
 from trainers.running import command
+from trainers.running.predictor import Labelled
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What a model says of a clip.
+    """What a model says of a clip, or of one window of it.
 
     Attributes:
         clip: String, the file.
+        start: Number, where the window begins, in seconds from the file's start.
+        end: Number, where it ends; infinity for the file's end.
+        windows: Integer, the windows of which this is the mean; 1 for a single one.
         class_id: Integer, the id of the likeliest label.
         top: List of pairs, the likeliest labels with their probabilities.
         shares: Dictionary, modality -> its share of the decision; empty for a model of one
@@ -29,10 +35,54 @@ class Row:
     """
 
     clip: str
+    start: float
+    end: float
+    windows: int
     class_id: int
     top: list[tuple[str, float]]
     shares: dict[str, float]
     missing: list[str]
+
+    @property
+    def time(self) -> str:
+        """The window's time in words, empty for a clip that is seen whole."""
+        return "" if math.isinf(self.end) else f"{self.start:.1f}-{self.end:.1f} s"
+
+
+def rows(
+    clip: str, labelled: Labelled, classes: Sequence[str], modalities: Sequence[str], top: int
+) -> Iterator[Row]:
+    """Makes a row of each window.
+
+    Args:
+        clip: String, the file.
+        labelled: Labelled, what the model says of its windows.
+        classes: Strings, the class names by id.
+        modalities: Strings, the model's modalities.
+        top: Integer, how many labels a row gets.
+    """
+    for window, probabilities, shares, missing in zip(
+        labelled.windows, labelled.probabilities, labelled.shares, labelled.missing, strict=True
+    ):
+        order = np.argsort(-probabilities, kind="stable")[:top]
+        yield Row(
+            clip=clip,
+            start=window.start,
+            end=window.end,
+            windows=1,
+            class_id=int(order[0]),
+            top=[(classes[c], float(probabilities[c])) for c in order],
+            shares={m: float(s) for m, s in zip(modalities, shares, strict=False)},
+            missing=list(missing),
+        )
+
+
+def mean_row(
+    clip: str, labelled: Labelled, classes: Sequence[str], modalities: Sequence[str], top: int
+) -> Row:
+    """Makes one row of all windows, their mean; for the arguments see `rows`."""
+    (row,) = rows(clip, labelled.mean, classes, modalities, top)
+    return dataclasses.replace(row, windows=len(labelled.windows))
 
 
 def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int) -> None:
@@ -48,17 +98,21 @@ def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int)
     if not rows:
         return
     several, missing = len(modalities) > 1, any(row.missing for row in rows)
+    times = [_told(row) for row in rows]
     made = rich.table.Table(box=rich.box.ROUNDED)
     made.add_column("clip", overflow="fold")
+    if any(times):
+        made.add_column("time")
     made.add_column("label", overflow="fold")
     made.add_column("probability", justify="right")
     if several:
         made.add_column(dominance_title(modalities), justify="right")
     if missing:
         made.add_column("missing")
-    for row in rows:
+    for row, time in zip(rows, times, strict=True):
         cells = [
             command.line(row.clip),
+            *([time] if any(times) else []),
             "\n".join(command.line(label) for label, _ in row.top),
             "\n".join(f"{100 * probability:.1f} %" for _, probability in row.top),
         ]
@@ -77,6 +131,9 @@ def json_array(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top:
         (label, probability), *_ = row.top
         content = {
             "clip": row.clip,
+            "start": _rounded(row.start),
+            "end": _seconds(row.end),
+            "windows": row.windows,
             "class_id": row.class_id,
             "label": label,
             "probability": _rounded(probability),
@@ -96,15 +153,26 @@ def csv_lines(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: 
     lines = csv.writer(out, lineterminator="\n")
     others = [f"{name}_{k}" for k in range(2, top + 1) for name in ("label", "probability")]
     shares = [f"share_{m}" for m in modalities] if len(modalities) > 1 else []
-    lines.writerow(["clip", "class_id", "label", "probability", *others, *shares, "missing"])
+    first = ["clip", "start", "end", "windows", "class_id", "label", "probability"]
+    lines.writerow([*first, *others, *shares, "missing"])
     for row in rows:
         labels = [cell for label, p in row.top for cell in (label, _rounded(p))]
         shares = [_rounded(share) for share in row.shares.values()]
-        lines.writerow([row.clip, row.class_id, *labels, *shares, ";".join(row.missing)])
+        where = [_rounded(row.start), _seconds(row.end), row.windows]
+        lines.writerow([row.clip, *where, row.class_id, *labels, *shares, ";".join(row.missing)])
         out.flush()
 
 
 FORMATS = {"table": table, "json": json_array, "csv": csv_lines}
+
+
+def _told(row: Row) -> str:
+    return f"{row.time}, mean of {row.windows} windows" if row.windows > 1 else row.time
+
+
+def _seconds(end: float) -> float | None:
+    """The end of a window, None for that of the file."""
+    return None if math.isinf(end) else _rounded(end)
 
 
 def _rounded(value: float) -> float:

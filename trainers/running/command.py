@@ -1,6 +1,7 @@
 """What the commands have in common: flags, and one clear line for what a user can mend."""
 
 import contextlib
+import itertools
 import pathlib
 import sys
 import warnings
@@ -89,7 +90,27 @@ def run(define: Callable[[], None], main: Callable[..., None], arguments: bool =
     for name in set(flags.FLAGS) - before:
         # absl's --help shows the flags of the main module alone
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
-    app.run(checked)
+    app.run(checked, flags_parser=parse)
+
+
+def parse(arguments: Sequence[str]) -> list[str]:
+    """Parses a command's flags; one line and exit code 1 where that can't be.
+
+    Args:
+        arguments: Strings, the command's name and what it was given.
+
+    Returns:
+        The command's name and what is no flag.
+    """
+    try:
+        return flags.FLAGS(arguments)
+    except flags.Error as error:
+        hint = "--help lists the options"
+        given = itertools.takewhile(lambda argument: argument != "--", arguments[1:])
+        files = [name for name in given if name.startswith("-") and pathlib.Path(name).exists()]
+        if files:
+            hint = f"write -- before files whose names begin with a dash: -- {files[0]}"
+        sys.exit(f"error: {' '.join(str(error).split())}; {hint}")
 
 
 def line(text: str) -> str:

@@ -1,6 +1,5 @@
 """A finished run's model as a SavedModel."""
 
-import dataclasses
 import pathlib
 
 from amr_tf.serving import exporting
@@ -26,12 +25,14 @@ def export(model_dir: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:
     """
     config = Config.load(model_dir)
     model = load_model(model_dir, compile=False)
-    taken, decoding = inputs.load(model_dir)
+    taken = inputs.load(model_dir)
     notes = {
         "method": config.method,
         "amr_weight": config.effective_amr_weight,
-        "media": dataclasses.asdict(decoding),
+        **taken.decoding(),
     }
     card = model_dir / model_card.FILE
     extra = {card.name: card.read_text("utf-8")} if card.exists() else {}
-    return exporting.export(model, directory, load_classes(model_dir), taken, notes, extra)
+    return exporting.export(
+        model, directory, load_classes(model_dir), taken.modalities, notes, extra
+    )

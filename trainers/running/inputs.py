@@ -11,23 +11,60 @@ from tfrecords.building.media import Settings
 from tfrecords.description import DatasetInfo
 
 
-def describe(inputs: Mapping[str, Modality], info: DatasetInfo) -> dict[str, Any]:
-    """What `config.json` keeps, so that the run needs its records no more.
+@dataclasses.dataclass(frozen=True)
+class ModelInputs:
+    """What a model takes, and how that is made of media files.
+
+    Attributes:
+        modalities: Mapping, modality -> the model's input.
+        settings: Settings, how files were decoded for the records.
+        clip_seconds: Number, the length of the longest clip of the records; 0 for clips without
+            time. Longer files are labelled in windows of this length.
+    """
+
+    modalities: Mapping[str, Modality]
+    settings: Settings
+    clip_seconds: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        """What a run's `config.json` keeps."""
+        described = {name: modality.describe() for name, modality in self.modalities.items()}
+        return {"inputs": described, **self.decoding()}
+
+    def decoding(self) -> dict[str, Any]:
+        """How media files are decoded, as JSON has it."""
+        return {"media": dataclasses.asdict(self.settings), "clip_seconds": self.clip_seconds}
+
+    @classmethod
+    def of_json(cls, inputs: Mapping[str, Any], content: Mapping[str, Any]) -> "ModelInputs":
+        """The inputs that `to_json` described.
+
+        Args:
+            inputs: Mapping, modality -> its description.
+            content: Mapping, which holds what `decoding` gave.
+
+        Raises:
+            KeyError: Something is not there; or, as TypeError or ValueError, of another kind.
+        """
+        modalities = {name: restored(numbers) for name, numbers in inputs.items()}
+        return cls(modalities, Settings(**content["media"]), float(content["clip_seconds"]))
+
+
+def of_records(modalities: Mapping[str, Modality], info: DatasetInfo) -> ModelInputs:
+    """The inputs of a model that is trained on records.
 
     Args:
-        inputs: Mapping, modality -> input.
+        modalities: Mapping, modality -> the model's input.
         info: The description of the records.
-
-    Returns:
-        `inputs`, modality -> its numbers, and `media`, how files were decoded for the records.
     """
     names = [field.name for field in dataclasses.fields(Settings)]
-    media = {name: info.options[name] for name in names if name in info.options}
-    return {"inputs": {name: m.describe() for name, m in inputs.items()}, "media": media}
+    settings = Settings(**{name: info.options[name] for name in names if name in info.options})
+    seconds = max((info.modalities[name].longest_seconds for name in modalities), default=0.0)
+    return ModelInputs(modalities, settings, seconds)
 
 
-def load(model_dir: pathlib.Path) -> tuple[dict[str, Modality], Settings]:
-    """The inputs of a run's model, and how its media files are decoded.
+def load(model_dir: pathlib.Path) -> ModelInputs:
+    """The inputs of a run's model.
 
     Args:
         model_dir: Path of the run.
@@ -39,7 +76,6 @@ def load(model_dir: pathlib.Path) -> tuple[dict[str, Modality], Settings]:
     path = model_dir / "config.json"
     try:
         content = json.loads(path.read_text())
-        inputs = {name: restored(numbers) for name, numbers in content["inputs"].items()}
-        return inputs, Settings(**content["media"])
+        return ModelInputs.of_json(content["inputs"], content)
     except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
         raise ValueError(f"{path} is no description of a run: {str(error)[:200]}") from error

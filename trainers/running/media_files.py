@@ -4,6 +4,7 @@ import functools
 import os
 import pathlib
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -48,13 +49,21 @@ def sources(argument: str, inputs: Mapping[str, Modality]) -> dict[str, str]:
     return dict(zip(names, values, strict=True))
 
 
+def workers(clips: int) -> int:
+    """The number of processes that read so many clips."""
+    return max(1, min(clips, os.cpu_count() or 1))
+
+
 def read(
-    clips: Sequence[Mapping[str, str]], inputs: Mapping[str, Modality], settings: Settings
+    clips: Sequence[tuple[Mapping[str, str], Window]],
+    inputs: Mapping[str, Modality],
+    settings: Settings,
 ) -> Iterator[Sent | MediaError]:
     """Decodes files in processes of their own, which a bad file may take down.
 
     Args:
-        clips: Mappings, modality -> what it is read from: a clip must have one of them.
+        clips: Pairs, modality -> what it is read from, and the part of the files that is the clip;
+            a clip must have one of the modalities.
         inputs: Mapping, modality -> the model's input.
         settings: Rates and sizes.
 
@@ -62,11 +71,10 @@ def read(
         What is sent of each clip, or why there is nothing, in order.
     """
     tasks = (
-        ({n: _source(inputs[n], value) for n, value in clip.items()}, settings, (), Window())
-        for clip in clips
+        ({n: _source(inputs[n], value) for n, value in clip.items()}, settings, (), window)
+        for clip, window in clips
     )
-    count = min(len(clips), os.cpu_count() or 1)
-    for found in process_pool.run(decoding.outcome, tasks, count, _TIMEOUT):
+    for found in process_pool.run(decoding.outcome, tasks, workers(len(clips)), _TIMEOUT):
         if isinstance(found, process_pool.Lost):
             yield MediaError(found.reason, found.detail)
         elif isinstance(found, Clip):
@@ -120,6 +128,21 @@ def refusal(clip: str, error: MediaError) -> str:
     """The line that says why a clip is left out, which names its file once."""
     detail = error.detail.removeprefix(f"{pathlib.PurePath(clip).name}: ")
     return command.line(f"error: {clip}: {error.reason}: {detail}")
+
+
+def tell_unread(clip: str, labelled: Any) -> None:
+    """Says on stderr how many windows of a clip could not be read, and why the first could not.
+
+    Args:
+        clip: String, the clip.
+        labelled: Labelled, what a model says of it.
+    """
+    if labelled.unread:
+        window, error = labelled.unread[0]
+        count = len(labelled.unread)
+        told = f"{count} of {count + len(labelled.windows)} windows are left out"
+        line = f"{clip}: {told}; the one at {window.start:.1f} s: {error.reason}: {error.detail}"
+        print(command.line(f"warning: {line}"), file=sys.stderr, flush=True)
 
 
 def missing(clip: Sent) -> list[str]:

@@ -1,24 +1,53 @@
 """A model that labels media files, from a run or from an export alone."""
 
 import dataclasses
+import itertools
 import json
 import pathlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities import Modality, restored
 from amr_tf.serving import exporting
 from amr_tf.serving.signatures import ServedClassifier
 from tfrecords.building.container import MediaError
-from tfrecords.building.media import Settings
+from tfrecords.building.media import Window
 from trainers.config.run_config import Config
-from trainers.reporting.prediction_formats import Row
-from trainers.running import inputs, media_files
+from trainers.running import inputs as run_inputs
+from trainers.running import media_files, windows
 from trainers.running.finished_run import load_classes, load_model
+from trainers.running.inputs import ModelInputs
 
 BATCH = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Labelled:
+    """What a model says of a clip, window by window.
+
+    Attributes:
+        windows: The windows that could be read, in order; one where the clip is seen whole.
+        probabilities: float32 `[W, C]`, of each window.
+        shares: float32 `[W, M]`; `[W, 0]` of a model of one modality.
+        missing: For each window, the modalities that the clip lacks there.
+        unread: Of the windows that could not be read, each with the reason.
+    """
+
+    windows: tuple[Window, ...]
+    probabilities: np.ndarray
+    shares: np.ndarray
+    missing: tuple[list[str], ...]
+    unread: tuple[tuple[Window, MediaError], ...] = ()
+
+    @property
+    def mean(self) -> "Labelled":
+        """The same with one window, the whole clip: the means, and what is missing throughout."""
+        everywhere = [name for name in self.missing[0] if all(name in m for m in self.missing)]
+        whole = Window(self.windows[0].start, self.windows[-1].end)
+        means = (x.mean(axis=0, keepdims=True) for x in (self.probabilities, self.shares))
+        return Labelled((whole,), *means, (everywhere,), self.unread)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,15 +56,13 @@ class Predictor:
 
     Attributes:
         answer: Function, the model's signature `serving_media`.
-        inputs: Mapping, modality -> the model's input.
+        inputs: What the model takes, and how that is made of files.
         classes: Strings, the class names by id.
-        settings: How it wants media files decoded.
     """
 
     answer: Callable[..., dict[str, tf.Tensor]]
-    inputs: Mapping[str, Modality]
+    inputs: ModelInputs
     classes: tuple[str, ...]
-    settings: Settings
 
     @classmethod
     def of_run(cls, model_dir: pathlib.Path) -> "Predictor":
@@ -46,10 +73,20 @@ class Predictor:
             FileNotFoundError: There is no run.
         """
         Config.load(model_dir)
-        taken, settings = inputs.load(model_dir)
-        classes = load_classes(model_dir)
-        served = ServedClassifier(load_model(model_dir, compile=False), classes, taken)
-        return cls(served.signature("serving_media"), taken, classes, settings)
+        model = load_model(model_dir, compile=False)
+        return cls.of_model(model, run_inputs.load(model_dir), load_classes(model_dir))
+
+    @classmethod
+    def of_model(cls, model: Any, taken: ModelInputs, classes: tuple[str, ...]) -> "Predictor":
+        """A model in memory.
+
+        Args:
+            model: MultimodalClassifier, the model.
+            taken: ModelInputs, what it takes.
+            classes: Strings, the class names by id.
+        """
+        served = ServedClassifier(model, classes, taken.modalities)
+        return cls(served.signature("serving_media"), taken, classes)
 
     @classmethod
     def of_export(cls, directory: pathlib.Path) -> "Predictor":
@@ -58,55 +95,88 @@ class Predictor:
         path = version / "assets" / "model.json"
         try:
             about = json.loads(path.read_text())
-            taken = {name: restored(about[name]) for name in about["modalities"]}
-            classes, settings = tuple(about["classes"]), Settings(**about["media"])
+            described = {name: about[name] for name in about["modalities"]}
+            taken = ModelInputs.of_json(described, about)
+            classes = tuple(about["classes"])
         except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
             raise ValueError(
                 f"{path} is no description of an export: {str(error)[:200]}. Export the model "
                 "again: python -m trainers.export --model_dir=DIR"
             ) from error
         signatures = tf.saved_model.load(str(version)).signatures
-        return cls(signatures["serving_media"], taken, classes, settings)
+        return cls(signatures["serving_media"], taken, classes)
 
-    def rows(self, clips: Sequence[str], top: int) -> Iterator[tuple[str, Row | MediaError]]:
-        """Labels files, a batch at a time.
+    def check_window(self, seconds: float | None) -> None:
+        """Refuses windows that are longer than what is read of a file.
+
+        Raises:
+            ValueError: They are.
+        """
+        most = self.inputs.settings.max_seconds
+        if seconds is not None and seconds > most:
+            raise ValueError(
+                f"--window_seconds={seconds:g}: the records were built with --max_seconds="
+                f"{most:g}, and the model has seen no longer clips"
+            )
+
+    def label(
+        self, clips: Sequence[str], seconds: float | None = None
+    ) -> Iterator[tuple[str, Labelled | MediaError]]:
+        """Labels files, a batch of windows at a time.
 
         Args:
             clips: Strings, each a file, or one for each modality, see `media_files.sources`.
-            top: Integer, how many labels each gets.
+            seconds: Number, the length of a window; 0 to see each file whole; None for the length
+                of the longest training clip.
 
         Yields:
-            Each clip with its row, in order; before those of its batch, a file that can't be read
-            with the reason.
+            Each clip, in order, with what the model says of it, or why it cannot be read.
         """
-        batch: list[tuple[str, media_files.Sent]] = []
-        files = [media_files.sources(clip, self.inputs) for clip in clips]
-        found = media_files.read(files, self.inputs, self.settings)
-        for path, clip in zip(clips, found, strict=True):
-            if isinstance(clip, MediaError):
-                yield path, clip
-                continue
-            batch.append((path, clip))
-            if len(batch) == BATCH:
-                yield from self._label(batch, top)
-                batch = []
-        if batch:
-            yield from self._label(batch, top)
+        modalities = self.inputs.modalities
+        files = [media_files.sources(clip, modalities) for clip in clips]
+        lengths = windows.lengths(files, modalities, media_files.workers(len(files)))
+        length = self.inputs.clip_seconds if seconds is None else seconds
+        planned = [
+            (clip, window)
+            for clip, its_length in enumerate(lengths)
+            for window in windows.split(its_length, length)
+        ]
+        found = media_files.read(
+            [(files[clip], window) for clip, window in planned], modalities, self.inputs.settings
+        )
+        answered = self._answered(zip(planned, found, strict=True))
+        for clip, its_windows in itertools.groupby(answered, key=lambda item: item[0][0]):
+            yield clips[clip], self._put_together(its_windows)
 
-    def _label(
-        self, batch: list[tuple[str, media_files.Sent]], top: int
-    ) -> Iterator[tuple[str, Row]]:
-        given = media_files.batch([clip for _, clip in batch], self.inputs)
-        out = {name: value.numpy() for name, value in self.answer(**given).items()}
-        for i, (path, clip) in enumerate(batch):
-            probabilities = out["probabilities"][i]
-            order = np.argsort(-probabilities, kind="stable")[:top]
-            shares = out["shares"][i] if "shares" in out else []
-            row = Row(
-                clip=path,
-                class_id=int(order[0]),
-                top=[(self.classes[c], float(probabilities[c])) for c in order],
-                shares={m: float(s) for m, s in zip(self.inputs, shares, strict=False)},
-                missing=media_files.missing(clip),
-            )
-            yield path, row
+    def _answered(self, found: Iterable[tuple]) -> Iterator[tuple]:
+        """The same items in order, with a row of answers in the place of what was read."""
+        held: list[tuple] = []
+        for item in found:
+            held.append(item)
+            if sum(not isinstance(value, MediaError) for _, value in held) == BATCH:
+                yield from self._answer(held)
+                held = []
+        yield from self._answer(held)
+
+    def _answer(self, held: list[tuple]) -> Iterator[tuple]:
+        sent = [value for _, value in held if not isinstance(value, MediaError)]
+        rows = iter(())
+        if sent:
+            given = media_files.batch(sent, self.inputs.modalities)
+            out = {name: value.numpy() for name, value in self.answer(**given).items()}
+            shares = out.get("shares", np.zeros((len(sent), 0), np.float32))
+            missing = map(media_files.missing, sent)
+            rows = zip(out["probabilities"], shares, missing, strict=True)
+        for planned, value in held:
+            yield planned, value if isinstance(value, MediaError) else next(rows)
+
+    def _put_together(self, answered: Iterable[tuple]) -> Labelled | MediaError:
+        """The windows of one clip."""
+        good, unread = [], []
+        for (_, window), value in answered:
+            (unread if isinstance(value, MediaError) else good).append((window, value))
+        if not good:
+            return unread[0][1]
+        probabilities, shares, missing = zip(*(value for _, value in good), strict=True)
+        found = tuple(window for window, _ in good)
+        return Labelled(found, np.stack(probabilities), np.stack(shares), missing, tuple(unread))

@@ -5,6 +5,7 @@ import dataclasses
 import importlib.metadata
 import json
 import math
+import os
 import pathlib
 import platform
 import shutil
@@ -60,7 +61,9 @@ def claim(config: Config) -> pathlib.Path:
     packages = ("tensorflow", "keras", "numpy", "av")
     versions = {name: importlib.metadata.version(name) for name in packages}
     versions.update(python=platform.python_version(), amr_tf=amr_tf.__version__)
-    content = {"flags": config.to_json(), "versions": versions, "command": sys.argv}
+    # commands that read the run may be called from another directory
+    flags = {**config.to_json(), "data_dir": os.path.abspath(config.data_dir)}
+    content = {"flags": flags, "versions": versions, "command": sys.argv}
     evaluation_results.write_json(path, content)
     return model_dir
 
@@ -93,7 +96,7 @@ def keep(model_dir: pathlib.Path, data: Pipeline) -> None:
                 "--data_service does not give: go on without it, or choose another --model_dir"
             )
     else:
-        kept = {"cached": data.cached, **inputs.describe(data.inputs, data.info)}
+        kept = {"cached": data.cached, **inputs.of_records(data.inputs, data.info).to_json()}
         evaluation_results.write_json(path, {**content, **kept})
         atomic.write_text(model_dir / "classes.txt", "\n".join(data.info.classes) + "\n")
 

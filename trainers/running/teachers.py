@@ -73,7 +73,7 @@ def _check(teacher: Config, modality: str) -> None:
             f"--teachers: {teacher.model_dir} was trained on {found.dataset}, not {teacher.dataset}"
         )
     mine = inputs_of_records(teacher, DatasetInfo.load(teacher.data_dir))[modality].describe()
-    theirs = inputs.load(pathlib.Path(teacher.model_dir))[0][modality].describe()
+    theirs = inputs.load(pathlib.Path(teacher.model_dir)).modalities[modality].describe()
     for name in mine.keys() | theirs.keys():
         here, there = mine.get(name), theirs.get(name)
         if here != there:

@@ -1,0 +1,76 @@
+"""What a model says of a long file over time: its labels and the modalities' shares."""
+
+import pathlib
+from collections.abc import Sequence
+
+import matplotlib
+import numpy as np
+
+from trainers.reporting import pages
+from trainers.running.predictor import Labelled
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+LABELS = 5  # that are drawn
+
+
+def section(
+    directory: pathlib.Path, labelled: Labelled, classes: Sequence[str], modalities: Sequence[str]
+) -> pages.PageSection:
+    """The section of a page that shows labels and shares over time.
+
+    Args:
+        directory: Path, the directory of the figure.
+        labelled: Labelled, what the model says of two windows or more.
+        classes: Strings, the class names by id.
+        modalities: Strings, the model's modalities.
+    """
+    path = directory / "timeline.png"
+    figure = draw(labelled, classes, modalities)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+    length = labelled.windows[0].end - labelled.windows[0].start
+    text = f"{len(labelled.windows)} windows of {length:.1f} s, one after the other."
+    return pages.PageSection(
+        "timeline",
+        "Over time",
+        text,
+        figures=[(path, "Probabilities of the likeliest labels, and shares, over time")],
+        notes=[],
+    )
+
+
+def draw(labelled: Labelled, classes: Sequence[str], modalities: Sequence[str]) -> plt.Figure:
+    """Draws the likeliest labels' probabilities and the modalities' shares over time.
+
+    Args:
+        labelled: Labelled, what the model says of the windows.
+        classes: Strings, the class names by id.
+        modalities: Strings, the model's modalities.
+
+    Returns:
+        The figure.
+    """
+    several = labelled.shares.shape[1] > 1
+    figure, axes = plt.subplots(
+        1 + several, 1, figsize=(9, 2.6 * (1 + several)), sharex=True, squeeze=False,
+        layout="constrained",
+    )  # fmt: skip
+    starts = [window.start for window in labelled.windows]
+    edges = [*starts, labelled.windows[-1].end]
+    top = np.argsort(-labelled.mean.probabilities[0])[:LABELS]
+    for label in top:
+        axes[0][0].stairs(labelled.probabilities[:, label], edges, label=classes[label], lw=1.5)
+    axes[0][0].set(ylim=(0, 1), ylabel="probability")
+    axes[0][0].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    if several:
+        below = np.zeros(len(starts))
+        for name, share in zip(modalities, labelled.shares.T, strict=True):
+            above = below + share
+            axes[1][0].stairs(above, edges, baseline=below, fill=True, alpha=0.8, label=name)
+            below = above
+        axes[1][0].set(ylim=(0, 1), ylabel="share")
+        axes[1][0].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
+    axes[-1][0].set_xlabel("seconds")
+    return figure

@@ -1,0 +1,52 @@
+"""Long files are labelled window by window, each as long as a training clip."""
+
+import math
+import pathlib
+from collections.abc import Mapping, Sequence
+
+from amr_tf.modalities import Modality
+from tfrecords import stored
+from tfrecords.building import container, process_pool
+from tfrecords.building.media import Window
+
+_LONGER = 1.25  # times a window's length up to which a file is one clip, seen whole
+_TIMEOUT = 30.0  # seconds to look at a file
+
+
+def split(length: float, seconds: float) -> list[Window]:
+    """The windows of a file: one after the other, the last one ending where the file does.
+
+    Args:
+        length: Number, the file's length in seconds; 0 where it has none that is known.
+        seconds: Number, a window's length; 0 for one window, the whole file.
+
+    Returns:
+        The windows. A file that is hardly longer than a window is one, from its start to its end.
+    """
+    if not seconds or length <= _LONGER * seconds:
+        return [Window()]
+    count = math.ceil(round(length / seconds, 3))
+    starts = [*(k * seconds for k in range(count - 1)), length - seconds]
+    return [Window(start, start + seconds) for start in starts]
+
+
+def lengths(
+    clips: Sequence[Mapping[str, str]], inputs: Mapping[str, Modality], workers: int
+) -> list[float]:
+    """The length of each clip's longest file in seconds; 0 where that is not known.
+
+    Args:
+        clips: Mappings, modality -> path of its file, or the value itself.
+        inputs: Mapping, modality -> the model's input.
+        workers: Integer, the processes that look at the files.
+    """
+    timed = {name for name, m in inputs.items() if stored.find(m.stored()).timed}
+    files = [tuple({path for name, path in clip.items() if name in timed}) for clip in clips]
+    tasks = ((tuple(map(pathlib.Path, paths)),) for paths in files)
+    found = process_pool.run(longest, tasks, workers, _TIMEOUT)
+    return [0.0 if isinstance(length, process_pool.Lost) else length for length in found]
+
+
+def longest(paths: Sequence[pathlib.Path]) -> float:
+    """The length of the longest of some files, for worker processes."""
+    return max((container.duration(path) for path in paths), default=0.0)
