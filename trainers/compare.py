@@ -19,7 +19,7 @@ from trainers.comparison.comparison import Comparison
 from trainers.config import flags as trainer_flags
 from trainers.config.methods import flag_aliases
 from trainers.config.run_config import Config
-from trainers.running import assembly, command
+from trainers.running import assembly, command, preflight
 
 # What a comparison decides for each run.
 _OWN = (
@@ -61,13 +61,10 @@ def compare() -> None:
         comparison.check(runs)
         comparison.claim()
         assembly.make_records(config)
+        preflight.check_records(config)
     failed = comparison.run(runs, table, values.jobs)
     comparison.write(table)
-    print(f"\n{(comparison.output / 'table.md').read_text()}")
-    print(f"tables       {comparison.output}/table.md, table.csv, table.png, runs.csv")
-    print(f"figures      {comparison.output}/dominance.png, accuracy-dominance.png")
-    print(f"every run    {comparison.output / 'runs'}")
-    print(f"HParams      tensorboard --logdir={comparison.output / 'tensorboard'}")
+    comparison.show()
     if failed:
         sys.exit(f"error: {len(failed)} of {len(runs)} runs failed: {', '.join(failed)}")
 

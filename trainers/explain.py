@@ -11,9 +11,6 @@ the clips of the training, labels and shares over time are drawn, and the window
 clearly for the label is explained. A file that cannot be read gets one line, and the others go on.
 """
 
-import json
-import math
-import os
 import pathlib
 import sys
 from typing import Any
@@ -25,14 +22,10 @@ from amr_tf.analysis.explanation import explain
 from amr_tf.serving.encoded_media import raw_of_files
 from tfrecords.building.container import MediaError
 from trainers.config.run_config import Config
-from trainers.predict import define_window
-from trainers.reporting import explanation_page
-from trainers.reporting.evaluation_results import write_json
-from trainers.running import command, inputs, media_files
+from trainers.reporting import explanation_files, explanation_page
+from trainers.running import command, inputs, media_files, windows
 from trainers.running.finished_run import load_classes, load_model
 from trainers.running.predictor import Labelled, Predictor
-
-_NUMBERS = "explanation.json"
 
 
 def define() -> None:
@@ -41,7 +34,7 @@ def define() -> None:
     flags.DEFINE_string(
         "output_dir", "", "Directory of the pages (default: MODEL_DIR/explanations)."
     )
-    define_window()
+    windows.define_flag()
 
 
 def explain_clips(clips: list[str]) -> None:
@@ -88,64 +81,13 @@ def _write(
         [(named, labelled.windows[window])], modalities, predictor.inputs.settings
     )
     raw = raw_of_files(media_files.batch([sent], modalities), modalities)
-    directory = own_directory(output, named)
+    directory = explanation_files.own_directory(output, named)
     page = explanation_page.write(
         directory, clip, labelled, explain(model, raw), window, config, modalities,
         predictor.classes,
     )  # fmt: skip
-    write_json(
-        directory / _NUMBERS,
-        {
-            "files": _absolute(named),
-            "classes": predictor.classes,
-            "modalities": list(modalities),
-            "windows": [
-                {
-                    "start": window.start,
-                    "end": None if math.isinf(window.end) else window.end,
-                    "probabilities": [float(p) for p in probabilities],
-                    "shares": [float(s) for s in shares],
-                    "missing": list(missing),
-                }
-                for window, probabilities, shares, missing in zip(
-                    labelled.windows, labelled.probabilities, labelled.shares, labelled.missing,
-                    strict=True,
-                )
-            ],
-        },
-    )  # fmt: skip
+    explanation_files.write_numbers(directory, named, labelled, predictor.classes, list(modalities))
     return page
-
-
-def own_directory(output: pathlib.Path, named: dict[str, str]) -> pathlib.Path:
-    """A clip's directory: of its file's name, with a number where another clip has that.
-
-    Args:
-        output: Path of all pages.
-        named: Mapping, modality -> path of its file.
-    """
-    name = pathlib.PurePath(next(iter(named.values()))).stem[:80] or "clip"
-    number = 1
-    while True:
-        directory = output / (name if number == 1 else f"{name}-{number}")
-        try:
-            there = json.loads((directory / _NUMBERS).read_text())["files"]
-        except FileNotFoundError:
-            if not directory.exists():
-                return directory
-            there = None  # something else
-        except (OSError, KeyError, TypeError, ValueError):
-            there = None
-        if there == _absolute(named):
-            return directory
-        number += 1
-
-
-def _absolute(named: dict[str, str]) -> dict[str, str]:
-    return {
-        name: os.path.abspath(value) if os.path.exists(value) else value
-        for name, value in named.items()
-    }
 
 
 def main() -> None:

@@ -5,11 +5,9 @@ between: `image=a.png,text=a.txt`. A text without a comma may stand there itself
 
 Prints each clip's likeliest labels and the modalities' shares of the decision, as a table, as JSON
 (an array of objects) or as CSV; JSON and CSV row by row as clips are done. A file that can't be
-read gets one line on stderr, and the others go on. Write -- before files whose names begin with a
-dash.
-
-A file that is longer than the clips of the training is labelled window by window, each as long as
-the longest of those clips; the row is the mean of the windows, and --per_window prints them all.
+read gets one line on stderr, and the others go on. Write -- before names that begin with a dash.
+A file that is longer than the longest clip of the training is labelled in windows of that length;
+its row is their mean, and --per_window prints them all.
 """
 
 import os
@@ -23,7 +21,7 @@ from tfrecords.building.container import MediaError
 from tfrecords.progress import Progress
 from trainers.reporting import prediction_formats
 from trainers.reporting.prediction_formats import FORMATS, Row
-from trainers.running import command, media_files
+from trainers.running import command, media_files, windows
 from trainers.running.predictor import BATCH, Predictor
 
 
@@ -36,18 +34,7 @@ def define() -> None:
     flags.DEFINE_enum("format", "table", list(FORMATS), "Format of what is printed.")
     flags.DEFINE_integer("top", 3, "Labels a clip, the likeliest first.", lower_bound=1)
     flags.DEFINE_bool("per_window", False, "Print a row a window, in the place of their mean.")
-    define_window()
-
-
-def define_window() -> None:
-    """Defines the flag that says how long a window is."""
-    flags.DEFINE_float(
-        "window_seconds",
-        None,
-        "Length of the windows in which long files are labelled (default: of the longest training "
-        "clip); 0 to see each file whole.",
-        lower_bound=0,
-    )
+    windows.define_flag()
 
 
 def predict(clips: list[str]) -> None:
@@ -88,7 +75,8 @@ def _print(predictor: Predictor, clips: list[str], values: Any) -> int:
     # rows on the terminal are progress enough
     show = len(clips) > BATCH and (values.format == "table" or not out.isatty())
     top = min(values.top, len(predictor.classes))
-    about = (predictor.classes, tuple(predictor.inputs.modalities), top)
+    modalities = tuple(predictor.inputs.modalities)
+    about = (predictor.classes, modalities, top, values.per_window)
 
     def rows() -> Iterator[Row]:
         nonlocal failed
@@ -99,13 +87,10 @@ def _print(predictor: Predictor, clips: list[str], values: Any) -> int:
                     print(media_files.refusal(clip, found), file=sys.stderr, flush=True)
                 else:
                     media_files.tell_unread(clip, found)
-                    if values.per_window:
-                        yield from prediction_formats.rows(clip, found, *about)
-                    else:
-                        yield prediction_formats.mean_row(clip, found, *about)
+                    yield from prediction_formats.rows(clip, found, *about)
                 progress.advance(f"{failed:,} failed" if failed else "")
 
-    FORMATS[values.format](rows(), out, tuple(predictor.inputs.modalities), top)
+    FORMATS[values.format](rows(), out, modalities, top)
     return failed
 
 

@@ -72,6 +72,7 @@ class Method:
 
     Attributes:
         help: String, what the method does, in one line, for `--help` and tables.
+        same_encoders: Boolean, whether teachers must have the encoders of the model that learns.
         requires: Strings, what only the data or other runs can tell: `teachers` (a trained
             unimodal model for each modality) and `class_counts` (the training clips of each class)
             are arguments of the constructor; `held_out` (a `HeldOut`) is set as an attribute
@@ -88,6 +89,7 @@ class Method:
 
     help: ClassVar[str] = ""
     requires: ClassVar[tuple[str, ...]] = ()
+    same_encoders: ClassVar[bool] = False
     min_modalities: ClassVar[int] = 1
     trains: ClassVar[bool] = True
     flags: ClassVar[Mapping[str, str]] = {}

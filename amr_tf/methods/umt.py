@@ -48,6 +48,7 @@ class UMT(Method):
     """
 
     help = "encoders stay near those of unimodal teachers (Du 2021)"
+    same_encoders = True
     requires = (TEACHERS,)
     flags = MappingProxyType({"umt_target": "target"})
     min_modalities = 2

@@ -18,6 +18,13 @@ from trainers.config.methods import flag_aliases, method_of
 from trainers.config.run_config import Config
 from trainers.reporting import evaluation_results
 
+# What a comparison leaves, by what it is.
+_WRITTEN = {
+    "tables": ("table.md", "table.csv", "table.png", "runs.csv"),
+    "figures": ("dominance.png", "accuracy-dominance.png"),
+    "every run": ("runs",),
+}
+
 
 class Comparison:
     """A directory of runs and the tables made of them.
@@ -156,6 +163,18 @@ class Comparison:
         for run, finished in results.items():
             directory = self.output / "tensorboard" / run.name
             hparams.write(directory, Config.load(self.directory(run)).to_json(), finished)
+
+    def show(self) -> None:
+        """Prints the table and where everything is, as far as it was written."""
+        table = self.output / "table.md"
+        if not table.exists():
+            print("No run is finished: there is no table yet.")
+            return
+        print(f"\n{table.read_text()}")
+        for title, names in _WRITTEN.items():
+            if there := [name for name in names if (self.output / name).exists()]:
+                print(f"{title:12} {self.output}/{', '.join(there)}")
+        print(f"HParams      tensorboard --logdir={self.output / 'tensorboard'}")
 
     def _submit(
         self, jobs: Jobs, todo: list[plan.Run]

@@ -11,10 +11,10 @@ from trainers.config.methods import method_of
 _AMR = ("amr_ratio", "amr_optimizer", "amr_learning_rate")
 _FUSION = ("fusion", "hidden", "amr_target", "amr_weight")
 _TRAINING = (
-    "amr_weight", "amr_target", "optimizer", "learning_rate", "momentum", "weight_decay",
-    "schedule", "epochs", "clip_norm", "accumulate", "crop_scale", "flip", "spec_augment_time",
-    "spec_augment_freq", "nan", "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints",
-    "log_every", "jit_compile", "frozen", "data_service",
+    "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "epochs", "clip_norm",
+    "accumulate", "crop_scale", "flip", "spec_augment_time", "spec_augment_freq", "nan",
+    "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "log_every", "jit_compile",
+    "frozen", "data_service",
 )  # fmt: skip
 # flag -> the kinds of modalities that it is about
 _KINDS = {
@@ -56,7 +56,10 @@ def without_effect(config: Any) -> dict[str, str]:
     elif not config.effective_amr_weight:
         add(_AMR, "there is no AMR without an --amr_weight above 0")
     if not method_of(config.method, config.names).trains:
-        add(_TRAINING, f"--method={config.method} trains nothing")
+        reason = f"--method={config.method} trains nothing"
+        add(("amr_weight", "amr_target"), reason)
+        if config.given_teachers.keys() >= set(config.model_modalities):
+            add(_TRAINING, reason)  # else they are for the teachers
     add(_OPTIMIZERS[config.optimizer], f"--optimizer={config.optimizer} has no use for it")
     if config.strategy == "one_device":
         add(("cpu_replicas",), "--strategy=one_device takes the first device alone")

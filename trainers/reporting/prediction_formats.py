@@ -50,9 +50,14 @@ class Row:
 
 
 def rows(
-    clip: str, labelled: Labelled, classes: Sequence[str], modalities: Sequence[str], top: int
+    clip: str,
+    labelled: Labelled,
+    classes: Sequence[str],
+    modalities: Sequence[str],
+    top: int,
+    per_window: bool = False,
 ) -> Iterator[Row]:
-    """Makes a row of each window.
+    """Makes a clip's row, or one of each of its windows.
 
     Args:
         clip: String, the file.
@@ -60,29 +65,23 @@ def rows(
         classes: Strings, the class names by id.
         modalities: Strings, the model's modalities.
         top: Integer, how many labels a row gets.
+        per_window: Boolean, whether each window gets a row, in the place of their mean.
     """
+    shown = labelled if per_window else labelled.mean
     for window, probabilities, shares, missing in zip(
-        labelled.windows, labelled.probabilities, labelled.shares, labelled.missing, strict=True
+        shown.windows, shown.probabilities, shown.shares, shown.missing, strict=True
     ):
         order = np.argsort(-probabilities, kind="stable")[:top]
         yield Row(
             clip=clip,
             start=window.start,
             end=window.end,
-            windows=1,
+            windows=1 if per_window else len(labelled.windows),
             class_id=int(order[0]),
             top=[(classes[c], float(probabilities[c])) for c in order],
             shares={m: float(s) for m, s in zip(modalities, shares, strict=False)},
             missing=list(missing),
         )
-
-
-def mean_row(
-    clip: str, labelled: Labelled, classes: Sequence[str], modalities: Sequence[str], top: int
-) -> Row:
-    """Makes one row of all windows, their mean; for the arguments see `rows`."""
-    (row,) = rows(clip, labelled.mean, classes, modalities, top)
-    return dataclasses.replace(row, windows=len(labelled.windows))
 
 
 def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int) -> None:

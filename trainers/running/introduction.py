@@ -10,13 +10,14 @@ import tensorflow as tf
 
 from tfrecords.description import DatasetInfo
 from tfrecords.reading.pipeline import Pipeline
+from trainers.config import effects
 from trainers.config.flags import makes_itself
 from trainers.config.recipes import PRESETS
 from trainers.config.run_config import Config
 from trainers.reporting import evaluation_results, model_card
 
 # Flags that follow from others, or that say where this run is kept.
-_DERIVED = ("dataset", "model_dir", "modalities", "overwrite", "amr_weight", "amr_ratio")
+_DERIVED = ("dataset", "model_dir", "modalities", "overwrite", "amr_weight")
 
 
 def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribute.Strategy) -> None:
@@ -108,5 +109,7 @@ def without_amr(config: Config) -> str:
         given.pop("data_dir")  # the default
     if config.batch_size == PRESETS.get(config.preset, {}).get("batch_size"):
         given.pop("batch_size", None)
+    useless = effects.without_effect(dataclasses.replace(config, amr_weight=0.0))
+    given = {name: value for name, value in given.items() if name not in useless}
     options = [f"--{name}={value}" for name, value in {**given, "amr_weight": 0}.items()]
     return shlex.join(["python", "-m", "trainers.fit", *options])

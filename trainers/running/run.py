@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from amr_tf import saving
 from amr_tf.analysis.evaluation import Evaluator
-from tfrecords.description import SPLITS
 from tfrecords.reading.pipeline import Pipeline
 from tfrecords.reading.records import RecordSet
 from trainers.config.model_inputs import inputs_of_records
@@ -28,6 +27,7 @@ from trainers.running import (
     command,
     exporting,
     multi_worker,
+    preflight,
     run_directory,
     teachers,
     training,
@@ -86,9 +86,7 @@ def _prepare(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]
         finished = pathlib.Path(config.model_dir) / "results.json"
         if finished.exists():
             return json.loads(finished.read_text())
-        records = RecordSet(config.data_dir)
-        for split in SPLITS:
-            records.split(split)  # says so if it is empty
+        preflight.check_records(config)
         teachers.check_given(config)
     return None
 
@@ -108,6 +106,8 @@ def _finish(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
             model = checkpoints.newest(model_dir / "checkpoints") or assembly.model(
                 config, data, taught
             )
+        if chief:
+            preflight.check_outputs(config, model)
         if model.method.trains:
             borrowing.check(data)
     if chief:

@@ -46,6 +46,8 @@ def claim(config: Config) -> pathlib.Path:
             (model_dir / name).unlink(missing_ok=True)
         for name in _DIRECTORIES:
             shutil.rmtree(model_dir / name, ignore_errors=True)
+    if path.exists() and not _begun(model_dir):
+        path.unlink()  # of a command that was refused, or stopped before its first checkpoint
     if path.exists():
         # a flag that this run was begun without had its default
         defaults = {field.name: field.default for field in dataclasses.fields(Config)}
@@ -66,6 +68,12 @@ def claim(config: Config) -> pathlib.Path:
     content = {"flags": flags, "versions": versions, "command": sys.argv}
     evaluation_results.write_json(path, content)
     return model_dir
+
+
+def _begun(model_dir: pathlib.Path) -> bool:
+    """Whether a run has left something that is worth keeping."""
+    checkpoints = model_dir / "checkpoints"
+    return (model_dir / "model.keras").exists() or any(checkpoints.glob("*.keras"))
 
 
 def _fixed(flags: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,18 @@
 """The unimodal runs that some methods learn from: which they are, and their trained models."""
 
 import pathlib
+from typing import Any
 
 import tensorflow as tf
 
 import amr_tf
 from tfrecords.description import DatasetInfo
+from trainers.config.encoder_flags import encoder_of
+from trainers.config.methods import method_of
 from trainers.config.model_inputs import inputs_of_records
 from trainers.config.run_config import Config
 from trainers.running import inputs
-from trainers.running.finished_run import load_model
+from trainers.running.finished_run import load_classes, load_model
 
 
 def of(config: Config) -> dict[str, Config]:
@@ -51,8 +54,19 @@ def check_given(config: Config) -> None:
         FileNotFoundError: There is no run.
     """
     for modality, teacher in of(config).items():
-        if modality in config.given_teachers:
-            _check(teacher, modality)
+        if modality not in config.given_teachers:
+            continue
+        _check(teacher, modality)
+        there, here = (encoder_of(c, modality) for c in (Config.load(teacher.model_dir), config))
+        if method_of(config.method, config.names).same_encoders and there != here:
+            raise ValueError(
+                f"--teachers: {teacher.model_dir} has another encoder of {modality}: "
+                f"{_told(*there)} there, {_told(*here)} here"
+            )
+
+
+def _told(encoder: str, options: dict[str, Any]) -> str:
+    return f"{encoder}({', '.join(f'{name}={value}' for name, value in options.items())})"
 
 
 def _check(teacher: Config, modality: str) -> None:
@@ -72,7 +86,13 @@ def _check(teacher: Config, modality: str) -> None:
         raise ValueError(
             f"--teachers: {teacher.model_dir} was trained on {found.dataset}, not {teacher.dataset}"
         )
-    mine = inputs_of_records(teacher, DatasetInfo.load(teacher.data_dir))[modality].describe()
+    info = DatasetInfo.load(teacher.data_dir)
+    if load_classes(pathlib.Path(teacher.model_dir)) != info.classes:
+        raise ValueError(
+            f"--teachers: {teacher.model_dir} was trained on other classes than those of "
+            f"{teacher.data_dir}"
+        )
+    mine = inputs_of_records(teacher, info)[modality].describe()
     theirs = inputs.load(pathlib.Path(teacher.model_dir)).modalities[modality].describe()
     for name in mine.keys() | theirs.keys():
         here, there = mine.get(name), theirs.get(name)

@@ -4,6 +4,8 @@ import math
 import pathlib
 from collections.abc import Mapping, Sequence
 
+from absl import flags
+
 from amr_tf.modalities import Modality
 from tfrecords import stored
 from tfrecords.building import container, process_pool
@@ -11,6 +13,17 @@ from tfrecords.building.media import Window
 
 _LONGER = 1.25  # times a window's length up to which a file is one clip, seen whole
 _TIMEOUT = 30.0  # seconds to look at a file
+
+
+def define_flag() -> None:
+    """Defines the flag that says how long a window is."""
+    flags.DEFINE_float(
+        "window_seconds",
+        None,
+        "Length of the windows in which long files are labelled (default: of the longest training "
+        "clip); 0 to see each file whole.",
+        lower_bound=0,
+    )
 
 
 def split(length: float, seconds: float) -> list[Window]:

@@ -52,7 +52,8 @@ ELSEWHERE = {
     "encoders": "test_any_modalities.py", "plugins": "test_plugins.py",
     "teachers": "running/test_teachers.py", "data_service": "running/test_borrowing.py",
     "strategy": "running/test_long_runs.py", "precision": "running/test_long_runs.py",
-    "cpu_replicas": "test_fit.py", "skip_corrupt": "test_fit.py", "overwrite": "test_fit.py",
+    "cpu_replicas": "test_fit.py", "skip_corrupt": "test_fit.py",
+    "overwrite": "running/test_run_directory.py",
     "export": "test_fit.py", "log_every": "running/test_long_runs.py",
     "deterministic": "conftest.py", "checkpoint_steps": "running/test_checkpoints.py",
     "checkpoint_minutes": "running/test_checkpoints.py",
@@ -60,12 +61,17 @@ ELSEWHERE = {
 }  # fmt: skip
 
 
+# flag -> the argument that it becomes, where the test gives that
+ARGUMENTS = {"checkpoint_minutes": "minutes"}
+
+
 def test_every_flag_is_walked():
     walked = {*MODEL, *DATA, *INPUTS, *ENCODERS, *ELSEWHERE}
     assert {field.name for field in dataclasses.fields(Config)} == walked
     tests = pathlib.Path(__file__).parents[1]
     for flag, file in ELSEWHERE.items():
-        assert re.search(rf"--(no)?{flag}\b|\b{flag}=", (tests / file).read_text()), flag
+        text = (tests / file).read_text()
+        assert re.search(rf"--(no)?{flag}\b|\b{flag}=|\b{ARGUMENTS.get(flag)}=", text), flag
 
 
 def compiled(config):
@@ -161,7 +167,11 @@ USELESS = [
     (["--modalities=audio,image", "--text_length=3"], "no modality of the kind text"),
     (["--modalities=text,features", "--encoder_width=8"], "kind audio or video or image"),
     (["--modalities=text,audio", "--feature_steps=3"], "no modality of the kind features"),
-    (["--method=ume", "--epochs=3"], "--epochs=3 has no effect: --method=ume trains nothing"),
+    (["--method=ume", "--amr_weight=2"], "--amr_weight=2.0 has no effect: --method=ume trains"),
+    (
+        ["--modalities=audio,text", "--method=ume", "--teachers=audio=a,text=b", "--epochs=3"],
+        "--epochs=3 has no effect: --method=ume trains nothing",
+    ),
     (["--preset=half"], "--preset=half has no effect: it is for the synthetic data"),
     (["--encoders=audio=resnet18", "--audio_encoder=small"], "--encoders names those of audio"),
     (["--strategy=one_device", "--cpu_replicas=2"], "--cpu_replicas=2 has no effect"),

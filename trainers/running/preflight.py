@@ -1,0 +1,78 @@
+"""What is checked before the first step of a run: hours are not spent on what cannot end well."""
+
+import math
+import pathlib
+import shutil
+import tempfile
+import warnings
+from typing import Any
+
+from tfrecords.description import SPLITS
+from tfrecords.reading.records import RecordSet
+from trainers.config.run_config import Config
+
+_KEPT_BESIDE = 3  # the best, the one being written, and `model.keras`
+
+
+def check_records(config: Config) -> None:
+    """Checks that the records can be trained and evaluated on.
+
+    Args:
+        config: Config, the run.
+
+    Raises:
+        ValueError: A split is empty, there is but one class, or a batch is larger than the
+            training split.
+        FileNotFoundError: There are no records.
+    """
+    records = RecordSet(config.data_dir)
+    splits = {name: records.split(name) for name in SPLITS}
+    classes = records.info.classes
+    if len(classes) < 2:
+        raise ValueError(
+            f"all clips of {config.data_dir} are of one class, {classes[0]!r}: there is nothing "
+            "to tell apart"
+        )
+    if splits["train"].clips < config.batch_size:
+        raise ValueError(
+            f"--batch_size={config.batch_size} exceeds the {splits['train'].clips} training clips "
+            f"of {config.data_dir}: choose a smaller batch"
+        )
+    counts = splits["train"].class_counts
+    unseen = [name for name, count in zip(classes, counts, strict=True) if not count]
+    if unseen and len(unseen) < len(classes):
+        named = ", ".join(unseen[:5]) + (", ..." if len(unseen) > 5 else "")
+        warnings.warn(
+            f"{len(unseen)} of {len(classes)} classes have no training clip: {named}", stacklevel=2
+        )
+
+
+def check_outputs(config: Config, model: Any) -> None:
+    """Checks that the run's directory can be written, and has room for its checkpoints.
+
+    Args:
+        config: Config, the run.
+        model: MultimodalClassifier, compiled.
+
+    Raises:
+        OSError: The directory cannot be written.
+        ValueError: There is too little room.
+    """
+    directory = pathlib.Path(config.model_dir)
+    with tempfile.TemporaryFile(dir=directory):
+        pass
+    needed = 4 * _values(model) * (config.keep_checkpoints + _KEPT_BESIDE)
+    free = shutil.disk_usage(directory).free
+    if free < needed:
+        raise ValueError(
+            f"{directory} has {free / 1e9:.2f} GB of room; the run's checkpoints take "
+            f"{needed / 1e9:.2f} GB: free some, or give another --model_dir or fewer "
+            "--keep_checkpoints"
+        )
+
+
+def _values(model: Any) -> int:
+    """The numbers in a checkpoint: the weights, and what the optimizers keep."""
+    optimizers = [o for o in (model.optimizer, model.amr_optimizer) if o is not None]
+    kept = [o.variables() if callable(o.variables) else o.variables for o in optimizers]
+    return sum(math.prod(v.shape) for some in (model.variables, *kept) for v in some)
