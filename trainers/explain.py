@@ -20,7 +20,6 @@ from absl import flags
 
 from amr_tf.analysis.explanation import explain
 from amr_tf.serving.encoded_media import raw_of_files
-from tfrecords.building.container import MediaError
 from trainers.config.run_config import Config
 from trainers.reporting import explanation_files, explanation_page
 from trainers.running import command, inputs, media_files, windows
@@ -53,11 +52,9 @@ def explain_clips(clips: list[str]) -> None:
         labelled = predictor.label(clips, values.window_seconds)
     failed = 0
     for clip, found in labelled:
-        if isinstance(found, MediaError):
-            print(media_files.refusal(clip, found), file=sys.stderr)
+        if not media_files.tell_problems(clip, found):
             failed += 1
             continue
-        media_files.tell_unread(clip, found)
         page = _write(output, clip, found, model, predictor, config)
         print(f"explanation  {page}", flush=True)
     if failed:

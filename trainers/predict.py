@@ -17,7 +17,6 @@ from typing import Any
 
 from absl import flags
 
-from tfrecords.building.container import MediaError
 from tfrecords.progress import Progress
 from trainers.reporting import prediction_formats
 from trainers.reporting.prediction_formats import FORMATS, Row
@@ -28,9 +27,7 @@ from trainers.running.predictor import BATCH, Predictor
 def define() -> None:
     """Defines the flags."""
     flags.DEFINE_string("model_dir", "", "Directory of a finished `trainers.fit`.")
-    flags.DEFINE_string(
-        "export_dir", "", "In its place: an export's directory, or one of its versions."
-    )
+    flags.DEFINE_string("export_dir", "", "In its place: an export, or one of its versions.")
     flags.DEFINE_enum("format", "table", list(FORMATS), "Format of what is printed.")
     flags.DEFINE_integer("top", 3, "Labels a clip, the likeliest first.", lower_bound=1)
     flags.DEFINE_bool("per_window", False, "Print a row a window, in the place of their mean.")
@@ -76,18 +73,16 @@ def _print(predictor: Predictor, clips: list[str], values: Any) -> int:
     show = len(clips) > BATCH and (values.format == "table" or not out.isatty())
     top = min(values.top, len(predictor.classes))
     modalities = tuple(predictor.inputs.modalities)
-    about = (predictor.classes, modalities, top, values.per_window)
+    about = (predictor.classes, modalities, top)
 
     def rows() -> Iterator[Row]:
         nonlocal failed
         with Progress("predict", len(clips), show, transient=True) as progress:
             for clip, found in predictor.label(clips, values.window_seconds):
-                if isinstance(found, MediaError):
-                    failed += 1
-                    print(media_files.refusal(clip, found), file=sys.stderr, flush=True)
-                else:
-                    media_files.tell_unread(clip, found)
-                    yield from prediction_formats.rows(clip, found, *about)
+                read = media_files.tell_problems(clip, found)
+                failed += not read
+                if read:
+                    yield from prediction_formats.rows(clip, found, *about, values.per_window)
                 progress.advance(f"{failed:,} failed" if failed else "")
 
     FORMATS[values.format](rows(), out, modalities, top)

@@ -124,25 +124,28 @@ def _(value: Passage, settings: Settings) -> bytes:
     return value.text.encode()
 
 
-def refusal(clip: str, error: MediaError) -> str:
-    """The line that says why a clip is left out, which names its file once."""
-    detail = error.detail.removeprefix(f"{pathlib.PurePath(clip).name}: ")
-    return command.line(f"error: {clip}: {error.reason}: {detail}")
-
-
-def tell_unread(clip: str, labelled: Any) -> None:
-    """Says on stderr how many windows of a clip could not be read, and why the first could not.
+def tell_problems(clip: str, found: Any) -> bool:
+    """Says on stderr, in one line, why a clip or some of its windows could not be read.
 
     Args:
-        clip: String, the clip.
-        labelled: Labelled, what a model says of it.
+        clip: String, the clip, as it was named.
+        found: MediaError, or Labelled, what a model says of the clip.
+
+    Returns:
+        Whether there is something to show.
     """
-    if labelled.unread:
-        window, error = labelled.unread[0]
-        count = len(labelled.unread)
-        told = f"{count} of {count + len(labelled.windows)} windows are left out"
-        line = f"{clip}: {told}; the one at {window.start:.1f} s: {error.reason}: {error.detail}"
-        print(command.line(f"warning: {line}"), file=sys.stderr, flush=True)
+    if isinstance(found, MediaError):
+        detail = found.detail.removeprefix(f"{pathlib.PurePath(clip).name}: ")
+        text = f"error: {clip}: {found.reason}: {detail}"
+    elif found.unread:
+        window, error = found.unread[0]
+        count = len(found.unread)
+        told = f"{count} of {count + len(found.windows)} windows are left out"
+        text = f"warning: {clip}: {told}; the one at {window.start:.1f} s: {error}"
+    else:
+        return True
+    print(command.line(text), file=sys.stderr, flush=True)
+    return not isinstance(found, MediaError)
 
 
 def missing(clip: Sent) -> list[str]:
