@@ -8,8 +8,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf import distribution
-
-PRESENCE = "presence"
+from amr_tf._presence import PRESENCE, kept
 
 
 @dataclasses.dataclass
@@ -90,6 +89,10 @@ class Context:
     def complete(self) -> tf.Tensor:
         """`[B]`, 1 where a sample has all its modalities: only those count in a^m."""
         return tf.reduce_min(self.presence, axis=-1)
+
+    def present(self, m: int, per_sample: tf.Tensor) -> tf.Tensor:
+        """`[B]`, of the samples that have modality m; 0 for others, whatever they have there."""
+        return kept(per_sample, self.presence[:, m])
 
     def mean(self, per_sample: tf.Tensor) -> tf.Tensor:
         """This replica's share of a mean over the global batch: local sum / global count.

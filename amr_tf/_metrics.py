@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from amr_tf import distribution
 from amr_tf._context import Context
+from amr_tf._presence import kept
 from amr_tf.regularizer import AttributionRegularizer
 
 
@@ -67,6 +68,7 @@ class StepMetrics:
         self.loss.update_state(tf.cast(loss, tf.float32) * replicas, sample_weight=weight)
         predicted = tf.argmax(context.logits, axis=-1, output_type=context.labels.dtype)
         self.accuracy.update_state(tf.cast(predicted == context.labels, tf.float32))
+        shares = kept(shares, context.complete)
         for m, encoding in enumerate(context.encodings):
             self.dominance[m].update_state(shares[:, m], sample_weight=context.complete)
             flat = tf.reshape(

@@ -19,9 +19,10 @@ import keras
 import tensorflow as tf
 
 from amr_tf import _checks, _compat, _schedules, distribution
-from amr_tf._context import PRESENCE, Context, inputs_by_name
+from amr_tf._context import Context, inputs_by_name
 from amr_tf._guard import FiniteGuard
 from amr_tf._metrics import StepMetrics
+from amr_tf._presence import PRESENCE, kept
 from amr_tf._tape import Tape
 from amr_tf.attribution import at_least_float32, attribute, attribution_shares, check_target
 from amr_tf.methods import Method, Naive
@@ -45,8 +46,9 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
     Inputs are a dict by modality, or a list in the encoders' order: raw tensors where `features`
     has a layer for the modality, and else what its encoder takes. An input `presence` `[B, M]`
-    marks with 0 what a sample lacks: its encoding is zeroed, and the sample does not count
-    in a^m. `model(inputs)` and `predict` give logits `[B, C]`.
+    marks with 0 what a sample lacks: whatever stands there, the encoder sees zeros, the encoding
+    is zero, and the sample does not count in a^m. `model(inputs)` and `predict` give logits
+    `[B, C]`.
 
     Args:
         encoders: Mapping, modality -> Keras model or layer, input -> encoding `[B, ...]`; None
@@ -105,13 +107,14 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         Returns:
             Modality -> features `[B, ...]`, and the further keys.
         """
-        made = dict(inputs)
-        for name, layer in self.features_layers.items():
-            if name in inputs:
+        made, layers = dict(inputs), self.features_layers
+        for name in (m for m in self.modalities if m in inputs):
+            if (layer := layers.get(name)) is not None:
                 draws = None
                 if context is not None and layer.draws:
                     draws = context.uniform(layer.draw_seed, (layer.draws,))
-                made[name] = self.where_present(name, layer(inputs[name], draws=draws), inputs)
+                made[name] = layer(inputs[name], draws=draws)
+            made[name] = self.where_present(name, made[name], inputs)
         return made
 
     def where_present(
@@ -127,8 +130,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         presence = inputs.get(PRESENCE)
         if presence is None:
             return x
-        there = presence[:, self.modalities.index(modality)]
-        return x * tf.cast(tf.reshape(there, [-1] + [1] * (x.shape.rank - 1)), x.dtype)
+        return kept(x, presence[:, self.modalities.index(modality)])
 
     def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> list[tf.Tensor]:
         """Encodings of each modality; zero where `inputs["presence"]` `[B, M]`, if given, is 0.

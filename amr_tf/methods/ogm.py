@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf import distribution
+from amr_tf._presence import kept
 from amr_tf._tape import Tape
 from amr_tf.attribution import attribute, attribution_shares
 from amr_tf.methods.base import Context, Method
@@ -119,7 +120,7 @@ class OGM(Method):
             true = tf.one_hot(context.labels, logits[0].shape[-1])
             chosen = [tf.nn.softmax(tf.cast(z, tf.float32)) * true for z in logits]
             per_sample = tf.stack([tf.reduce_sum(p, axis=-1) for p in chosen], axis=-1)
-        return tf.reduce_sum(per_sample * context.complete[:, None], axis=0)
+        return tf.reduce_sum(kept(per_sample, context.complete), axis=0)
 
     def _active(self, context: Context) -> tf.Tensor:
         return (context.epoch >= self.start) & (context.epoch <= self.end)

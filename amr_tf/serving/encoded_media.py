@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from amr_tf._context import PRESENCE
+from amr_tf._presence import PRESENCE
 from amr_tf.modalities import Modality
 from amr_tf.modalities.checks import checked
 
