@@ -36,6 +36,8 @@ class Context:
         offset: Scalar int32, the index of this replica's first sample in the global batch.
         global_batch: Scalar int32, the size of the global batch.
         presence: Tensor `[B, M]` float32, 1 where a sample has the modality.
+        weights: Tensor `[B]` float32, how much each sample's loss counts, of `fit`'s class_weight
+            and sample_weight; None where all count alike.
         encodings: List of M tensors as the head sees them.
         logits: Tensor `[B, C]` of the head.
         extras: Dictionary of what a method hands from one of its hooks to the next.
@@ -50,20 +52,19 @@ class Context:
     offset: tf.Tensor
     global_batch: tf.Tensor
     presence: tf.Tensor
+    weights: tf.Tensor | None = None
     encodings: list[tf.Tensor] = dataclasses.field(default_factory=list)
     logits: tf.Tensor | None = None
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Any, data: Any, training: bool) -> "Context":
-        """The context of one step on a batch `(inputs, class ids [B])`.
+        """The context of one step on a batch `(inputs, class ids [B])` or `(..., weights [B])`.
 
         Raises:
-            ValueError: The batch is not of that form, or has sample weights.
+            ValueError: The batch is not of that form.
         """
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if weights is not None:
-            raise ValueError("sample weights are not supported: R averages over all samples alike")
         inputs = inputs_by_name(inputs, model.modalities)
         labels = class_ids(labels)
         batch = tf.shape(labels)[0]
@@ -81,6 +82,7 @@ class Context:
             offset=offset,
             global_batch=global_batch,
             presence=tf.cast(presence, tf.float32),
+            weights=sample_weights(weights),
         )
         context.inputs = model.features(inputs, context if training else None)
         return context
@@ -95,11 +97,14 @@ class Context:
         return kept(per_sample, self.presence[:, m])
 
     def mean(self, per_sample: tf.Tensor) -> tf.Tensor:
-        """This replica's share of a mean over the global batch: local sum / global count.
+        """This replica's share of a loss's mean over the global batch: local sum / global count.
 
         The optimizer adds the replicas' gradients, so each must bring its share, whatever the
-        sizes of the parts.
+        sizes of the parts. Where samples have weights they multiply, and the count stays that of
+        the samples, as in Keras.
         """
+        if self.weights is not None:
+            per_sample *= tf.cast(self.weights, per_sample.dtype)
         count = tf.cast(tf.maximum(self.global_batch, 1), per_sample.dtype)
         return tf.reduce_sum(per_sample) / count
 
@@ -163,3 +168,17 @@ def class_ids(labels: Any) -> tf.Tensor:
             "for one-hot labels use tf.argmax(labels, axis=-1)"
         )
     return tf.reshape(labels, [-1])
+
+
+def sample_weights(weights: Any) -> tf.Tensor | None:
+    """Sample weights as `[B]` float32; `[B, 1]` is flattened, None stays.
+
+    Raises:
+        ValueError: They are of another shape.
+    """
+    if weights is None:
+        return None
+    weights = tf.cast(weights, tf.float32)
+    if weights.shape.rank not in (1, 2) or (weights.shape.rank == 2 and weights.shape[1] != 1):
+        raise ValueError(f"sample weights are one number a sample, [B], got {weights.shape}")
+    return tf.reshape(weights, [-1])

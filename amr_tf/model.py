@@ -182,9 +182,11 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         accumulate: int = 1,
         skip_nonfinite: bool = False,
         jit_compile: bool = False,
+        metrics: Sequence[keras.metrics.Metric] | None = None,
+        weighted_metrics: Sequence[keras.metrics.Metric] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Sets both optimizers. Loss and metrics are the model's own.
+        """Sets both optimizers, and metrics beside the model's own. The loss is the method's.
 
         Under Keras' policy `mixed_float16` both scale their losses.
 
@@ -203,15 +205,21 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
                 `amr_tf._guard.FiniteGuard`; it is counted either way.
             jit_compile: Boolean, whether XLA compiles the step; off by default, as Keras may choose
                 it and it is slower on CPUs.
-            **kwargs: Options of `keras.Model.compile`, e.g. `run_eagerly`.
+            metrics: Sequence of Keras metrics that compare class ids `[B]` with probabilities
+                `[B, C]`.
+            weighted_metrics: Sequence of such metrics, which sample weights count in, too.
+            **kwargs: Options of `keras.Model.compile`: `run_eagerly`, `steps_per_execution`.
 
         Raises:
             ValueError: A negative weight, a ratio of the wrong length or sign, an unknown target,
-                a frozen head with AMR, or an encoder that can't run in parts.
+                a frozen head with AMR, an encoder that can't run in parts, or an argument of
+                `keras.Model.compile` that would have no effect, e.g. `loss`.
         """
-        if not amr_weight >= 0:
-            raise ValueError(f"amr_weight is zero or positive, got {amr_weight}")
+        if not isinstance(amr_weight, int | float) or not amr_weight >= 0:
+            raise ValueError(f"amr_weight is a number, zero or positive, got {amr_weight!r}")
         check_target(amr_target)
+        _checks.check_compile(kwargs)
+        self.step_metrics.take(metrics, weighted_metrics)
         _checks.check_parts_of_batch(accumulate, self.encoders)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.amr_target = amr_target
@@ -277,7 +285,12 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         return self.get_metrics_result()
 
     def fit(self, *args: Any, callbacks: Sequence | None = None, **kwargs: Any) -> Any:
-        """`keras.Model.fit`, which also tells the method of each epoch's begin and end."""
+        """`keras.Model.fit`, which also tells the method of each epoch's begin and end.
+
+        `class_weight` and `sample_weight` (or batches `(inputs, class ids, weights)`) multiply the
+        method's loss of each sample. R is not a loss of samples but one of the batch: all complete
+        samples count in it alike.
+        """
         return super().fit(*args, callbacks=[MethodEpochs(), *(callbacks or [])], **kwargs)
 
     @property

@@ -30,7 +30,8 @@ class GradientBlending(Method):
         w_k = (G_k / O_k^2) / sum_j (G_j / O_j^2),              loss = sum_k w_k CE_k
 
     A head that does not generalise (G_k <= 0) gets weight 0; |O_k| counts as 0.01 at least; where
-    no head generalises all weights are equal. The weights are part of the saved model.
+    no head generalises all weights are equal. The weights are part of the saved model. Weights of
+    samples count in the loss, and not in the mean losses that are compared.
 
     Set `method.held_out` to a `HeldOut` before `fit`.
 

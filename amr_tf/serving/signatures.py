@@ -59,7 +59,8 @@ class ServedClassifier(tf.Module):
         inputs: Mapping, modality -> its input, of those for which the model has no features layer.
 
     Raises:
-        ValueError: The input of a modality is neither given nor the model's own.
+        ValueError: The input of a modality is neither given nor the model's own, or there are
+            more or fewer class names than the model has classes.
     """
 
     def __init__(
@@ -69,6 +70,9 @@ class ServedClassifier(tf.Module):
         inputs: Mapping[str, Modality] | None = None,
     ) -> None:
         super().__init__()
+        there = getattr(model.head, "output_shape", (None, None))[-1]  # of a functional head
+        if there not in (None, len(classes)):
+            raise ValueError(f"{len(classes)} class names for the {there} classes of the model")
         # bound methods: a SavedModel would try to save a Keras model, its optimizers too
         self._encode, self._modalities = model.encode, model.modalities
         self._attribute = functools.partial(attribute, model.head)
@@ -142,8 +146,14 @@ def served_inputs(
         inputs: Mapping, modality -> the input of those without a features layer.
 
     Raises:
-        ValueError: An input is neither given nor the model's own, or it is another than that.
+        ValueError: An input is neither given nor the model's own, it is another than that, or there
+            is no such modality.
     """
+    strange = [name for name in inputs or {} if name not in model.modalities]
+    if strange:
+        raise ValueError(
+            f"inputs: the model has no {', '.join(strange)}: it has {', '.join(model.modalities)}"
+        )
     own = {name: layer.modality for name, layer in model.features_layers.items()}
     found = {**own, **(inputs or {})}
     missing = [name for name in model.modalities if name not in found]

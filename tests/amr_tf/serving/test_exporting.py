@@ -244,6 +244,21 @@ def test_one_modality(tmp_path, clips, modality):
     assert found["error"][lacks].numpy().decode().endswith(f"for the model: it needs {modality}")
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": ("a", "b")}, "2 class names for the 3 classes of the model"),
+        ({"inputs": {**INPUTS, "vidoe": VIDEO}}, "the model has no vidoe: it has audio, video"),
+        ({"notes": {"classes": ["a"]}}, "notes: classes is there already"),
+        ({"extra": {"tf_serving_warmup_requests": ""}}, "extra: tf_serving_warmup_requests is"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        exporting.export(small_model(), tmp_path, **{"classes": CLASSES, **options})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_versions_count_up_and_are_never_touched(tmp_path, monkeypatch):
     # what a version's graph holds is tested above
     monkeypatch.setattr(exporting, "ServedClassifier", _Nothing)
