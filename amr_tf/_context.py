@@ -108,12 +108,14 @@ class Context:
         count = tf.cast(tf.maximum(self.global_batch, 1), per_sample.dtype)
         return tf.reduce_sum(per_sample) / count
 
-    def uniform(self, seed: int, shape: tuple[int, ...] = (), per_sample: bool = True) -> tf.Tensor:
+    def uniform(
+        self, seed: int, shape: tuple[int, ...] | tf.Tensor = (), per_sample: bool = True
+    ) -> tf.Tensor:
         """Uniform numbers in [0, 1), a function of (seed, step, sample) alone.
 
         Args:
             seed: Integer, the method's seed.
-            shape: Integers, the shape of one draw.
+            shape: Integers, the shape of one draw, also as a tensor.
             per_sample: Boolean, whether each sample has its own draw, `[B, *shape]`; else one for
                 the whole global batch, `shape`.
 
@@ -123,7 +125,8 @@ class Context:
         key = tf.stack([tf.constant(seed, tf.int64), self.step])
         if not per_sample:
             return tf.random.stateless_uniform(shape, key)
-        drawn = tf.random.stateless_uniform(tf.stack([self.global_batch, *shape]), key)
+        of_all = tf.concat([[self.global_batch], tf.cast(shape, tf.int32)], axis=0)
+        drawn = tf.random.stateless_uniform(of_all, key)
         return drawn[self.offset : self.offset + tf.shape(self.presence)[0]]
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from amr_tf import _checks, distribution
 from amr_tf._context import Context
 from amr_tf._presence import kept
+from amr_tf.attribution import flattened
 from amr_tf.regularizer import AttributionRegularizer
 
 
@@ -94,10 +95,7 @@ class StepMetrics:
         shares = kept(shares, context.complete)
         for m, encoding in enumerate(context.encodings):
             self.dominance[m].update_state(shares[:, m], sample_weight=context.complete)
-            flat = tf.reshape(
-                tf.cast(encoding, tf.float32),
-                [tf.shape(encoding)[0], encoding.shape[1:].num_elements()],
-            )
+            flat = flattened(tf.cast(encoding, tf.float32))
             self.encoding_norm[m].update_state(tf.norm(flat, axis=-1))
 
     def update_regularizer(

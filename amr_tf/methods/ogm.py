@@ -79,7 +79,8 @@ class OGM(Method):
         if self.score != "linear":
             return
         inputs = getattr(model.head, "inputs", None) or []
-        zeros = [tf.zeros([1, *e.shape[1:]], e.dtype) for e in inputs]
+        # two of what is unknown: a head that averages over it is not taken for one that does not
+        zeros = [tf.zeros([n or 2 for n in e.shape], e.dtype) for e in inputs]
         if not zeros or linear_logits(model.head, zeros) is None:
             raise ValueError(
                 f"{type(self).__name__} with score='linear' needs a head whose logits are a sum "

@@ -33,7 +33,7 @@ import tensorflow as tf
 
 from amr_tf import _compat
 from amr_tf._presence import kept
-from amr_tf.attribution import attribute, attribution_shares
+from amr_tf.attribution import attribute, attribution_shares, flattened
 from amr_tf.modalities import Modality
 from amr_tf.model import MultimodalClassifier
 from amr_tf.serving.encoded_media import read_files
@@ -108,8 +108,7 @@ class ServedClassifier(tf.Module):
     def _explain(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         out, attributions = self._answer(raw, list(_SHARES))
         for name, alpha in zip(self._modalities, attributions, strict=True):
-            flat = tf.reshape(alpha, [tf.shape(alpha)[0], alpha.shape[1:].num_elements()])
-            out[f"attribution_{name}"] = tf.cast(flat, tf.float32)
+            out[f"attribution_{name}"] = tf.cast(flattened(alpha), tf.float32)
         return out
 
     def _features(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
