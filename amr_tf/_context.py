@@ -66,6 +66,7 @@ class Context:
         """
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         inputs = inputs_by_name(inputs, model.modalities)
+        model.input_specs.note(inputs)
         labels = class_ids(labels)
         batch = tf.shape(labels)[0]
         presence = inputs.get(PRESENCE)

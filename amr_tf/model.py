@@ -20,6 +20,7 @@ import tensorflow as tf
 
 from amr_tf import _checks, _compat, _schedules, distribution
 from amr_tf._context import Context, inputs_by_name
+from amr_tf._exported import Exported, InputSpecs
 from amr_tf._guard import FiniteGuard
 from amr_tf._metrics import StepMetrics
 from amr_tf._presence import PRESENCE, kept
@@ -34,7 +35,7 @@ from amr_tf.saving import SavedModelParts
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
-class MultimodalClassifier(SavedModelParts, keras.Model):
+class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
     """Encoders feed a fusion head; training can hold the modalities' attributions at a ratio.
 
     Example:
@@ -93,6 +94,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         self.amr_weight = 0.0
         self._evaluating = False
         self.method.build(self)
+        self.input_specs = InputSpecs(self)
         self.built = True  # all parts are: variables exist before the first batch
 
     def features(
@@ -153,7 +155,9 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Logits `[B, C]`."""
-        inputs = self.features(inputs_by_name(inputs, self.modalities))
+        inputs = inputs_by_name(inputs, self.modalities)
+        self.input_specs.note(inputs)
+        inputs = self.features(inputs)
         return self.head(self.encode(inputs, training), training=training)
 
     def attribute(
