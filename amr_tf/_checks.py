@@ -1,6 +1,7 @@
 """What a classifier refuses, and with which words."""
 
-from collections.abc import Mapping
+import inspect
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -8,6 +9,20 @@ import keras
 from amr_tf import _compat, heads
 from amr_tf.methods.base import Method
 from amr_tf.modalities import FeaturesLayer
+
+# Arguments of `keras.Model.compile` that the train step does not use -> what to do in their place.
+_NOT_OBEYED = {
+    "loss": "the method computes the loss. One of your own is an amr_tf.methods.Method with "
+    "loss(context), given as MultimodalClassifier(encoders, head, method)",
+    "loss_weights": "there is one task loss. amr_weight weighs the regulariser, class_weight and "
+    "sample_weight of fit weigh samples",
+    "pss_evaluation_shards": "parameter servers are not supported. Use MirroredStrategy or "
+    "MultiWorkerMirroredStrategy",
+}
+_ARGUMENTS = (
+    "optimizer", "amr_weight", "amr_ratio", "amr_optimizer", "amr_target", "accumulate",
+    "skip_nonfinite", "jit_compile", "metrics", "weighted_metrics",
+)  # fmt: skip
 
 
 def check_parts(encoders: Mapping[str, Any], head: keras.Model, method: Method) -> None:
@@ -50,6 +65,52 @@ def check_features(features: Mapping[str, Any], encoders: Mapping[str, Any]) -> 
                 f"features: {name} is {type(layer).__name__}: give an amr_tf.modalities."
                 "FeaturesLayer, or put other layers into the encoder"
             )
+
+
+def check_compile(options: Mapping[str, Any]) -> None:
+    """Refuses arguments of `keras.Model.compile` that would have no effect.
+
+    Args:
+        options: Mapping, those that the classifier leaves to Keras.
+
+    Raises:
+        ValueError: One is another than its default and is not obeyed, or there is no such argument.
+    """
+    known = inspect.signature(keras.Model.compile).parameters
+    for name, value in options.items():
+        if name in _NOT_OBEYED and not value:
+            continue
+        if name in _NOT_OBEYED:
+            raise ValueError(f"compile(..., {name}={value!r}) has no effect: {_NOT_OBEYED[name]}")
+        if name not in known or known[name].kind is inspect.Parameter.VAR_KEYWORD:
+            raise ValueError(
+                f"compile has no argument {name!r}: there are {', '.join(_ARGUMENTS)}, and "
+                f"run_eagerly, steps_per_execution of Keras {keras.__version__}"
+            )
+
+
+def check_metrics(given: Any, taken: Sequence[str]) -> list[keras.metrics.Metric]:
+    """Metrics of a user's own; the name `accuracy` stands for one that the model has anyway.
+
+    Args:
+        given: Sequence of metrics, or None.
+        taken: Strings, the names of the model's own metrics.
+
+    Raises:
+        ValueError: It is no metric, or one of those has its name.
+    """
+    metrics = [metric for metric in given or () if metric not in ("accuracy", "acc")]
+    for metric in metrics:
+        if not isinstance(metric, keras.metrics.Metric):
+            raise ValueError(
+                "metrics are objects that compare class ids [B] with probabilities [B, C], e.g. "
+                f"keras.metrics.SparseTopKCategoricalAccuracy(5), got {metric!r}"
+            )
+        if metric.name in taken:
+            raise ValueError(
+                f"the model has a metric {metric.name!r} already: give yours another name="
+            )
+    return metrics
 
 
 def check_parts_of_batch(parts: int, encoders: Mapping[str, Any]) -> None:

@@ -129,6 +129,14 @@ def scaled_like(optimizer: Any, other: Any) -> Any:
     return _LossScaleOptimizer(optimizer)
 
 
+def origin(tensor: Any) -> tuple[Any, list[Any]]:
+    """The layer or operation that made a symbolic tensor, and the tensors that it was made of."""
+    history = tensor._keras_history
+    layer = history.operation if KERAS_3 else history.layer
+    node = layer._inbound_nodes[history.node_index]
+    return layer, list(node.input_tensors if KERAS_3 else node.keras_inputs)
+
+
 def changing_state(layer: Any) -> list[tf.Variable]:
     """The variables that a call of a layer in training mode changes: counters, moving averages."""
     parts = [part for part in layer._flatten_layers() if part.trainable]

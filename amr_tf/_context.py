@@ -8,8 +8,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf import distribution
-
-PRESENCE = "presence"
+from amr_tf._presence import PRESENCE, kept
 
 
 @dataclasses.dataclass
@@ -37,6 +36,8 @@ class Context:
         offset: Scalar int32, the index of this replica's first sample in the global batch.
         global_batch: Scalar int32, the size of the global batch.
         presence: Tensor `[B, M]` float32, 1 where a sample has the modality.
+        weights: Tensor `[B]` float32, how much each sample's loss counts, of `fit`'s class_weight
+            and sample_weight; None where all count alike.
         encodings: List of M tensors as the head sees them.
         logits: Tensor `[B, C]` of the head.
         extras: Dictionary of what a method hands from one of its hooks to the next.
@@ -51,21 +52,21 @@ class Context:
     offset: tf.Tensor
     global_batch: tf.Tensor
     presence: tf.Tensor
+    weights: tf.Tensor | None = None
     encodings: list[tf.Tensor] = dataclasses.field(default_factory=list)
     logits: tf.Tensor | None = None
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Any, data: Any, training: bool) -> "Context":
-        """The context of one step on a batch `(inputs, class ids [B])`.
+        """The context of one step on a batch `(inputs, class ids [B])` or `(..., weights [B])`.
 
         Raises:
-            ValueError: The batch is not of that form, or has sample weights.
+            ValueError: The batch is not of that form.
         """
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-        if weights is not None:
-            raise ValueError("sample weights are not supported: R averages over all samples alike")
         inputs = inputs_by_name(inputs, model.modalities)
+        model.input_specs.note(inputs)
         labels = class_ids(labels)
         batch = tf.shape(labels)[0]
         presence = inputs.get(PRESENCE)
@@ -82,6 +83,7 @@ class Context:
             offset=offset,
             global_batch=global_batch,
             presence=tf.cast(presence, tf.float32),
+            weights=sample_weights(weights),
         )
         context.inputs = model.features(inputs, context if training else None)
         return context
@@ -91,21 +93,30 @@ class Context:
         """`[B]`, 1 where a sample has all its modalities: only those count in a^m."""
         return tf.reduce_min(self.presence, axis=-1)
 
+    def present(self, m: int, per_sample: tf.Tensor) -> tf.Tensor:
+        """`[B]`, of the samples that have modality m; 0 for others, whatever they have there."""
+        return kept(per_sample, self.presence[:, m])
+
     def mean(self, per_sample: tf.Tensor) -> tf.Tensor:
-        """This replica's share of a mean over the global batch: local sum / global count.
+        """This replica's share of a loss's mean over the global batch: local sum / global count.
 
         The optimizer adds the replicas' gradients, so each must bring its share, whatever the
-        sizes of the parts.
+        sizes of the parts. Where samples have weights they multiply, and the count stays that of
+        the samples, as in Keras.
         """
+        if self.weights is not None:
+            per_sample *= tf.cast(self.weights, per_sample.dtype)
         count = tf.cast(tf.maximum(self.global_batch, 1), per_sample.dtype)
         return tf.reduce_sum(per_sample) / count
 
-    def uniform(self, seed: int, shape: tuple[int, ...] = (), per_sample: bool = True) -> tf.Tensor:
+    def uniform(
+        self, seed: int, shape: tuple[int, ...] | tf.Tensor = (), per_sample: bool = True
+    ) -> tf.Tensor:
         """Uniform numbers in [0, 1), a function of (seed, step, sample) alone.
 
         Args:
             seed: Integer, the method's seed.
-            shape: Integers, the shape of one draw.
+            shape: Integers, the shape of one draw, also as a tensor.
             per_sample: Boolean, whether each sample has its own draw, `[B, *shape]`; else one for
                 the whole global batch, `shape`.
 
@@ -115,7 +126,8 @@ class Context:
         key = tf.stack([tf.constant(seed, tf.int64), self.step])
         if not per_sample:
             return tf.random.stateless_uniform(shape, key)
-        drawn = tf.random.stateless_uniform(tf.stack([self.global_batch, *shape]), key)
+        of_all = tf.concat([[self.global_batch], tf.cast(shape, tf.int32)], axis=0)
+        drawn = tf.random.stateless_uniform(of_all, key)
         return drawn[self.offset : self.offset + tf.shape(self.presence)[0]]
 
 
@@ -160,3 +172,17 @@ def class_ids(labels: Any) -> tf.Tensor:
             "for one-hot labels use tf.argmax(labels, axis=-1)"
         )
     return tf.reshape(labels, [-1])
+
+
+def sample_weights(weights: Any) -> tf.Tensor | None:
+    """Sample weights as `[B]` float32; `[B, 1]` is flattened, None stays.
+
+    Raises:
+        ValueError: They are of another shape.
+    """
+    if weights is None:
+        return None
+    weights = tf.cast(weights, tf.float32)
+    if weights.shape.rank not in (1, 2) or (weights.shape.rank == 2 and weights.shape[1] != 1):
+        raise ValueError(f"sample weights are one number a sample, [B], got {weights.shape}")
+    return tf.reshape(weights, [-1])

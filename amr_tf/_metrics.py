@@ -6,22 +6,24 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf import distribution
+from amr_tf import _checks, distribution
 from amr_tf._context import Context
+from amr_tf._presence import kept
+from amr_tf.attribution import flattened
 from amr_tf.regularizer import AttributionRegularizer
 
 
-class _RunningMean(keras.metrics.Mean):
-    """A mean since the epoch's begin: no state of the model, and left out of its files.
+def _unsaved(metric: keras.metrics.Metric) -> keras.metrics.Metric:
+    """Left out of files: what it knows since the epoch's begin is no state of the model.
 
     (Keras 2.15 fails to load it under MirroredStrategy, too.)
     """
+    metric.save_own_variables = metric.load_own_variables = lambda store: None
+    return metric
 
-    def save_own_variables(self, store: Any) -> None:
-        pass
 
-    def load_own_variables(self, store: Any) -> None:
-        pass
+def _mean(name: str) -> keras.metrics.Metric:
+    return _unsaved(keras.metrics.Mean(name))
 
 
 class StepMetrics:
@@ -29,21 +31,39 @@ class StepMetrics:
 
     Names: `loss`, `accuracy`, `regularizer` (R), `dominance_<m>` (mean share),
     `encoding_norm_<m>` (mean L2 norm; the shares depend on the encodings' scale),
-    `amr_gradient_norm`, `amr_task_cosine` (angle of the two gradients on the head).
+    `amr_gradient_norm`, `amr_task_cosine` (angle of the two gradients on the head). Sample weights
+    count in `loss` alone.
 
     Args:
         modalities: Their names, in order.
+
+    Attributes:
+        own: List of metrics of class ids `[B]` and probabilities `[B, C]` that the user gave.
+        own_weighted: List of such metrics, told of the sample weights, too.
     """
 
     def __init__(self, modalities: Sequence[str]) -> None:
-        mean = _RunningMean
-        self.loss = mean(name="loss")
-        self.accuracy = mean(name="accuracy")
-        self.regularizer = mean(name="regularizer")
-        self.dominance = [mean(name=f"dominance_{m}") for m in modalities]
-        self.encoding_norm = [mean(name=f"encoding_norm_{m}") for m in modalities]
-        self.gradient_norm = mean(name="amr_gradient_norm")
-        self.cosine = mean(name="amr_task_cosine")
+        self.loss = _mean("loss")
+        self.accuracy = _mean("accuracy")
+        self.regularizer = _mean("regularizer")
+        self.dominance = [_mean(f"dominance_{m}") for m in modalities]
+        self.encoding_norm = [_mean(f"encoding_norm_{m}") for m in modalities]
+        self.gradient_norm = _mean("amr_gradient_norm")
+        self.cosine = _mean("amr_task_cosine")
+        self.own: list[keras.metrics.Metric] = []
+        self.own_weighted: list[keras.metrics.Metric] = []
+
+    def take(self, metrics: Any, weighted_metrics: Any) -> None:
+        """Takes metrics of the user's own, in the place of those that it had.
+
+        Raises:
+            ValueError: They are no metrics, or have the names of others.
+        """
+        self.own, self.own_weighted = [], []
+        taken = [metric.name for metric in self.active(True, True)]
+        self.own = list(map(_unsaved, _checks.check_metrics(metrics, taken)))
+        taken += [metric.name for metric in self.own]
+        self.own_weighted = list(map(_unsaved, _checks.check_metrics(weighted_metrics, taken)))
 
     def active(self, several: bool, amr: bool) -> list[keras.metrics.Metric]:
         """The metrics that have a meaning.
@@ -57,7 +77,7 @@ class StepMetrics:
             metrics += [*self.dominance, self.regularizer]
         if amr:
             metrics += [self.gradient_norm, self.cosine]
-        return metrics + self.encoding_norm
+        return [*metrics, *self.encoding_norm, *self.own, *self.own_weighted]
 
     def update_task(self, context: Context, loss: tf.Tensor, shares: tf.Tensor) -> None:
         """Adds a step's loss (this replica's share of it), accuracy, shares and norms."""
@@ -67,12 +87,15 @@ class StepMetrics:
         self.loss.update_state(tf.cast(loss, tf.float32) * replicas, sample_weight=weight)
         predicted = tf.argmax(context.logits, axis=-1, output_type=context.labels.dtype)
         self.accuracy.update_state(tf.cast(predicted == context.labels, tf.float32))
+        probabilities = tf.nn.softmax(tf.cast(context.logits, tf.float32))
+        for metric in self.own:
+            metric.update_state(context.labels, probabilities)
+        for metric in self.own_weighted:
+            metric.update_state(context.labels, probabilities, sample_weight=context.weights)
+        shares = kept(shares, context.complete)
         for m, encoding in enumerate(context.encodings):
             self.dominance[m].update_state(shares[:, m], sample_weight=context.complete)
-            flat = tf.reshape(
-                tf.cast(encoding, tf.float32),
-                [tf.shape(encoding)[0], encoding.shape[1:].num_elements()],
-            )
+            flat = flattened(tf.cast(encoding, tf.float32))
             self.encoding_norm[m].update_state(tf.norm(flat, axis=-1))
 
     def update_regularizer(

@@ -153,13 +153,20 @@ def at_least_float32(x: tf.Tensor) -> tf.Tensor:
     return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
 
 
+def flattened(x: tf.Tensor) -> tf.Tensor:
+    """`[B, ...]` of any rank, with any dimensions unknown, as `[B, D]`."""
+    # D is stated rather than -1, which an empty batch leaves undefined
+    static = x.shape[1:].num_elements()
+    features = tf.reduce_prod(tf.shape(x)[1:]) if static is None else static
+    return tf.reshape(x, [tf.shape(x)[0], features])
+
+
 def _safe_norm(x: tf.Tensor) -> tf.Tensor:
     """L2 norm per sample, `[B, ...]` -> `[B]`; value and gradient are 0 at the zero vector.
 
     The largest magnitude is divided out first: squares of 1e20 or 1e-20 leave float32's range.
     """
-    x = at_least_float32(x)
-    x = tf.reshape(x, [tf.shape(x)[0], _features(x)])
+    x = flattened(at_least_float32(x))
     largest = tf.stop_gradient(tf.reduce_max(tf.abs(x), axis=-1, keepdims=True))
     tiny = tf.experimental.numpy.finfo(x.dtype.as_numpy_dtype).tiny
     nonzero = largest > 0
@@ -167,9 +174,3 @@ def _safe_norm(x: tf.Tensor) -> tf.Tensor:
     squares = tf.reduce_sum(tf.square(x / scale), axis=-1)
     nonzero = nonzero[:, 0]
     return tf.where(nonzero, scale[:, 0] * tf.sqrt(tf.where(nonzero, squares, 1.0)), 0.0)
-
-
-def _features(x: tf.Tensor) -> int | tf.Tensor:
-    """Features per sample; stated rather than -1, which an empty batch leaves undefined."""
-    static = x.shape[1:].num_elements()
-    return static if static is not None else tf.reduce_prod(tf.shape(x)[1:])

@@ -11,6 +11,7 @@ from amr_tf import _compat, distribution
 __all__ = [
     "Cosine",
     "FoldFrames",
+    "MeanOver",
     "MeanOverFrames",
     "ReverseChannels",
     "StatelessDropout",
@@ -140,6 +141,35 @@ class MeanOverFrames(UnfoldFrames):
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """One row a clip."""
         return (None, input_shape[-1])
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class MeanOver(keras.layers.Layer):
+    """Averages over some of the axes, e.g. steps of which there may be any number.
+
+    Example:
+        >>> amr_tf.layers.MeanOver([1])(tf.zeros([2, 3, 5])).shape
+        TensorShape([2, 5])
+
+    Args:
+        axes: Sequence of integers, the axes, 1 or more each.
+    """
+
+    def __init__(self, axes: Sequence[int], **options: Any) -> None:
+        super().__init__(**options)
+        self.axes = list(axes)
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Averages."""
+        return tf.reduce_mean(inputs, axis=list(self.axes))
+
+    def compute_output_shape(self, input_shape: Any) -> tuple:
+        """The other axes."""
+        return tuple(size for axis, size in enumerate(input_shape) if axis not in self.axes)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return super().get_config() | {"axes": list(self.axes)}
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")

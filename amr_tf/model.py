@@ -19,9 +19,11 @@ import keras
 import tensorflow as tf
 
 from amr_tf import _checks, _compat, _schedules, distribution
-from amr_tf._context import PRESENCE, Context, inputs_by_name
+from amr_tf._context import Context, inputs_by_name
+from amr_tf._exported import Exported, InputSpecs
 from amr_tf._guard import FiniteGuard
 from amr_tf._metrics import StepMetrics
+from amr_tf._presence import PRESENCE, kept
 from amr_tf._tape import Tape
 from amr_tf.attribution import at_least_float32, attribute, attribution_shares, check_target
 from amr_tf.methods import Method, Naive
@@ -33,7 +35,7 @@ from amr_tf.saving import SavedModelParts
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
-class MultimodalClassifier(SavedModelParts, keras.Model):
+class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
     """Encoders feed a fusion head; training can hold the modalities' attributions at a ratio.
 
     Example:
@@ -45,8 +47,9 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
     Inputs are a dict by modality, or a list in the encoders' order: raw tensors where `features`
     has a layer for the modality, and else what its encoder takes. An input `presence` `[B, M]`
-    marks with 0 what a sample lacks: its encoding is zeroed, and the sample does not count
-    in a^m. `model(inputs)` and `predict` give logits `[B, C]`.
+    marks with 0 what a sample lacks: whatever stands there, the encoder sees zeros, the encoding
+    is zero, and the sample does not count in a^m. `model(inputs)` and `predict` give logits
+    `[B, C]`.
 
     Args:
         encoders: Mapping, modality -> Keras model or layer, input -> encoding `[B, ...]`; None
@@ -91,6 +94,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         self.amr_weight = 0.0
         self._evaluating = False
         self.method.build(self)
+        self.input_specs = InputSpecs(self)
         self.built = True  # all parts are: variables exist before the first batch
 
     def features(
@@ -105,13 +109,14 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         Returns:
             Modality -> features `[B, ...]`, and the further keys.
         """
-        made = dict(inputs)
-        for name, layer in self.features_layers.items():
-            if name in inputs:
+        made, layers = dict(inputs), self.features_layers
+        for name in (m for m in self.modalities if m in inputs):
+            if (layer := layers.get(name)) is not None:
                 draws = None
                 if context is not None and layer.draws:
                     draws = context.uniform(layer.draw_seed, (layer.draws,))
-                made[name] = self.where_present(name, layer(inputs[name], draws=draws), inputs)
+                made[name] = layer(inputs[name], draws=draws)
+            made[name] = self.where_present(name, made[name], inputs)
         return made
 
     def where_present(
@@ -127,8 +132,7 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         presence = inputs.get(PRESENCE)
         if presence is None:
             return x
-        there = presence[:, self.modalities.index(modality)]
-        return x * tf.cast(tf.reshape(there, [-1] + [1] * (x.shape.rank - 1)), x.dtype)
+        return kept(x, presence[:, self.modalities.index(modality)])
 
     def encode(self, inputs: Mapping[str, tf.Tensor], training: bool = False) -> list[tf.Tensor]:
         """Encodings of each modality; zero where `inputs["presence"]` `[B, M]`, if given, is 0.
@@ -151,7 +155,9 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
         """Logits `[B, C]`."""
-        inputs = self.features(inputs_by_name(inputs, self.modalities))
+        inputs = inputs_by_name(inputs, self.modalities)
+        self.input_specs.note(inputs)
+        inputs = self.features(inputs)
         return self.head(self.encode(inputs, training), training=training)
 
     def attribute(
@@ -180,9 +186,11 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         accumulate: int = 1,
         skip_nonfinite: bool = False,
         jit_compile: bool = False,
+        metrics: Sequence[keras.metrics.Metric] | None = None,
+        weighted_metrics: Sequence[keras.metrics.Metric] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Sets both optimizers. Loss and metrics are the model's own.
+        """Sets both optimizers, and metrics beside the model's own. The loss is the method's.
 
         Under Keras' policy `mixed_float16` both scale their losses.
 
@@ -201,15 +209,21 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
                 `amr_tf._guard.FiniteGuard`; it is counted either way.
             jit_compile: Boolean, whether XLA compiles the step; off by default, as Keras may choose
                 it and it is slower on CPUs.
-            **kwargs: Options of `keras.Model.compile`, e.g. `run_eagerly`.
+            metrics: Sequence of Keras metrics that compare class ids `[B]` with probabilities
+                `[B, C]`.
+            weighted_metrics: Sequence of such metrics, which sample weights count in, too.
+            **kwargs: Options of `keras.Model.compile`: `run_eagerly`, `steps_per_execution`.
 
         Raises:
             ValueError: A negative weight, a ratio of the wrong length or sign, an unknown target,
-                a frozen head with AMR, or an encoder that can't run in parts.
+                a frozen head with AMR, an encoder that can't run in parts, or an argument of
+                `keras.Model.compile` that would have no effect, e.g. `loss`.
         """
-        if not amr_weight >= 0:
-            raise ValueError(f"amr_weight is zero or positive, got {amr_weight}")
+        if not isinstance(amr_weight, int | float) or not amr_weight >= 0:
+            raise ValueError(f"amr_weight is a number, zero or positive, got {amr_weight!r}")
         check_target(amr_target)
+        _checks.check_compile(kwargs)
+        self.step_metrics.take(metrics, weighted_metrics)
         _checks.check_parts_of_batch(accumulate, self.encoders)
         super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
         self.amr_target = amr_target
@@ -275,7 +289,12 @@ class MultimodalClassifier(SavedModelParts, keras.Model):
         return self.get_metrics_result()
 
     def fit(self, *args: Any, callbacks: Sequence | None = None, **kwargs: Any) -> Any:
-        """`keras.Model.fit`, which also tells the method of each epoch's begin and end."""
+        """`keras.Model.fit`, which also tells the method of each epoch's begin and end.
+
+        `class_weight` and `sample_weight` (or batches `(inputs, class ids, weights)`) multiply the
+        method's loss of each sample. R is not a loss of samples but one of the batch: all complete
+        samples count in it alike.
+        """
         return super().fit(*args, callbacks=[MethodEpochs(), *(callbacks or [])], **kwargs)
 
     @property

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import distribution
+from amr_tf._presence import kept
 
 
 class AttributionRegularizer:
@@ -76,7 +77,7 @@ class AttributionRegularizer:
         """
         self._check(shares)
         complete = tf.cast(complete, shares.dtype)
-        local = tf.reduce_sum(shares * complete[:, None], axis=0)
+        local = tf.reduce_sum(kept(shares, complete), axis=0)
         # one packed tensor of M + 1 floats, hence one message
         packed = tf.concat([local, [tf.reduce_sum(complete)]], axis=0)
         (total,) = distribution.global_sum([tf.stop_gradient(packed)])

@@ -153,6 +153,8 @@ class SavedModelParts:
             "amr_target": self.amr_target,
             "accumulate": self.accumulate,
             "skip_nonfinite": self.skip_nonfinite,
+            "metrics": [serialize(m) for m in self.step_metrics.own],
+            "weighted_metrics": [serialize(m) for m in self.step_metrics.own_weighted],
         }
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -162,6 +164,10 @@ class SavedModelParts:
             name: restore(config[name]) if config[name] else None
             for name in ("optimizer", "amr_optimizer")
         }
+        metrics = {
+            name: [restore(metric) for metric in config.get(name, ())]
+            for name in ("metrics", "weighted_metrics")
+        }
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # said when it was compiled first
-            self.compile(**{**config, **optimizers})
+            self.compile(**{**config, **optimizers, **metrics})

@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf._context import PRESENCE, inputs_by_name
+from amr_tf._context import inputs_by_name
+from amr_tf._presence import PRESENCE, kept
 from amr_tf.analysis.evaluation import Unmeasurable, check_finite, complete_samples
 from amr_tf.model import MultimodalClassifier
 
@@ -102,14 +103,14 @@ class _EncodingPredictor(keras.Model):
     def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         inputs = inputs_by_name(inputs, self.modalities)
-        features = self.classifier.features({name: inputs[name] for name in self.modalities})
         out = {"labels": labels, "complete": complete_samples(inputs, labels)}
         presence = inputs.get(PRESENCE)
         for m, name in enumerate(self.modalities):
-            e = tf.cast(self.classifier.encoding(name, features), tf.float32)
-            if presence is not None:
-                e *= tf.reshape(tf.cast(presence[:, m], e.dtype), [-1] + [1] * (e.shape.rank - 1))
-            out[f"encoding_{m}"] = e
+            x = self.classifier.features({name: inputs[name]})[name]
+            # its column is among these modalities, not among all of the classifier's
+            x = x if presence is None else kept(x, presence[:, m])
+            e = tf.cast(self.classifier.encoding(name, {name: x}), tf.float32)
+            out[f"encoding_{m}"] = e if presence is None else kept(e, presence[:, m])
         return out
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import special
 
-from amr_tf._context import PRESENCE
+from amr_tf._presence import PRESENCE
 from amr_tf.analysis import metrics
 from amr_tf.attribution import attribution_shares
 from amr_tf.model import MultimodalClassifier
@@ -188,5 +188,5 @@ def complete_samples(inputs: Any, labels: tf.Tensor) -> tf.Tensor:
         Tensor `[B]`, 1.0 for a complete sample and 0.0 for another.
     """
     if isinstance(inputs, dict) and PRESENCE in inputs:
-        return tf.reduce_min(inputs[PRESENCE], axis=-1)
+        return tf.reduce_min(tf.cast(inputs[PRESENCE], tf.float32), axis=-1)
     return tf.ones(tf.shape(labels)[:1])

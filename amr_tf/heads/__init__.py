@@ -1,11 +1,11 @@
 """Functional fusion heads: a list of M encodings -> logits [B, C].
 
-A head is any Keras model of that form without layers that mix samples; see `check_head`. Those
-here take the encodings' shapes (flattened where of rank > 1 a sample), the number of classes C,
-`hidden`, `dropout` before the last layer in training, and the `seed` of every initial weight and
-mask. They are in float32 whatever the precision policy: softmax and attributions need range and
-digits, and next to encoders a head costs nothing. A new head is one new file and one line below; a
-user's own is registered by `register_head`.
+A head is any Keras model of that form without layers that mix samples and without a softmax at its
+end; see `check_head`. Those here take the encodings' shapes (flattened where of rank > 1 a sample),
+the number of classes C, `hidden`, `dropout` before the last layer in training, and the `seed` of
+every initial weight and mask. They are in float32 whatever the precision policy: softmax and
+attributions need range and digits, and next to encoders a head costs nothing. A new head is one new
+file and one line below; a user's own is registered by `register_head`.
 """
 
 import inspect
@@ -16,6 +16,7 @@ import keras
 
 from amr_tf._registry import Registry, check_options
 from amr_tf.heads.attention import attention
+from amr_tf.heads.checks import check_head
 from amr_tf.heads.linear import concat, sum_branches
 from amr_tf.heads.modulation import film, gated
 
@@ -106,29 +107,6 @@ def head_options(name: str) -> tuple[str, ...]:
         ValueError: There is no such head.
     """
     return tuple(n for n in inspect.signature(HEADS.find(name)).parameters if n not in _GIVEN)
-
-
-def check_head(head: keras.Model) -> None:
-    """Refuses a head that mixes samples.
-
-    Example:
-        >>> inputs = [keras.Input((4,)), keras.Input((6,))]
-        >>> x = keras.layers.BatchNormalization(name="norm")(keras.layers.Concatenate()(inputs))
-        >>> amr_tf.heads.check_head(keras.Model(inputs, keras.layers.Dense(3)(x)))
-        Traceback (most recent call last):
-        ValueError: the head's layer 'norm' is batch normalisation, which mixes samples: ...
-
-    Raises:
-        ValueError: The head contains batch normalisation: the gradient of the summed score would
-            then no longer be each sample's own.
-    """
-    for layer in head._flatten_layers():
-        if isinstance(layer, keras.layers.BatchNormalization):
-            raise ValueError(
-                f"the head's layer {layer.name!r} is batch normalisation, which mixes samples: "
-                "attributions would not be per sample. Use LayerNormalization, or move it into "
-                "an encoder"
-            )
 
 
 __all__ = [

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from amr_tf.layers import StatelessDropout
+from amr_tf.layers import MeanOver, StatelessDropout
 
 Shapes = Sequence[tuple[int, ...]]
 
@@ -29,7 +29,7 @@ def in_float32(build: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
 
 
 def flat_inputs(encoding_shapes: Shapes, at_least: int = 1, name: str = "") -> tuple[list, list]:
-    """The model's inputs, and each flattened to `[B, D_m]`.
+    """The model's inputs, and each flattened to `[B, D_m]`, averaged over unknown dimensions.
 
     Raises:
         ValueError: Fewer modalities than the head `name` takes.
@@ -42,7 +42,14 @@ def flat_inputs(encoding_shapes: Shapes, at_least: int = 1, name: str = "") -> t
     inputs = [
         keras.Input(tuple(shape), name=f"encoding_{m}") for m, shape in enumerate(encoding_shapes)
     ]
-    return inputs, [keras.layers.Flatten()(x) if len(x.shape) > 2 else x for x in inputs]
+    return inputs, [_flat(x) for x in inputs]
+
+
+def _flat(x: Any) -> Any:
+    """An encoding as `[B, D]`: averaged over dimensions of unknown size, and flattened."""
+    unknown = [axis for axis, size in enumerate(x.shape) if axis and size is None]
+    x = MeanOver(unknown)(x) if unknown else x
+    return keras.layers.Flatten()(x) if len(x.shape) > 2 else x
 
 
 def joined(parts: list, axis: int = -1) -> Any:
@@ -52,7 +59,7 @@ def joined(parts: list, axis: int = -1) -> Any:
 
 def default_width(encoding_shapes: Shapes) -> int:
     """Features of the largest encoding, at most 512."""
-    return min(512, max(math.prod(shape) for shape in encoding_shapes))
+    return min(512, max(math.prod(n or 1 for n in shape) for shape in encoding_shapes))
 
 
 def last_layer(x: Any, num_classes: int, dropout: float, seed: int, suffix: str = "") -> Any:

@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf import distribution, heads
+from amr_tf.attribution import flattened
 from amr_tf.methods.base import Context
 
 
@@ -66,9 +67,9 @@ def linear_logits(head: keras.Model, encodings: list[tf.Tensor]) -> list[tf.Tens
         outputs = [branch.output for branch in branches]
         return keras.Model(head.inputs, outputs)(encodings)
     weighted = [layer for layer in layers if layer.weights]
-    flat = [tf.reshape(e, [tf.shape(e)[0], e.shape[1:].num_elements()]) for e in encodings]
+    flat = [flattened(e) for e in encodings]
     sizes = [e.shape[1] for e in flat]
-    if len(weighted) != 1 or not isinstance(weighted[0], keras.layers.Dense):
+    if None in sizes or len(weighted) != 1 or not isinstance(weighted[0], keras.layers.Dense):
         return None
     dense = weighted[0]
     if dense.kernel.shape[0] != sum(sizes) or dense.activation is not _linear():

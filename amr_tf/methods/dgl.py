@@ -57,7 +57,7 @@ class DGL(Method):
         """The fused loss and alpha times the unimodal ones."""
         branches = unimodal_logits(context.model, context.extras["encodings"])
         losses = [
-            context.mean(context.presence[:, m] * cross_entropy(context.labels, z))
+            context.mean(context.present(m, cross_entropy(context.labels, z)))
             for m, z in enumerate(branches)
         ]
         return super().loss(context) + self.alpha * tf.add_n(losses)

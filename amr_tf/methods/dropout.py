@@ -42,7 +42,7 @@ class Dropout(Method):
         if not context.training or self.rate == 0:
             return encodings
         return [
-            e * self._mask(e, context.uniform(_seed_of(self.seed, m), tuple(e.shape[1:])))
+            e * self._mask(e, context.uniform(_seed_of(self.seed, m), tf.shape(e)[1:]))
             for m, e in enumerate(encodings)
         ]
 

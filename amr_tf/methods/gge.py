@@ -82,8 +82,8 @@ class GGE(Method):
         branches = tf.stack(
             [tf.cast(z, tf.float32) for z in unimodal_logits(context.model, constant)]
         )  # [M, B, C]
-        losses = tf.stack([cross_entropy(labels, z) for z in tf.unstack(branches)])  # [M, B]
-        losses *= tf.transpose(context.presence)
+        each = [cross_entropy(labels, z) for z in tf.unstack(branches)]
+        losses = tf.stack([context.present(m, loss) for m, loss in enumerate(each)])  # [M, B]
         (strength,) = distribution.global_sum([tf.reduce_sum(tf.stop_gradient(losses), axis=1)])
         order = tf.argsort(strength, stable=True)
         branches = tf.gather(tf.stop_gradient(branches), order)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import _compat
+from amr_tf._context import inputs_by_name
 from amr_tf.methods.base import HELD_OUT, Context, HeldOut, Method, cross_entropy
 from amr_tf.methods.branches import add_unimodal_heads, unimodal_logits
 
@@ -29,7 +30,8 @@ class GradientBlending(Method):
         w_k = (G_k / O_k^2) / sum_j (G_j / O_j^2),              loss = sum_k w_k CE_k
 
     A head that does not generalise (G_k <= 0) gets weight 0; |O_k| counts as 0.01 at least; where
-    no head generalises all weights are equal. The weights are part of the saved model.
+    no head generalises all weights are equal. The weights are part of the saved model. Weights of
+    samples count in the loss, and not in the mean losses that are compared.
 
     Set `method.held_out` to a `HeldOut` before `fit`.
 
@@ -93,10 +95,9 @@ class GradientBlending(Method):
     def loss(self, context: Context) -> tf.Tensor:
         """The weighted sum of all heads' cross-entropies."""
         weights = tf.convert_to_tensor(context.model.blend_weights)
-        losses = _head_losses(context.model, context.labels, context.encodings, context.logits)
-        presence = tf.concat([context.presence, tf.ones_like(context.presence[:, :1])], axis=1)
-        losses = tf.stack(losses, axis=1)
-        return context.mean(tf.reduce_sum(losses * tf.cast(presence * weights, losses.dtype), 1))
+        *own, fused = _head_losses(context.model, context.labels, context.encodings, context.logits)
+        losses = tf.stack([*(context.present(m, x) for m, x in enumerate(own)), fused], axis=1)
+        return context.mean(tf.reduce_sum(losses * tf.cast(weights, losses.dtype), 1))
 
     def on_epoch_begin(self, model: Any, epoch: int) -> None:
         """Estimates the weights where they are due.
@@ -191,6 +192,7 @@ class _HeadLosses(keras.Model):
 
     def predict_step(self, data: Any) -> tf.Tensor:
         inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs = inputs_by_name(inputs, self.classifier.modalities)
         encodings = self.classifier.encode(self.classifier.features(inputs))
         logits = self.classifier.head(encodings, training=False)
         return tf.stack(_head_losses(self.classifier, labels, encodings, logits, False), axis=1)

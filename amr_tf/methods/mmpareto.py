@@ -67,7 +67,7 @@ class MMPareto(Method):
             fused,
             [
                 self.unimodal_weight
-                * context.mean(context.presence[:, m] * cross_entropy(context.labels, z))
+                * context.mean(context.present(m, cross_entropy(context.labels, z)))
                 for m, z in enumerate(branches)
             ],
         )

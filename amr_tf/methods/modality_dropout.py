@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from amr_tf._presence import kept
 from amr_tf.methods.base import Context, Method
 
 
@@ -49,23 +50,19 @@ class ModalityDropout(Method):
         """Drops modalities in training, and notes it in `context.presence`."""
         if not context.training or self.rate == 0:
             return encodings
-        kept, cumulative = self._subsets(len(encodings))
+        masks, cumulative = self._subsets(len(encodings))
         drawn = context.uniform(self.seed, per_sample=self.per_sample)
         subset = tf.searchsorted(cumulative, tf.reshape(drawn, [-1]), side="right")
-        keep = tf.gather(kept, subset)  # [B, M], or [1, M] for the whole step
-        context.presence *= keep
-        return [
-            e * tf.cast(tf.reshape(keep[:, m], [-1] + [1] * (e.shape.rank - 1)), e.dtype)
-            for m, e in enumerate(encodings)
-        ]
+        context.presence *= tf.gather(masks, subset)  # [B, M], or [1, M] for the whole step
+        return [kept(e, context.presence[:, m]) for m, e in enumerate(encodings)]
 
     def _subsets(self, modalities: int) -> tuple[tf.Tensor, tf.Tensor]:
         """Non-empty subsets as keep masks `[S, M]` and upper ends of all but the last `[S - 1]`."""
-        kept = np.array([k for k in itertools.product((1, 0), repeat=modalities) if any(k)])
-        dropped = modalities - kept.sum(axis=1)
+        masks = np.array([k for k in itertools.product((1, 0), repeat=modalities) if any(k)])
+        dropped = modalities - masks.sum(axis=1)
         weight = self.rate**dropped * (1 - self.rate) ** (modalities - dropped)
         cumulative = np.cumsum(weight / weight.sum())[:-1]
-        return tf.constant(kept, tf.float32), tf.constant(cumulative, tf.float32)
+        return tf.constant(masks, tf.float32), tf.constant(cumulative, tf.float32)
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""

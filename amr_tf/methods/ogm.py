@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf import distribution
+from amr_tf._presence import kept
 from amr_tf._tape import Tape
 from amr_tf.attribution import attribute, attribution_shares
 from amr_tf.methods.base import Context, Method
@@ -81,7 +82,8 @@ class OGM(Method):
         if self.score != "linear":
             return
         inputs = getattr(model.head, "inputs", None) or []
-        zeros = [tf.zeros([1, *e.shape[1:]], e.dtype) for e in inputs]
+        # two of what is unknown: a head that averages over it is not taken for one that does not
+        zeros = [tf.zeros([n or 2 for n in e.shape], e.dtype) for e in inputs]
         if not zeros or linear_logits(model.head, zeros) is None:
             raise ValueError(
                 f"{type(self).__name__} with score='linear' needs a head whose logits are a sum "
@@ -122,7 +124,7 @@ class OGM(Method):
             true = tf.one_hot(context.labels, logits[0].shape[-1])
             chosen = [tf.nn.softmax(tf.cast(z, tf.float32)) * true for z in logits]
             per_sample = tf.stack([tf.reduce_sum(p, axis=-1) for p in chosen], axis=-1)
-        return tf.reduce_sum(per_sample * context.complete[:, None], axis=0)
+        return tf.reduce_sum(kept(per_sample, context.complete), axis=0)
 
     def _active(self, context: Context) -> tf.Tensor:
         return (context.epoch >= self.start) & (context.epoch <= self.end)

@@ -103,7 +103,7 @@ class UMT(Method):
         else:
             pairs = zip(self._logits(context), [z for _, z in wanted], strict=True)
             distances = [self._divergence(z, tf.stop_gradient(t)) for z, t in pairs]
-        losses = [context.mean(context.presence[:, m] * d) for m, d in enumerate(distances)]
+        losses = [context.mean(context.present(m, d)) for m, d in enumerate(distances)]
         return super().loss(context) + self.weight * tf.add_n(losses)
 
     def _logits(self, context: Context) -> list[tf.Tensor]:

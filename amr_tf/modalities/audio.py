@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities import wav
+from amr_tf.modalities import attempts, wav
 from amr_tf.modalities.base import Augment, Modality, fields_of
 from amr_tf.modalities.corrupted_sound import sound_corruptions
 from amr_tf.modalities.corruption import Corruption
@@ -41,12 +41,12 @@ class AudioConfig(Modality):
     word: ClassVar[str] = "sound"
     nothing: ClassVar[str] = "silence"
     rules: ClassVar[Mapping[str, str]] = {
-        "raw": "samples, mono: channels are averaged",
+        "raw": "samples, mono: the channels' mean, or the loudest where they cancel each other",
         "length": "repeated, or cut at its end, to tile_seconds, unless that is 0; then the middle "
         "`seconds`, repeated where shorter",
         "window": "Hann, periodic; centred on the multiples of the hop, zeros beyond the ends",
         "value": "log(|STFT of samples / 32768| + epsilon), time before frequency",
-        "file": f"WAV, 16-bit PCM at sample_rate, at most {wav.MAX_BYTES} bytes; empty for none",
+        "file": f"WAV at sample_rate, {wav.FORMATS}, at most {wav.MAX_BYTES} bytes; empty for none",
     }
 
     sample_rate: int = 16_000
@@ -148,19 +148,21 @@ class AudioConfig(Modality):
         """`[B]` strings, each a WAV file's bytes; "" for a clip without sound."""
         return tf.TensorSpec([None], tf.string)
 
-    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reads WAV files: 16-bit PCM at the model's rate, whose channels are averaged."""
+    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Reads WAV files at the model's rate, whose channels become one."""
 
-        def read(file: tf.Tensor) -> tf.Tensor:
-            samples = tf.cond(
+        def read(file: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            samples, problem = tf.cond(
                 tf.equal(file, ""),
-                lambda: tf.zeros([0], tf.int16),
+                lambda: (tf.zeros([0], tf.int16), ""),
                 lambda: wav.decode(file, self.sample_rate),
             )
-            return self.cut({"samples": samples})
+            return self.cut({"samples": samples}), problem
 
-        waveforms = tf.map_fn(read, files, fn_output_signature=self.raw)
-        return waveforms, tf.not_equal(files, "")
+        waveforms, problems = attempts.each(
+            read, files, self.absent(), "the WAV file cannot be read"
+        )
+        return waveforms, tf.not_equal(files, ""), problems
 
     def packed(self, files: Sequence[Any]) -> np.ndarray:
         """WAV files `[B]`."""

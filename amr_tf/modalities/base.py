@@ -214,17 +214,16 @@ class Modality(abc.ABC):
         """The batch that `of_files` takes, e.g. `[B]` strings, each a WAV file's bytes."""
 
     @abc.abstractmethod
-    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Reads files as a client or a command sends them.
+    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Reads files as a client or a command sends them; one that is broken spoils no other.
 
         Args:
             files: Batch of files' bytes (or of texts, of numbers), as `file_input` says.
 
         Returns:
-            Raw tensors `[B, ...]`, and `[B]` booleans, whether there is something.
-
-        Raises:
-            tf.errors.InvalidArgumentError: A file is broken or too large; the message says how.
+            Raw tensors `[B, ...]`; `[B]` booleans, whether there is something; `[B]` strings, what
+            is wrong with it, e.g. that it is broken or too large, "" where nothing is. See
+            `amr_tf.modalities.attempts`.
         """
 
     @abc.abstractmethod

@@ -130,10 +130,10 @@ class FeaturesConfig(Modality):
         """`[B, *dimensions]` float32: there is no file, the numbers are sent."""
         return tf.TensorSpec([None, *self.dimensions], tf.float32)
 
-    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The numbers; a sample of NaN alone has none."""
         there = tf.reduce_any(~tf.math.is_nan(files), axis=list(range(1, files.shape.rank)))
-        return files, there
+        return files, there, tf.zeros_like(there, tf.string)
 
     def packed(self, files: Sequence[Any]) -> np.ndarray:
         """Numbers `[B, *dimensions]` float32; a sequence may have any number of steps."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities import pictures
+from amr_tf.modalities import jpeg, pictures
 from amr_tf.modalities.base import Augment
 from amr_tf.modalities.corrupted_frames import image_corruptions
 from amr_tf.modalities.corruption import Corruption
@@ -40,7 +40,7 @@ class ImageConfig(PictureModality):
         "crop": "the middle square",
         "resize": "averaged areas where larger than size, bilinear where smaller, rounded to uint8",
         "value": "(RGB / 255 - mean) / std",
-        "file": f"JPEG, at most {pictures.MAX_SENT_PIXELS} pixels; empty for none",
+        "file": f"JPEG, at most {jpeg.MAX_PIXELS} pixels, upright by EXIF; empty for none",
     }
 
     size: int = 64
@@ -79,14 +79,10 @@ class ImageConfig(PictureModality):
         """`[B]` strings, each a JPEG file's bytes; "" for a clip without a picture."""
         return tf.TensorSpec([None], tf.string)
 
-    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Decodes JPEG files."""
-        pixels = tf.map_fn(
-            lambda file: pictures.decode_jpeg(file, self.size),
-            files,
-            fn_output_signature=self.raw,
-        )
-        return pixels, tf.not_equal(files, "")
+        pixels, problems = pictures.read_files(files, self.size)
+        return pixels, tf.not_equal(files, ""), problems
 
     def packed(self, files: Sequence[Any]) -> np.ndarray:
         """JPEG files `[B]`; of a sequence the first."""

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from amr_tf.modalities import attempts, jpeg
 from amr_tf.modalities.base import Augment, Modality, fields_of
-from amr_tf.modalities.checks import after, checked
+from amr_tf.modalities.checks import after
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 MAX_PIXELS = 8192 * 4320  # of a stored frame; larger ones are refused by their headers
-MAX_SENT_PIXELS = 4096 * 4096  # of a frame that a client sends; decoded it takes three bytes each
 
 
 class PictureModality(Modality):
@@ -211,28 +211,24 @@ def cut_frames(
     return tf.ensure_shape(found, black.shape)
 
 
-def decode_jpeg(file: tf.Tensor, size: int) -> tf.Tensor:
-    """The middle square of a JPEG file, scaled, `[size, size, 3]` uint8; black for "".
+def read_files(files: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """The middle squares of JPEG files, upright and scaled; black for "".
 
     Args:
-        file: Scalar string, the file's bytes.
+        files: Tensor `[N]` of strings, the files' bytes.
         size: Pixels.
 
-    Raises:
-        tf.errors.InvalidArgumentError: It is no JPEG file, or over the limit.
+    Returns:
+        `[N, size, size, 3]` uint8, black where there is a problem, and the problems `[N]`.
     """
+    black = tf.zeros([size, size, 3], tf.uint8)
 
-    def decoded() -> tf.Tensor:
-        shape = tf.io.extract_jpeg_shape(file, tf.int64)
-        message = tf.strings.format(
-            f"a frame has {{}} pixels (height, width, channels), the limit is {MAX_SENT_PIXELS}",
-            shape,
-        )
-        limited = checked(file, shape[0] * shape[1] <= MAX_SENT_PIXELS, message)
-        frame = tf.io.decode_jpeg(limited, channels=3)
+    def fit(frame: tf.Tensor) -> tf.Tensor:
         return resize_center(frame[tf.newaxis], size)[0]
 
-    return tf.cond(tf.equal(file, ""), lambda: tf.zeros([size, size, 3], tf.uint8), decoded)
+    return attempts.each(
+        lambda file: jpeg.read(file, fit, black), files, black, "a JPEG file is damaged"
+    )
 
 
 def mirrored(features: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:

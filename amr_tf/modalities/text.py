@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from amr_tf.modalities.attempts import refused
 from amr_tf.modalities.base import Modality, fields_of
-from amr_tf.modalities.checks import checked
 from amr_tf.modalities.corruption import Corruption
 from amr_tf.modalities.panel import Bars, Panel
 
@@ -122,11 +122,11 @@ class TextConfig(Modality):
         """`[B]` strings, the texts themselves; "" for a clip without text."""
         return tf.TensorSpec([None], tf.string)
 
-    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The tokens of texts."""
-        small = tf.reduce_all(tf.strings.length(files) <= MAX_BYTES)
-        files = checked(files, small, f"a text is larger than the limit of {MAX_BYTES} bytes")
-        return self.tokens(files), tf.not_equal(files, "")
+        large = tf.strings.length(files) > MAX_BYTES
+        problems = refused((large, f"the text is larger than the limit of {MAX_BYTES} bytes"))
+        return self.tokens(tf.where(large, "", files)), tf.not_equal(files, ""), problems
 
     def packed(self, files: Sequence[Any]) -> np.ndarray:
         """Texts `[B]`."""

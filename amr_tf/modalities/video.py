@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities import pictures
+from amr_tf.modalities import jpeg, pictures
+from amr_tf.modalities.attempts import first_problem
 from amr_tf.modalities.base import Augment
 from amr_tf.modalities.corrupted_frames import frame_corruptions
 from amr_tf.modalities.corruption import Corruption
@@ -45,7 +46,7 @@ class VideoConfig(PictureModality):
         "crop": "the middle square",
         "resize": "averaged areas where larger than size, bilinear where smaller, rounded to uint8",
         "value": "(RGB / 255 - mean) / std",
-        "file": f"JPEG, at most {pictures.MAX_SENT_PIXELS} pixels a frame; empty for none",
+        "file": f"JPEG, at most {jpeg.MAX_PIXELS} pixels a frame, upright by EXIF; empty for none",
     }
 
     frames: int = 3
@@ -99,15 +100,12 @@ class VideoConfig(PictureModality):
         """`[B, T]` strings, each a JPEG file's bytes, in order, where "" fills up rows."""
         return tf.TensorSpec([None, None], tf.string)
 
-    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Decodes those JPEG files of each clip that the model sees, and no others."""
         chosen, there = _chosen(files, self.frames)
-        pixels = tf.map_fn(
-            lambda file: pictures.decode_jpeg(file, self.size),
-            tf.reshape(chosen, [-1]),
-            fn_output_signature=tf.TensorSpec(self.shape[1:], tf.uint8),
-        )
-        return tf.reshape(pixels, [-1, *self.shape]), there
+        pixels, problems = pictures.read_files(tf.reshape(chosen, [-1]), self.size)
+        problems = first_problem(tf.reshape(problems, [-1, self.frames]))
+        return tf.reshape(pixels, [-1, *self.shape]), there, problems
 
     def packed(self, files: Sequence[Any]) -> np.ndarray:
         """JPEG files `[B, T]`, rows filled up with ""."""

@@ -13,7 +13,7 @@ Feature extraction is inside the graph: a client sends clips as they are.
 import json
 import pathlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -71,21 +71,25 @@ def export(
         The version's directory.
 
     Raises:
-        ValueError: A class name is empty or has a line break, or an input is not known.
+        ValueError: A class name is empty or has a line break, there are more or fewer than the
+            model has classes, an input is not known or not the model's, or `notes` or `extra` would
+            take the place of something.
     """
-    for name in classes:
-        if name.splitlines() != [name]:
-            raise ValueError(f"a class name must be one line of text, not {name!r}")
-    directory = pathlib.Path(directory)
-    directory.mkdir(parents=True, exist_ok=True)
     inputs = served_inputs(model, inputs)
-    served = ServedClassifier(model, tuple(classes), inputs)
     description = {
         "modalities": list(model.modalities),
         "classes": list(classes),
         **{name: {**m.describe(), "rules": dict(m.rules)} for name, m in inputs.items()},
-        **(notes or {}),
     }
+    for name in classes:
+        if name.splitlines() != [name]:
+            raise ValueError(f"a class name must be one line of text, not {name!r}")
+    _check_free("notes", notes or {}, description)
+    _check_free("extra", extra or {}, (warmup.FILE,))
+    served = ServedClassifier(model, tuple(classes), inputs)
+    description |= notes or {}
+    directory = pathlib.Path(directory)
+    directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory, prefix=".part-") as part:
         files = pathlib.Path(part) / "files"
         files.mkdir()
@@ -127,6 +131,12 @@ def newest_version(directory: str | pathlib.Path) -> pathlib.Path:
             "of its versions"
         )
     return max((path.parent for path in found), key=lambda path: int(path.name))
+
+
+def _check_free(argument: str, given: Mapping[str, Any], taken: Collection[str]) -> None:
+    for name in given:
+        if name in taken:
+            raise ValueError(f"{argument}: {name} is there already, and must stay as it is")
 
 
 def _publish(made: pathlib.Path, directory: pathlib.Path) -> pathlib.Path:

@@ -2,7 +2,7 @@
 
     serving_default   for each modality its raw tensors -> probabilities [B, C], class_id [B],
                       label [B], shares [B, M]
-    serving_media     for each modality its files' bytes, of any size -> the same
+    serving_media     for each modality its files' bytes, of any size -> the same, and error [B]
     explain           as serving_default -> the same, shares_logit [B, M], and for each modality
                       attribution_<modality> [B, D]: Grad⊙Input of its encoding's D features
 
@@ -19,6 +19,10 @@ They are the tensors that the model was trained on: `amr_tf.modalities` says how
 model of one modality has no shares. Attributions stop at the encodings, where the shares are made,
 which costs a pass through the head; back to the pixels would cost two more passes through the
 encoders, and `amr_tf.analysis.explanation` does that.
+
+A clip that cannot be answered (a broken file, another sample rate, nothing at all) spoils no other
+of its batch: `error` says why, and is "" where all is well. Its probabilities and shares are 0, for
+JSON has no NaN, its class_id is -1, its label "".
 """
 
 import functools
@@ -28,10 +32,11 @@ from typing import Any
 import tensorflow as tf
 
 from amr_tf import _compat
-from amr_tf.attribution import attribute, attribution_shares
+from amr_tf._presence import kept
+from amr_tf.attribution import attribute, attribution_shares, flattened
 from amr_tf.modalities import Modality
 from amr_tf.model import MultimodalClassifier
-from amr_tf.serving.encoded_media import raw_of_files
+from amr_tf.serving.encoded_media import read_files
 
 # output -> attribution target
 _SHARES = {"shares": "probability", "shares_logit": "logit"}
@@ -54,7 +59,8 @@ class ServedClassifier(tf.Module):
         inputs: Mapping, modality -> its input, of those for which the model has no features layer.
 
     Raises:
-        ValueError: The input of a modality is neither given nor the model's own.
+        ValueError: The input of a modality is neither given nor the model's own, or there are
+            more or fewer class names than the model has classes.
     """
 
     def __init__(
@@ -64,6 +70,9 @@ class ServedClassifier(tf.Module):
         inputs: Mapping[str, Modality] | None = None,
     ) -> None:
         super().__init__()
+        there = getattr(model.head, "output_shape", (None, None))[-1]  # of a functional head
+        if there not in (None, len(classes)):
+            raise ValueError(f"{len(classes)} class names for the {there} classes of the model")
         # bound methods: a SavedModel would try to save a Keras model, its optimizers too
         self._encode, self._modalities = model.encode, model.modalities
         self._attribute = functools.partial(attribute, model.head)
@@ -92,13 +101,14 @@ class ServedClassifier(tf.Module):
         return self._answer(raw, ["shares"])[0]
 
     def _serve_media(self, **files: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._answer(raw_of_files(files, dict(self._inputs)), ["shares"])[0]
+        raw, problems = read_files(files, dict(self._inputs))
+        answer = self._answer(raw, ["shares"])[0]
+        return _unless(problems, answer) | {"error": problems}
 
     def _explain(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         out, attributions = self._answer(raw, list(_SHARES))
         for name, alpha in zip(self._modalities, attributions, strict=True):
-            flat = tf.reshape(alpha, [tf.shape(alpha)[0], alpha.shape[1:].num_elements()])
-            out[f"attribution_{name}"] = tf.cast(flat, tf.float32)
+            out[f"attribution_{name}"] = tf.cast(flattened(alpha), tf.float32)
         return out
 
     def _features(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -135,8 +145,14 @@ def served_inputs(
         inputs: Mapping, modality -> the input of those without a features layer.
 
     Raises:
-        ValueError: An input is neither given nor the model's own, or it is another than that.
+        ValueError: An input is neither given nor the model's own, it is another than that, or there
+            is no such modality.
     """
+    strange = [name for name in inputs or {} if name not in model.modalities]
+    if strange:
+        raise ValueError(
+            f"inputs: the model has no {', '.join(strange)}: it has {', '.join(model.modalities)}"
+        )
     own = {name: layer.modality for name, layer in model.features_layers.items()}
     found = {**own, **(inputs or {})}
     missing = [name for name in model.modalities if name not in found]
@@ -149,6 +165,16 @@ def served_inputs(
     if other:
         raise ValueError(f"the model has features layers of other inputs for {', '.join(other)}")
     return {name: found[name] for name in model.modalities}
+
+
+def _unless(problems: tf.Tensor, answer: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The answers, and in the place of those to clips with a problem what cannot be one."""
+    fine = problems == ""
+    return {
+        **{name: kept(x, fine) for name, x in answer.items() if x.dtype.is_floating},
+        "class_id": tf.where(fine, answer["class_id"], -1),
+        "label": tf.where(fine, answer["label"], ""),
+    }
 
 
 def _input(name: str, modality: Modality, files: bool) -> tf.TensorSpec:

