@@ -29,18 +29,22 @@ class Pictures:
         timestamps_us: Integers, the time of each frame in microseconds.
         height: Integer, the frames' height in pixels.
         width: Integer, the frames' width in pixels.
+        motion: Number, how much moves, see `tfrecords.building.motion`.
     """
 
     frames: tuple[bytes, ...]
     timestamps_us: tuple[int, ...]
     height: int
     width: int
+    motion: float = 0.0
 
     @classmethod
-    def at_rate(cls, frames: Sequence[bytes], fps: float, height: int, width: int) -> "Pictures":
+    def at_rate(
+        cls, frames: Sequence[bytes], fps: float, height: int, width: int, motion: float
+    ) -> "Pictures":
         """Frames at the times k / fps."""
         times = tuple(round(1e6 * k / fps) for k in range(len(frames)))
-        return cls(tuple(frames), times, height, width)
+        return cls(tuple(frames), times, height, width, motion)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pathlib
 import re
 from typing import Any
 
-from tfrecords.building import media
+from tfrecords.building.settings import Settings
 from tfrecords.datasets import Dataset, Listing, find
 from tfrecords.datasets.listing import BuildError
 from tfrecords.stored import AUDIO_CODECS
@@ -93,9 +93,9 @@ class BuildOptions:
             )
 
     @property
-    def settings(self) -> media.Settings:
+    def settings(self) -> Settings:
         """How clips are decoded."""
-        return media.Settings(
+        return Settings(
             audio_rate=self.audio_rate,
             audio_codec=self.audio_codec,
             fps=self.fps,

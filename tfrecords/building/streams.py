@@ -37,11 +37,13 @@ class Stream:
 
     Attributes:
         frame_rate: Number, the frames a second of a video stream, 0 if unknown.
+        aspect: Fraction, the width of a video's pixels by their height, None if unknown.
         begin: Number, where decoding begins, in seconds from the container's start.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: Any) -> None:
         self.frame_rate = float(getattr(stream, "average_rate", None) or 0)
+        self.aspect = getattr(stream, "sample_aspect_ratio", None)
         self.begin = 0.0
         self._container = container
         self._stream = stream

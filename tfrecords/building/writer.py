@@ -11,8 +11,8 @@ from typing import Any
 from tfrecords.building import decoding, process_pool, shards
 from tfrecords.building.decoded import Clip
 from tfrecords.building.decoding import Source
-from tfrecords.building.media import Window
 from tfrecords.building.options import BuildOptions
+from tfrecords.building.settings import Window
 from tfrecords.datasets.listing import BuildError, Listed, Listing
 from tfrecords.progress import Progress
 

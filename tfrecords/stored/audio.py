@@ -12,7 +12,7 @@ from tfrecords import flac
 from tfrecords.building import media
 from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Sound
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.settings import Settings, Window
 from tfrecords.limits import MAX_SAMPLES
 from tfrecords.stored.base import Built, Stored, at_least, is_count, require
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.settings import Settings, Window
 
 
 @dataclasses.dataclass(frozen=True)

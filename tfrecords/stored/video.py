@@ -12,7 +12,9 @@ from PIL import Image
 from tfrecords.building import media
 from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Pictures
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.motion import Motion
+from tfrecords.building.pictures import jpeg
+from tfrecords.building.settings import Settings, Window
 from tfrecords.limits import MAX_PIXELS
 from tfrecords.stored.base import Built, Stored, at_least, is_count, is_number, require
 
@@ -81,10 +83,13 @@ class StoredVideo(Stored):
         frames = value if value.ndim == 4 else value[None]
         if frames.shape[-1] == 2:
             frames = np.concatenate([frames, np.full_like(frames[..., :1], 128)], -1)
-        jpegs = tuple(media.jpeg(frame, settings.jpeg_quality) for frame in frames)
+        jpegs = tuple(jpeg(frame, settings.jpeg_quality) for frame in frames)
         if not jpegs:
             raise MediaError("too short", f"{where} holds no frame")
-        found = Pictures.at_rate(jpegs, settings.fps, *frames.shape[1:3])
+        motion = Motion()
+        for frame in frames:
+            motion.add(frame)
+        found = Pictures.at_rate(jpegs, settings.fps, *frames.shape[1:3], motion.value)
         return found, len(jpegs) / settings.fps
 
     @classmethod
