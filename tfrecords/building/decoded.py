@@ -1,6 +1,7 @@
 """A decoded clip, on its way from media files or arrays to a record."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,14 @@ class Sound:
 
     waveform: np.ndarray
     flac: bytes | None = None
+
+    @property
+    def loudness(self) -> float:
+        """The root of the mean square, in dB below the largest; minus infinity for silence."""
+        power = (
+            float(np.square(self.waveform, dtype=np.float64).mean()) if self.waveform.size else 0.0
+        )
+        return 10 * math.log10(power / 2**30) if power else -math.inf
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 from tfrecords import flac
 from tfrecords.building.container import MediaError, open_stream
 from tfrecords.building.decoded import Pictures, Sound
+from tfrecords.building.mixing import Channels, Levels
 from tfrecords.building.pictures import EARLY, Jpegs
 from tfrecords.building.settings import Settings, Window
 
@@ -34,23 +35,9 @@ def sound(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Sound
     Raises:
         MediaError: There is no sound, or it cannot be decoded.
     """
-    stop = min(window.end, window.start + settings.max_seconds)
-    with open_stream(path, "audio", settings.max_pixels) as stream:
-        stream.seek(window.start)
-        end = stream.begin
-        pieces: list[_Piece] = []
-        for frame, time in stream.decode():
-            if time is None:
-                time = end
-            if time >= stop:
-                break
-            form = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if not pieces or form != pieces[-1].form or abs(time - end) > _GAP:
-                pieces.append(_Piece(time - window.start, form, settings.audio_rate))
-                end = time
-            pieces[-1].add(frame)
-            end += frame.samples / frame.sample_rate
-        length = stream.end(end, stop) - window.start
+    pieces, length, alone = _pieces(path, settings, window)
+    if alone is not None:
+        pieces, length, _ = _pieces(path, settings, window, alone)
     if length < _SHORTEST:
         raise MediaError("too short", f"{max(0, length):.3f} s of sound in {path.name}")
     waveform = np.zeros(round(length * settings.audio_rate), np.int16)
@@ -61,11 +48,52 @@ def sound(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Sound
     return Sound(waveform), length
 
 
+def _pieces(
+    path: pathlib.Path, settings: Settings, window: Window, alone: int | None = None
+) -> tuple[list["_Piece"], float, int | None]:
+    """Decodes the sound of a file's part.
+
+    Args:
+        path: Path of the file.
+        settings: Rates and limits.
+        window: The part of the file.
+        alone: The number of the one channel that is taken, None for a mix of all.
+
+    Returns:
+        The stretches of sound, where they end in seconds from the part's start, and the number of
+        the channel that is to be taken alone, None where a mix does.
+    """
+    stop = min(window.end, window.start + settings.max_seconds)
+    pieces: list[_Piece] = []
+    levels = Levels()
+    with open_stream(path, "audio", settings.max_pixels) as stream:
+        stream.seek(window.start)
+        end = stream.begin
+        for frame, time in stream.decode():
+            if time is None:
+                time = end
+            if time >= stop:
+                break
+            form = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if not pieces or form != pieces[-1].form or abs(time - end) > _GAP:
+                pieces.append(_Piece(time - window.start, form, settings.audio_rate, alone))
+                end = time
+            pieces[-1].add(frame)
+            if time >= window.start and frame.layout.nb_channels > 1:
+                levels.add(pieces[-1].channels.samples(frame), frame.layout)
+            end += frame.samples / frame.sample_rate
+        return pieces, stream.end(end, stop) - window.start, levels.alone
+
+
 class _Piece:
     """A stretch of sound without gaps, on its way to one rate and one channel."""
 
-    def __init__(self, start: float, form: tuple[str, str, int], rate: int) -> None:
+    def __init__(
+        self, start: float, form: tuple[str, str, int], rate: int, alone: int | None
+    ) -> None:
         self.form = form
+        self.channels = Channels(*form[1:])
+        self._alone = alone
         self._start = round(start * rate)
         self._rate = rate
         self._samples = 0
@@ -76,6 +104,8 @@ class _Piece:
         if frame is not None:
             frame.pts = None  # the piece has no gaps: the resampler need not look for any
             self._samples += frame.samples
+            if self._alone is not None:
+                frame = self.channels.alone(frame, self._alone)
         for resampled in self._resampler.resample(frame):
             self._chunks.append(resampled.to_ndarray().reshape(-1))
 
