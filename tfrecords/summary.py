@@ -39,6 +39,10 @@ def show(info: DatasetInfo, output: pathlib.Path, plugins: str = "") -> None:
     if reasons:
         counts = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
         print(f"failed: {counts}; each is in {output / lock.FAILURES}")
+    for name, stored in info.modalities.items():
+        blank = sum(split.blank.get(name, 0) for split in info.splits.values())
+        if blank:
+            print(f"{stored.blank} {name}: {blank:,} records; tfrecords.inspect names them")
     if info.notes:
         print(f"note: {info.notes}")
     print(f"modalities: {', '.join(info.modalities)}")

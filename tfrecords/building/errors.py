@@ -7,7 +7,7 @@ class MediaError(Exception):
     Attributes:
         reason: A short name, from a small vocabulary: `missing`, `lfs pointer`, `unreadable`,
             `no audio stream`, `no video stream`, `no text`, `truncated`, `too short`, `too large`,
-            `not finite`, `undecodable`.
+            `not finite`, `silent`, `still`, `undecodable`.
         detail: What was seen, and what to do about it.
     """
 

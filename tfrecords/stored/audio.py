@@ -35,6 +35,8 @@ class StoredAudio(Stored):
 
     kind: ClassVar[str] = "audio"
     endings: ClassVar[frozenset[str]] = frozenset(_ENDINGS.split(" "))
+    blank: ClassVar[str] = "silent"
+    least: ClassVar[float] = -70.0  # dBFS: ten of the 32,768 levels
 
     sample_rate: int
     codec: str = "pcm16"
@@ -83,6 +85,11 @@ class StoredAudio(Stored):
         compress = settings.audio_codec == "flac"
         stream = flac.encode(samples, settings.audio_rate) if compress else None
         return Sound(samples, stream), len(samples) / settings.audio_rate
+
+    @classmethod
+    def worth(cls, value: Sound) -> float:
+        """The loudness."""
+        return value.loudness
 
     @classmethod
     def count(cls, counted: dict[str, Any], value: Sound) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -39,6 +40,8 @@ class StoredVideo(Stored):
     kind: ClassVar[str] = "video"
     endings: ClassVar[frozenset[str]] = frozenset(_ENDINGS.split(" "))
     panels: ClassVar[int] = 3
+    blank: ClassVar[str] = "still"
+    least: ClassVar[float] = 2.0  # levels of 255: codecs and cameras change a still picture by less
 
     fps: float
     short_side: int
@@ -91,6 +94,11 @@ class StoredVideo(Stored):
             motion.add(frame)
         found = Pictures.at_rate(jpegs, settings.fps, *frames.shape[1:3], motion.value)
         return found, len(jpegs) / settings.fps
+
+    @classmethod
+    def worth(cls, value: Pictures) -> float:
+        """How much moves; one frame by itself is no video that stands still."""
+        return value.motion if len(value.frames) > 1 else math.inf
 
     @classmethod
     def count(cls, counted: dict[str, Any], value: Pictures) -> None:
