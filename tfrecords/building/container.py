@@ -52,10 +52,25 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
                 context.options = {"max_pixels": str(2 * max_pixels)}
             context.thread_count = 1  # the builder has one process a core
             yield Stream(container, stream)
+    except av.error.ArgumentError as error:
+        container = _refused(error)
+        if not container:
+            raise MediaError("undecodable", f"{path.name}: {error.strerror}") from error
+        raise MediaError(
+            "undecodable",
+            f"{path.name} is of the container {container}, and those that are taken are "
+            f"{_FORMATS.replace(',', ', ')}: convert it",
+        ) from error
     except (av.error.FFmpegError, ValueError, OSError, MemoryError) as error:
         cut = isinstance(error, av.error.InvalidDataError) and _ends_inside_a_box(path)
         what = error.strerror if isinstance(error, OSError | av.error.FFmpegError) else error
         raise MediaError("truncated" if cut else "undecodable", f"{path.name}: {what}") from error
+
+
+def _refused(error: av.error.ArgumentError) -> str:
+    """The name of a container that is none of those that are taken; "" for another error."""
+    _, name, words = error.log or (0, "", "")
+    return name if "whitelist" in words else ""
 
 
 def check_file(path: pathlib.Path) -> None:

@@ -12,6 +12,12 @@ from tfrecords.building.clock import Clock
 from tfrecords.building.errors import MediaError
 
 _GUESSED = ("mpeg", "mpegts")  # they declare no duration, and FFmpeg's guess can be far too short
+_DAMAGE = (  # what decoders say of a packet; they go on with the next one
+    av.error.ArgumentError,
+    av.error.ExternalError,
+    av.error.InvalidDataError,
+    av.error.PatchWelcomeError,
+)
 _FAR = 5.0  # seconds into a file from which on seeking pays
 _BEFORE = 1.0  # seconds before a clip's start at which decoding begins at the latest
 _WHOLE = 0.8  # of the declared duration: a file that decodes to less is truncated
@@ -88,7 +94,7 @@ class Stream:
                 waiting.append(packet)
                 continue
             for due in (*waiting, packet):
-                with contextlib.suppress(av.error.InvalidDataError):
+                with contextlib.suppress(*_DAMAGE):
                     for frame in due.decode():
                         yield frame, None if frame.time is None else frame.time - self._origin
             waiting.clear()

@@ -60,6 +60,7 @@ class Sound:
         self.stream = container.add_stream(
             self.codec, rate=self.rate, layout=self.layout, options=self.options
         )
+        self.stream.codec_context.bit_rate = 128_000
         self.stream.disposition = Disposition.default if self.default else Disposition(0)
 
     def packets(self):
