@@ -14,6 +14,7 @@ _FORMATS = (
     "mov,mp4,m4a,matroska,webm,flv,wav,w64,avi,mpegts,mpeg,asf,ogg,mp3,aac,ac3,eac3,flac,aiff,caf,"
     "au,amr,wv,ape,gif,rm,mxf,nut,dv,ivf,h264,hevc,m4v,mpegvideo,yuv4mpegpipe"
 )
+_INDEX = b"moov"  # of an MP4 file
 _POINTER = b"version https://git-lfs"
 # Titles in odd encodings are no reason to refuse a clip; PyAV 19 has this of its own.
 _LENIENT = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
@@ -42,6 +43,8 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
         address = f"file:{path.absolute()}"
         options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
         with av.open(address, options=options, **_LENIENT) as container:
+            if _cut_box(path) == _INDEX:  # what is left of it may tell of some streams alone
+                raise MediaError("truncated", f"{path.name} ends inside its index")
             stream = choose(container, kind, path.name)
             context = stream.codec_context
             if kind == "video":
@@ -62,7 +65,7 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
             f"{_FORMATS.replace(',', ', ')}: convert it",
         ) from error
     except (av.error.FFmpegError, ValueError, OSError, MemoryError) as error:
-        cut = isinstance(error, av.error.InvalidDataError) and _ends_inside_a_box(path)
+        cut = isinstance(error, av.error.InvalidDataError) and _cut_box(path)
         what = error.strerror if isinstance(error, OSError | av.error.FFmpegError) else error
         raise MediaError("truncated" if cut else "undecodable", f"{path.name}: {what}") from error
 
@@ -94,20 +97,22 @@ def check_file(path: pathlib.Path) -> None:
         )
 
 
-def _ends_inside_a_box(path: pathlib.Path) -> bool:
-    """Whether an MP4 file ends before its last box does (its index is often the last)."""
+def _cut_box(path: pathlib.Path) -> bytes:
+    """The name of the box inside which an MP4 file ends; none of a whole file, or of another."""
     size = path.stat().st_size
+    name = b""
     with path.open("rb") as file:
         at = 0
         while at < size:
             file.seek(at)
             head = file.read(16)
-            if at == 0 and head[4:8] != b"ftyp":
-                return False
+            name = head[4:8]
+            if at == 0 and name != b"ftyp":
+                return b""
             length = int.from_bytes(head[:4], "big")
             if length == 1:
                 length = int.from_bytes(head[8:16], "big")
             if length < 8:
-                return False
+                return b""
             at += length
-        return at > size
+        return name if at > size else b""

@@ -81,13 +81,19 @@ class Cover:
     """A picture that is attached to the file."""
 
     def add(self, container):
-        self.stream = container.add_mux_stream("mjpeg", width=32, height=32)
-        self.stream.disposition = Disposition.attached_pic
-
-    def packets(self):
         file = io.BytesIO()
         Image.new("RGB", (32, 32), (255, 255, 0)).save(file, "JPEG")
-        yield _packet(self.stream, file.getvalue(), 0, 1)
+        self.content = file.getvalue()
+        self.stream = None
+        if container.format.name == "matroska":
+            container.add_attachment("cover.jpg", "image/jpeg", self.content)
+        else:
+            self.stream = container.add_mux_stream("mjpeg", width=32, height=32)
+            self.stream.disposition = Disposition.attached_pic
+
+    def packets(self):
+        if self.stream is not None:
+            yield _packet(self.stream, self.content, 0, 1)
 
 
 @dataclasses.dataclass

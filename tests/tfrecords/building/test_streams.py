@@ -139,3 +139,15 @@ def test_without_a_default_the_first_track_is_read(tmp_path):
     sounds = (Sound(TONE, default=False), Sound(SILENCE, default=False))
     clip = files.decode(mux(tmp_path / "a.mkv", Picture(FRAMES), *sounds))
     assert loudness(clip) == pytest.approx(0.35, abs=0.02)
+
+
+def test_an_index_that_is_cut_off_is_truncated(tmp_path):
+    """It may tell of some tracks, and which would be the default is not known."""
+    tracks = (Picture(FRAMES, default=False), Picture(FRAMES // 2))
+    path = mux(tmp_path / "a.mp4", *tracks)
+    content = path.read_bytes()
+    assert len(files.decode(path, require=("video",)).frames) == 8
+    second = content.rindex(b"trak")
+    for at in (second, second + 100, len(content) - 1):
+        path.write_bytes(content[:at])
+        assert reason(path, ("video",)) == "truncated"
