@@ -2,11 +2,12 @@
 
 import io
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 
 import av
 import numpy as np
-from av.video.reformatter import ColorPrimaries, ColorTrc
+from av.video.reformatter import ColorTrc
 from PIL import Image
 
 from tfrecords.building.motion import Motion
@@ -15,6 +16,7 @@ from tfrecords.building.settings import Settings
 EARLY = 1e-3  # seconds by which a frame counts as "at" a time: some containers round to that
 _NARROWEST = 1 / 8  # of the aspects of pixels that are believed; the widest is its inverse
 _HDR = (ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67)  # PQ and HLG
+_TO_SDR = "flags=bicubic:out_primaries=bt709:out_transfer=bt709"
 
 
 class Jpegs:
@@ -37,7 +39,7 @@ class Jpegs:
         self._aspect = float(aspect) if believed else 1.0
         # One for the clip: setting up the conversion costs ten times the conversion of a frame.
         self._reformatter = av.video.reformatter.VideoReformatter()
-        self._field: _Field | None = None
+        self._filters = _Filters()
 
     def until(self, time: float, frame: av.VideoFrame, count: int) -> list[bytes]:
         """The JPEGs for the times before `time` that are not filled yet, if any, all of `frame`.
@@ -65,39 +67,46 @@ class Jpegs:
         return jpeg(pixels, self._settings.jpeg_quality)
 
     def _scaled(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-        """RGB of a size; FFmpeg maps HDR so that its white of 203 nits becomes that of SDR."""
-        sdr = {}
-        if frame.color_trc in _HDR:
-            sdr = {"dst_color_trc": ColorTrc.BT709, "dst_color_primaries": ColorPrimaries.BT709}
-        if frame.interlaced_frame:
-            self._field = self._field or _Field()
-            frame = self._field.of(frame)
+        """RGB of a size."""
+        filters = []
+        if frame.interlaced_frame:  # its lines are of two moments in turn
+            filters.append(("field", "top"))
+        if frame.color_trc in _HDR:  # its white of 203 nits becomes that of SDR
+            filters.append(("scale", f"{width}:{height}:{_TO_SDR}"))
+            filters.append(("format", "rgb24"))
+        if filters:
+            frame = self._filters.of(frame, filters)
         return self._reformatter.reformat(
-            frame, width, height, "rgb24", interpolation="BICUBIC", threads=1, **sdr
+            frame, width, height, "rgb24", interpolation="BICUBIC", threads=1
         )
 
 
-class _Field:
-    """Takes the upper field of frames whose lines are of two moments in turn."""
+class _Filters:
+    """FFmpeg's filters, set up anew where what they are given changes its form."""
 
     def __init__(self) -> None:
-        self._form: tuple | None = None
+        self._setting: tuple = ()
 
-    def of(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """The frame's upper field, of half the height."""
-        form = (frame.width, frame.height, frame.format.name)
-        if form != self._form:
-            self._form = form
+    def of(self, frame: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av.VideoFrame:
+        """Filters a frame.
+
+        Args:
+            frame: The frame.
+            filters: Name and arguments of each filter; they keep no frame back.
+        """
+        setting = (frame.width, frame.height, frame.format.name, *filters)
+        if setting != self._setting:
+            self._setting = setting
             self._graph = av.filter.Graph()
+            self._graph.threads = 1  # the builder has one process a core
             source = self._graph.add_buffer(
                 width=frame.width,
                 height=frame.height,
                 format=frame.format,
                 time_base=frame.time_base or Fraction(1, 1000),
             )
-            self._graph.link_nodes(
-                source, self._graph.add("field", "top"), self._graph.add("buffersink")
-            ).configure()
+            rest = [self._graph.add(*each) for each in (*filters, ("buffersink",))]
+            self._graph.link_nodes(source, *rest).configure()
         self._graph.push(frame)
         return self._graph.pull()
 

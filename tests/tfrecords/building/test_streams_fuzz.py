@@ -145,7 +145,8 @@ def _check_picture(found, truth, whole):
     count = truth.seconds * 4
     if whole:
         assert len(found.frames) >= count - 0.5
-    assert len(found.frames) <= count + 1.5
+    # the last frame lasts as long as the one before it, which may be longer where some are lost
+    assert len(found.frames) <= count + (1.5 if whole else 3)
     for k, jpeg in enumerate(found.frames[: len(found.frames) - (not whole)]):
         colour = np.asarray(Image.open(io.BytesIO(jpeg))).mean((0, 1))
         at = min(k / 4, truth.seconds - 1 / FPS) * FPS
