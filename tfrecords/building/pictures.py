@@ -1,5 +1,6 @@
 """Frames of a video as people see them: upright, of square pixels, in SDR, as JPEG files."""
 
+import functools
 import io
 import math
 from collections.abc import Sequence
@@ -39,7 +40,6 @@ class Jpegs:
         self._aspect = float(aspect) if believed else 1.0
         # One for the clip: setting up the conversion costs ten times the conversion of a frame.
         self._reformatter = av.video.reformatter.VideoReformatter()
-        self._filters = _Filters()
 
     def until(self, time: float, frame: av.VideoFrame, count: int) -> list[bytes]:
         """The JPEGs for the times before `time` that are not filled yet, if any, all of `frame`.
@@ -75,40 +75,34 @@ class Jpegs:
             filters.append(("scale", f"{width}:{height}:{_TO_SDR}"))
             filters.append(("format", "rgb24"))
         if filters:
-            frame = self._filters.of(frame, filters)
+            frame = _filtered(frame, filters)
         return self._reformatter.reformat(
             frame, width, height, "rgb24", interpolation="BICUBIC", threads=1
         )
 
 
-class _Filters:
-    """FFmpeg's filters, set up anew where what they are given changes its form."""
+def _filtered(frame: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av.VideoFrame:
+    """A frame after FFmpeg's filters, each a name and arguments, which keep no frame back."""
+    form = (frame.width, frame.height, frame.format.name, frame.time_base or Fraction(1, 1000))
+    graph = _graph(*form, tuple(filters))
+    try:
+        graph.push(frame)
+        return graph.pull()
+    except av.error.FFmpegError:
+        _graph.cache_clear()  # it may be left in the middle of the frame
+        raise
 
-    def __init__(self) -> None:
-        self._setting: tuple = ()
 
-    def of(self, frame: av.VideoFrame, filters: Sequence[tuple[str, str]]) -> av.VideoFrame:
-        """Filters a frame.
-
-        Args:
-            frame: The frame.
-            filters: Name and arguments of each filter; they keep no frame back.
-        """
-        setting = (frame.width, frame.height, frame.format.name, *filters)
-        if setting != self._setting:
-            self._setting = setting
-            self._graph = av.filter.Graph()
-            self._graph.threads = 1  # the builder has one process a core
-            source = self._graph.add_buffer(
-                width=frame.width,
-                height=frame.height,
-                format=frame.format,
-                time_base=frame.time_base or Fraction(1, 1000),
-            )
-            rest = [self._graph.add(*each) for each in (*filters, ("buffersink",))]
-            self._graph.link_nodes(source, *rest).configure()
-        self._graph.push(frame)
-        return self._graph.pull()
+@functools.lru_cache(maxsize=8)  # a table for HDR takes a second, and clips are of few sizes
+def _graph(
+    width: int, height: int, pixels: str, time_base: Fraction, filters: tuple[tuple[str, str], ...]
+) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    graph.threads = 1  # the builder has one process a core
+    source = graph.add_buffer(width=width, height=height, format=pixels, time_base=time_base)
+    rest = [graph.add(*each) for each in (*filters, ("buffersink",))]
+    graph.link_nodes(source, *rest).configure()
+    return graph
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[int, int, bool]:
