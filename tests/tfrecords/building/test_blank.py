@@ -46,8 +46,8 @@ def test_silent_and_still_clips_are_kept_counted_and_named(some_blank, capsys):
     assert DatasetInfo.load(output) == info
     summary.show(info, output)
     told = capsys.readouterr().out
-    assert "silent audio: 1 records; tfrecords.inspect names them" in told
-    assert "still video: 1 records" in told
+    assert "silent audio: 1 of 6 records; tfrecords.inspect names them" in told
+    assert "still video: 1 of 6 records" in told
     inspect.name_blank(output, info)
     assert capsys.readouterr().out == f"silent audio: {SILENT}\nstill video: {STILL}\n"
 
