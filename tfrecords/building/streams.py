@@ -59,6 +59,7 @@ class Stream:
         self._clock = Clock()
         self._other = -math.inf  # where the packets of subtitles and data end, seconds
         self._own = 0.0  # where those of this stream do, seconds from the container's start
+        self._skipped = 0.0  # up to where packets need not be decoded, likewise
 
     def seek(self, start: float) -> None:
         """Goes to the last key frame before a time, where that spares much decoding.
@@ -70,7 +71,8 @@ class Stream:
             return
         self.begin = start - _BEFORE
         if self._container.format.flags & av.format.Flags.ts_discont.value:
-            return  # where a time lies is not known before all up to it is read
+            self._skipped = self.begin  # where it lies is not known before all up to it is read
+            return
         at = round((self.begin + self._origin) * 1e6)
         try:
             self._container.seek(at, backward=True)
@@ -88,7 +90,7 @@ class Stream:
             end = self._place(packet)
             if packet.stream.index != self._stream.index:
                 continue
-            if end is not None and end < self.begin:
+            if end is not None and end < self._skipped:
                 if packet.is_keyframe:
                     waiting.clear()
                 waiting.append(packet)
