@@ -55,6 +55,16 @@ def define() -> None:
         "Shorter side that larger frames and images are scaled down to.",
     )
     flags.DEFINE_float("max_seconds", _DEFAULT["max_seconds"], "Seconds at which clips are cut.")
+    flags.DEFINE_float(
+        "min_loudness",
+        None,
+        "Refuse sound of a lower root mean square, dB below the largest (e.g. -60), as silent.",
+    )
+    flags.DEFINE_float(
+        "min_motion",
+        None,
+        "Refuse video in which nothing changes by so many of 255 levels (e.g. 2), as still.",
+    )
     flags.DEFINE_string(
         "require",
         None,

@@ -27,6 +27,8 @@ class Split:
         shards: Strings, the file names in order.
         class_counts: Integers, the clips of each class by their first label.
         without: Mapping, modality -> how many records lack it.
+        blank: Mapping, modality -> in how many records it tells nothing: sound that is silent, a
+            picture that is still.
     """
 
     clips: int
@@ -34,6 +36,7 @@ class Split:
     shards: tuple[str, ...]
     class_counts: tuple[int, ...]
     without: dict[str, int] = dataclasses.field(default_factory=dict)
+    blank: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,8 +173,10 @@ def _check(info: DatasetInfo) -> None:
         require(all(map(is_count, counts)), "class_counts", counts)
         require(len(counts) in (0, len(info.classes)), "class_counts", len(counts))
         require(all(map(is_file_name, split.shards)), "shards", split.shards)
-        known = split.without.keys() <= info.modalities.keys()
-        require(known and all(map(is_count, split.without.values())), "without", split.without)
+        for field in ("without", "blank"):
+            counts = getattr(split, field)
+            known = counts.keys() <= info.modalities.keys()
+            require(known and all(map(is_count, counts.values())), field, counts)
     require(isinstance(info.options, dict), "options", info.options)
     required = info.options.get("require", "")
     require(isinstance(required, str), "options.require", required)

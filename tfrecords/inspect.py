@@ -18,10 +18,13 @@ from tfrecords import quiet  # noqa: F401  isort: skip
 import tensorflow as tf
 
 from tfrecords import schema, summary
+from tfrecords.building.shards import load_report
 from tfrecords.contact_sheet import contact_sheet
 from tfrecords.description import SPLITS, DatasetInfo
 from tfrecords.plugins import load_named
 from tfrecords.reading.verification import verify
+
+_NAMED = 100  # clips that are named, of each kind
 
 
 def describe(directory: pathlib.Path, info: DatasetInfo, console: rich.console.Console) -> None:
@@ -53,6 +56,21 @@ def describe(directory: pathlib.Path, info: DatasetInfo, console: rich.console.C
     console.print(table)
 
 
+def name_blank(directory: pathlib.Path, info: DatasetInfo) -> None:
+    """Prints which clips have a modality that tells nothing, e.g. silent sound.
+
+    Args:
+        directory: Path of the record set.
+        info: The set's description.
+    """
+    for name, stored in info.modalities.items():
+        files = [f for s in info.splits.values() if s.blank.get(name) for f in s.shards]
+        clips = [c for f in files for c in load_report(directory / f).blank.get(name, ())]
+        if clips:
+            more = f" and {len(clips) - _NAMED:,} more" if len(clips) > _NAMED else ""
+            print(f"{stored.blank} {name}: {', '.join(sorted(clips)[:_NAMED])}{more}")
+
+
 def _run(arguments: Sequence[str]) -> None:
     if len(arguments) != 2:
         sys.exit("error: give one directory of records")
@@ -61,6 +79,7 @@ def _run(arguments: Sequence[str]) -> None:
         info = DatasetInfo.load(directory)
         summary.show(info, directory, flags.FLAGS.plugins)
         describe(directory, info, rich.console.Console())
+        name_blank(directory, info)
         if flags.FLAGS.sheet:
             contact_sheet(directory, flags.FLAGS.sheet)
             print(f"contact sheet in {flags.FLAGS.sheet}")

@@ -34,6 +34,7 @@ class Progress:
         self._transient = transient
         self._plain = show and not console.is_terminal
         self._started = self._last = time.monotonic()
+        self._first_done: float | None = None  # when; what comes before is starting up
         if show and console.is_terminal:
             self._bar = rich.progress.Progress(
                 rich.progress.TextColumn("{task.description}"),
@@ -71,6 +72,8 @@ class Progress:
         """
         self._done += 1
         self._note = note
+        if self._first_done is None:
+            self._first_done = time.monotonic()
         if self._bar is not None:
             self._bar.update(self._task, advance=1, note=note)
         elif self._plain and time.monotonic() - self._last > _SECONDS:
@@ -80,11 +83,14 @@ class Progress:
     def _line(self) -> None:
         self._printed = self._done
         spent = time.monotonic() - self._started
-        left = spent / (self._done - self._first) * (self._total - self._done)
         note = f", {self._note}" if self._note else ""
-        print(
-            f"{self._title}: {self._done:,} of {self._total:,}{note}, "
-            f"{spent:.0f} s spent, about {left:.0f} s left",
-            file=sys.stderr,
-            flush=True,
-        )
+        told = f"{self._title}: {self._done:,} of {self._total:,}{note}, {spent:.0f} s spent"
+        print(f"{told}{self._left()}", file=sys.stderr, flush=True)
+
+    def _left(self) -> str:
+        """The time that is left, by the steps since the first; nothing before there are any."""
+        steps = self._done - self._first - 1
+        if steps < 1:
+            return ""
+        each = (time.monotonic() - self._first_done) / steps
+        return f", about {each * (self._total - self._done):.0f} s left"

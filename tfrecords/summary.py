@@ -39,6 +39,12 @@ def show(info: DatasetInfo, output: pathlib.Path, plugins: str = "") -> None:
     if reasons:
         counts = ", ".join(f"{reason} {count:,}" for reason, count in reasons.most_common())
         print(f"failed: {counts}; each is in {output / lock.FAILURES}")
+    clips = sum(split.clips for split in info.splits.values())
+    for name, stored in info.modalities.items():
+        blank = sum(split.blank.get(name, 0) for split in info.splits.values())
+        if blank:
+            many = f"{blank:,} of {clips:,} records"
+            print(f"{stored.blank} {name}: {many}; tfrecords.inspect names them")
     if info.notes:
         print(f"note: {info.notes}")
     print(f"modalities: {', '.join(info.modalities)}")

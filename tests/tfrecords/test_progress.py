@@ -30,3 +30,19 @@ def test_a_short_job_ends_with_a_line(capsys, total, steps, settings, wanted):
 def test_a_long_job_says_each_number_once(capsys, monkeypatch):
     monkeypatch.setattr(progress, "_SECONDS", -1.0)
     assert lines(capsys, 2, 2) == ["job: 1 of 2, note 0, 0", "job: 2 of 2, note 1, 0"]
+
+
+def test_the_time_left_counts_from_the_first_step(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(progress, "_SECONDS", -1.0)
+    with progress.Progress("job", 11) as bar:
+        now[0] = 22.0  # to start up
+        bar.advance()
+        for _ in range(5):
+            now[0] += 2
+            bar.advance()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "job: 1 of 11, 22 s spent"
+    assert lines[1] == "job: 2 of 11, 24 s spent, about 18 s left"
+    assert lines[-1] == "job: 6 of 11, 32 s spent, about 10 s left"

@@ -23,7 +23,7 @@ def test_it_starts_serves_and_stops(tmp_path, ending):
         stream = iter(lent.train())
         next(stream)
         process.send_signal(ending)
-        printed, errors = process.communicate(timeout=120)
+        printed, errors = process.communicate(timeout=600)
     assert (process.returncode, printed, errors) == (0, "stopped\n", "")
 
 
@@ -31,7 +31,7 @@ def test_it_refuses_a_port_that_is_taken():
     with socket.create_server(("", 0)) as taken:
         port = taken.getsockname()[1]
         with serving.command(port) as (process, _):
-            assert process.wait(120) == 1
+            assert process.wait(600) == 1
             assert process.stderr.read() == (
                 f"error: port {port} cannot be had (Address already in use): choose --port\n"
             )
@@ -54,7 +54,7 @@ def test_the_script_shows_the_training_serves_and_starts_again():
             assert f"serving clips at localhost:{port}" in process.stdout.readline()
         finally:
             process.terminate()
-        assert process.wait(120) == 143
+        assert process.wait(600) == 143
         assert process.stdout.read() == "stopped\n"
     first = subprocess.Popen(
         script, env={**environment, "INDEX": "0", "MACHINES": f"localhost:{port}"}, cwd=forks.ROOT,

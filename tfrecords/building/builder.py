@@ -166,6 +166,7 @@ def _split(
         shards=files,
         class_counts=tuple(sum(part.class_counts[i] for part in parts) for i in range(classes)),
         without=_summed(part.without for part in parts),
+        blank=_summed({m: len(clips) for m, clips in part.blank.items()} for part in parts),
     )
 
 

@@ -1,6 +1,7 @@
 """A decoded clip, on its way from media files or arrays to a record."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +20,14 @@ class Sound:
     waveform: np.ndarray
     flac: bytes | None = None
 
+    @property
+    def loudness(self) -> float:
+        """The root of the mean square, in dB below the largest; minus infinity for silence."""
+        power = (
+            float(np.square(self.waveform, dtype=np.float64).mean()) if self.waveform.size else 0.0
+        )
+        return 10 * math.log10(power / 2**30) if power else -math.inf
+
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
@@ -29,18 +38,22 @@ class Pictures:
         timestamps_us: Integers, the time of each frame in microseconds.
         height: Integer, the frames' height in pixels.
         width: Integer, the frames' width in pixels.
+        motion: Number, how much moves, see `tfrecords.building.motion`.
     """
 
     frames: tuple[bytes, ...]
     timestamps_us: tuple[int, ...]
     height: int
     width: int
+    motion: float = 0.0
 
     @classmethod
-    def at_rate(cls, frames: Sequence[bytes], fps: float, height: int, width: int) -> "Pictures":
+    def at_rate(
+        cls, frames: Sequence[bytes], fps: float, height: int, width: int, motion: float
+    ) -> "Pictures":
         """Frames at the times k / fps."""
         times = tuple(round(1e6 * k / fps) for k in range(len(frames)))
-        return cls(tuple(frames), times, height, width)
+        return cls(tuple(frames), times, height, width, motion)
 
 
 @dataclasses.dataclass(frozen=True)

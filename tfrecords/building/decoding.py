@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from tfrecords import stored
-from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Clip
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.errors import MediaError
+from tfrecords.building.settings import Settings, Window
 from tfrecords.npz import NpzArray
 
 

@@ -5,59 +5,20 @@ late starts and wrong frame rates. So everything is placed by timestamps: sample
 time 0.
 """
 
-import dataclasses
-import io
-import math
 import pathlib
 
 import av
 import numpy as np
-from PIL import Image
 
 from tfrecords import flac
 from tfrecords.building.container import MediaError, open_stream
 from tfrecords.building.decoded import Pictures, Sound
-from tfrecords.limits import MAX_PIXELS
+from tfrecords.building.mixing import Channels, Levels
+from tfrecords.building.pictures import EARLY, Jpegs
+from tfrecords.building.settings import Settings, Window
 
 _SHORTEST = 0.1  # seconds of sound below which a clip is useless
 _GAP = 0.1  # seconds by which timestamps may jitter (Matroska and FLV round to milliseconds)
-_EARLY = 1e-3  # seconds by which a frame counts as "at" a time, for the same reason
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How clips are decoded.
-
-    Attributes:
-        audio_rate: Samples a second of the waveform (Hz).
-        audio_codec: `pcm16`, or `flac`: compress the waveform too.
-        fps: Frames a second that are kept.
-        short_side: Frames with a longer shorter side are scaled down to this (pixels), never up.
-        max_seconds: What lies beyond is cut off.
-        max_pixels: Frames with more pixels are refused.
-        jpeg_quality: Of the kept frames, on libjpeg's scale.
-    """
-
-    audio_rate: int = 16_000
-    audio_codec: str = "pcm16"
-    fps: float = 4.0
-    short_side: int = 256
-    max_seconds: float = 60.0
-    max_pixels: int = MAX_PIXELS
-    jpeg_quality: int = 95
-
-
-@dataclasses.dataclass(frozen=True)
-class Window:
-    """The part of a file that is a clip.
-
-    Attributes:
-        start: Number, seconds from the file's start.
-        end: Number, seconds from the file's start; infinity for the file's end.
-    """
-
-    start: float = 0.0
-    end: float = math.inf
 
 
 def sound(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Sound, float]:
@@ -74,23 +35,9 @@ def sound(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Sound
     Raises:
         MediaError: There is no sound, or it cannot be decoded.
     """
-    stop = min(window.end, window.start + settings.max_seconds)
-    with open_stream(path, "audio", settings.max_pixels) as stream:
-        stream.seek(window.start)
-        end = stream.begin
-        pieces: list[_Piece] = []
-        for frame, time in stream.decode():
-            if time is None:
-                time = end
-            if time >= stop:
-                break
-            form = (frame.format.name, frame.layout.name, frame.sample_rate)
-            if not pieces or form != pieces[-1].form or abs(time - end) > _GAP:
-                pieces.append(_Piece(time - window.start, form, settings.audio_rate))
-                end = time
-            pieces[-1].add(frame)
-            end += frame.samples / frame.sample_rate
-        length = stream.end(end, stop) - window.start
+    pieces, length, alone = _pieces(path, settings, window)
+    if alone is not None:
+        pieces, length, _ = _pieces(path, settings, window, alone)
     if length < _SHORTEST:
         raise MediaError("too short", f"{max(0, length):.3f} s of sound in {path.name}")
     waveform = np.zeros(round(length * settings.audio_rate), np.int16)
@@ -101,11 +48,52 @@ def sound(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Sound
     return Sound(waveform), length
 
 
+def _pieces(
+    path: pathlib.Path, settings: Settings, window: Window, alone: int | None = None
+) -> tuple[list["_Piece"], float, int | None]:
+    """Decodes the sound of a file's part.
+
+    Args:
+        path: Path of the file.
+        settings: Rates and limits.
+        window: The part of the file.
+        alone: The number of the one channel that is taken, None for a mix of all.
+
+    Returns:
+        The stretches of sound, where they end in seconds from the part's start, and the number of
+        the channel that is to be taken alone, None where a mix does.
+    """
+    stop = min(window.end, window.start + settings.max_seconds)
+    pieces: list[_Piece] = []
+    levels = Levels()
+    with open_stream(path, "audio", settings.max_pixels) as stream:
+        stream.seek(window.start)
+        end = stream.begin
+        for frame, time in stream.decode():
+            if time is None:
+                time = end
+            if time >= stop:
+                break
+            form = (frame.format.name, frame.layout.name, frame.sample_rate)
+            if not pieces or form != pieces[-1].form or abs(time - end) > _GAP:
+                pieces.append(_Piece(time - window.start, form, settings.audio_rate, alone))
+                end = time
+            pieces[-1].add(frame)
+            if time >= window.start and frame.layout.nb_channels > 1:
+                levels.add(pieces[-1].channels.samples(frame), frame.layout)
+            end += frame.samples / frame.sample_rate
+        return pieces, stream.end(end, stop) - window.start, levels.alone
+
+
 class _Piece:
     """A stretch of sound without gaps, on its way to one rate and one channel."""
 
-    def __init__(self, start: float, form: tuple[str, str, int], rate: int) -> None:
+    def __init__(
+        self, start: float, form: tuple[str, str, int], rate: int, alone: int | None
+    ) -> None:
         self.form = form
+        self.channels = Channels(*form[1:])
+        self._alone = alone
         self._start = round(start * rate)
         self._rate = rate
         self._samples = 0
@@ -116,6 +104,8 @@ class _Piece:
         if frame is not None:
             frame.pts = None  # the piece has no gaps: the resampler need not look for any
             self._samples += frame.samples
+            if self._alone is not None:
+                frame = self.channels.alone(frame, self._alone)
         for resampled in self._resampler.resample(frame):
             self._chunks.append(resampled.to_ndarray().reshape(-1))
 
@@ -147,7 +137,7 @@ def pictures(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Pi
     with open_stream(path, "video", settings.max_pixels) as stream:
         stream.seek(window.start)
         step = 1 / (stream.frame_rate or settings.fps)
-        encoder = Jpegs(settings)
+        encoder = Jpegs(settings, stream.aspect)
         kept: list[bytes] = []
         last, end = None, stream.begin
         for frame, time in stream.decode():
@@ -157,57 +147,13 @@ def pictures(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Pi
                 break
             if last is not None:
                 kept += encoder.until(time - window.start, last, len(kept))
-                step = max(time - (end - step), _EARLY)
+                step = max(time - (end - step), EARLY)
             last, end = frame, time + step
         length = stream.end(end, stop) - window.start
         if last is None:
             raise MediaError("undecodable", f"no frame of {path.name} could be decoded")
         if length <= 0:
             raise MediaError("too short", f"{path.name} ends before the clip starts")
-        kept += encoder.until(max(length, 2 * _EARLY), last, len(kept))
-    return Pictures.at_rate(kept, settings.fps, *encoder.size), length
-
-
-class Jpegs:
-    """Encodes the frames of one clip: upright, all of one size.
-
-    Attributes:
-        size: Height and width in pixels.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self.size = (0, 0)
-        self._settings = settings
-        # One for the clip: setting up the conversion costs ten times the conversion of a frame.
-        self._reformatter = av.video.reformatter.VideoReformatter()
-
-    def until(self, time: float, frame: av.VideoFrame, count: int) -> list[bytes]:
-        """The JPEGs for the times before `time` that are not filled yet, if any, all of `frame`.
-
-        Args:
-            time: Seconds.
-            frame: The last one before `time`.
-            count: How many times k / fps are filled.
-        """
-        missing = math.ceil((time - _EARLY) * self._settings.fps) - count
-        return [self._encode(frame)] * missing if missing > 0 else []
-
-    def _encode(self, frame: av.VideoFrame) -> bytes:
-        turns = round(getattr(frame, "rotation", 0) / 90)
-        if self.size == (0, 0):
-            scale = min(1.0, self._settings.short_side / min(frame.height, frame.width))
-            upright = (max(1, round(frame.height * scale)), max(1, round(frame.width * scale)))
-            self.size = upright[::-1] if turns % 2 else upright
-        height, width = self.size[::-1] if turns % 2 else self.size
-        scaled = self._reformatter.reformat(
-            frame, width, height, "rgb24", interpolation="BICUBIC", threads=1
-        )
-        pixels = np.rot90(scaled.to_ndarray(), turns)
-        return jpeg(np.ascontiguousarray(pixels), self._settings.jpeg_quality)
-
-
-def jpeg(pixels: np.ndarray, quality: int) -> bytes:
-    """Encodes a frame `[H, W, 3]` uint8 as a JPEG file."""
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "JPEG", quality=quality)
-    return out.getvalue()
+        kept += encoder.until(max(length, 2 * EARLY), last, len(kept))
+    found = Pictures.at_rate(kept, settings.fps, *encoder.size, encoder.motion.value)
+    return found, length

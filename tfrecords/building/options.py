@@ -7,11 +7,12 @@ import pathlib
 import re
 from typing import Any
 
-from tfrecords.building import media
+from tfrecords.building.settings import Settings
 from tfrecords.datasets import Dataset, Listing, find
 from tfrecords.datasets.listing import BuildError
-from tfrecords.stored import AUDIO_CODECS
+from tfrecords.stored import AUDIO_CODECS, StoredAudio, StoredVideo
 
+_MINIMA = ("min_loudness", "min_motion")
 ANY = "any"  # of --require: a usable clip has one modality or more
 
 
@@ -32,6 +33,10 @@ class BuildOptions:
         fps: Number, the stored frames a second.
         short_side: Integer, the pixels to which a longer shorter side of a frame is scaled down.
         max_seconds: Number, the seconds at which clips are cut.
+        min_loudness: Number, the loudness (dB below the largest) below which sound counts as none;
+            None for any.
+        min_motion: Number, the motion (levels of 255) below which video counts as none; None for
+            any.
         require: String, the modalities that a usable clip has, separated by commas, or `any`.
         clips_per_shard: Integer, the most clips in a shard.
         workers: Integer, the number of processes; None for one a core.
@@ -54,6 +59,8 @@ class BuildOptions:
     fps: float | None = None
     short_side: int = 256
     max_seconds: float = 60.0
+    min_loudness: float | None = None
+    min_motion: float | None = None
     require: str | None = None
     clips_per_shard: int = 256
 
@@ -80,6 +87,8 @@ class BuildOptions:
             value = getattr(self, name)
             if value is not None and value < bound:
                 raise BuildError(f"--{name}={value} is less than {bound}")
+        if self.min_loudness is not None and self.min_loudness > 0:
+            raise BuildError(f"--min_loudness={self.min_loudness} is above the loudest, 0 dB")
         if not 0 < self.validation_fraction < 1:
             raise BuildError(f"--validation_fraction={self.validation_fraction} is not in (0, 1)")
         if self.beam_options and not self.runner:
@@ -93,15 +102,21 @@ class BuildOptions:
             )
 
     @property
-    def settings(self) -> media.Settings:
+    def settings(self) -> Settings:
         """How clips are decoded."""
-        return media.Settings(
+        return Settings(
             audio_rate=self.audio_rate,
             audio_codec=self.audio_codec,
             fps=self.fps,
             short_side=self.short_side,
             max_seconds=self.max_seconds,
         )
+
+    @property
+    def min_worth(self) -> dict[str, float]:
+        """Kind of modality -> the worth below which a value is refused."""
+        asked = {StoredAudio.kind: self.min_loudness, StoredVideo.kind: self.min_motion}
+        return {kind: least for kind, least in asked.items() if least is not None}
 
     @property
     def num_workers(self) -> int:
@@ -153,6 +168,8 @@ class BuildOptions:
             "clips_per_shard": self.clips_per_shard,
             "modalities": [f"{name}:{kind}" for name, kind in listing.modalities.items()],
             **dataclasses.asdict(self.settings),
+            # named where they are asked for alone, so that sets begun before can go on
+            **{name: getattr(self, name) for name in _MINIMA if getattr(self, name) is not None},
             "source": os.path.abspath(self.source),
             "listed": f"{len(clips) + len(listing.failures)} clips, {digest}",
         }

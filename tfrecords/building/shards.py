@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from tfrecords import atomic, stored
-from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Clip
+from tfrecords.building.errors import MediaError
 from tfrecords.building.process_pool import Lost
 from tfrecords.datasets.listing import Failure, Listed, shuffled
 from tfrecords.description import SPLITS
@@ -47,6 +47,7 @@ class Report:
         clips: Integer, the number of records.
         without: Mapping, modality -> how many records lack it.
         counted: Mapping, modality -> what its kind counts, see `Stored.count`.
+        blank: Mapping, modality -> names of the clips in which it tells nothing.
         failures: The clips that are not in the records.
     """
 
@@ -56,6 +57,7 @@ class Report:
     clips: int = 0
     without: dict[str, int] = dataclasses.field(default_factory=dict)
     counted: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)
+    blank: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     failures: list[Failure] = dataclasses.field(default_factory=list)
 
     def add(self, listed: Listed, clip: Clip, modalities: Mapping[str, str]) -> None:
@@ -70,7 +72,10 @@ class Report:
         self.class_counts[listed.labels[0]] += 1
         for name, kind in modalities.items():
             if name in clip.values:
-                stored.find(kind).count(self.counted.setdefault(name, {}), clip.values[name])
+                reader, value = stored.find(kind), clip.values[name]
+                reader.count(self.counted.setdefault(name, {}), value)
+                if reader.worth(value) < reader.least:
+                    self.blank.setdefault(name, []).append(listed.media_id)
             else:
                 self.without[name] = self.without.get(name, 0) + 1
 

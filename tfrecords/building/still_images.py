@@ -13,7 +13,8 @@ from PIL import Image
 
 from tfrecords.building.container import MediaError, check_file
 from tfrecords.building.decoded import Pictures
-from tfrecords.building.media import Settings, jpeg
+from tfrecords.building.pictures import jpeg
+from tfrecords.building.settings import Settings
 
 # Not all that Pillow knows: EPS, for one, would start another program.
 _FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM", "JPEG2000", "AVIF")

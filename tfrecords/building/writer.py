@@ -11,8 +11,9 @@ from typing import Any
 from tfrecords.building import decoding, process_pool, shards
 from tfrecords.building.decoded import Clip
 from tfrecords.building.decoding import Source
-from tfrecords.building.media import Window
 from tfrecords.building.options import BuildOptions
+from tfrecords.building.settings import Window
+from tfrecords.building.worth import judged
 from tfrecords.datasets.listing import BuildError, Listed, Listing
 from tfrecords.progress import Progress
 
@@ -42,6 +43,7 @@ class Writer:
         self._source_id = self._source_now()
         self._listing = listing
         self._required = options.required(listing)
+        self._least = options.min_worth
         self._output = pathlib.Path(options.output)
         self._tried = 0
         self._reasons = collections.Counter()
@@ -102,6 +104,8 @@ class Writer:
         """The results, counted; raises when going on makes no sense."""
         for clip, result in zip(clips, results, strict=True):
             self._tried += 1
+            if isinstance(result, Clip):
+                result = judged(result, self._listing.modalities, self._least, self._required)
             if not isinstance(result, Clip):
                 self._reasons[result.reason] += 1
                 if result.reason in ("missing", "unreadable") and self._gone():

@@ -22,6 +22,7 @@ from tfrecords.datasets.listing import (
     Listing,
     SourceError,
     check_directory,
+    files_below,
     read_rows,
     shuffled,
 )
@@ -87,7 +88,8 @@ def listing(
         SourceError: A file that is needed is not there, or there are too few actors.
     """
     check_directory(source)
-    names, failures = _names(source)
+    films, sounds = _media(source, "VideoFlash", ".flv"), _media(source, "AudioWAV", ".wav")
+    names, failures = _names(source, {*films, *sounds})
     notes = ""
     if split == "published":
         directory = pathlib.Path(labels[0]) if labels else source
@@ -117,19 +119,26 @@ def listing(
             {parse(n)[0] for n in names}, validation_fraction, source, seed, folds, fold
         )
         splits = {name: actors[parse(name)[0]] for name in names}
-    clips = tuple(_listed(source, name, splits[name]) for name in sorted(splits))
+    clips = tuple(
+        _listed(name, splits[name], films.get(name), sounds.get(name)) for name in sorted(splits)
+    )
     return Listing(CLASSES, clips, tuple(failures), notes)
 
 
-def _names(source: pathlib.Path) -> tuple[list[str], list[Failure]]:
+def _media(source: pathlib.Path, folder: str, ending: str) -> dict[str, str]:
+    """The files of one of the repository's folders, by their clips' names."""
+    paths = files_below(source / folder, ending)
+    return {pathlib.PurePath(path).stem: f"{folder}/{path}" for path in paths}
+
+
+def _names(source: pathlib.Path, found: Iterable[str]) -> tuple[list[str], list[Failure]]:
     """The clips' names, from the list or else from the files, and what is wrong with the others."""
     path = source / "SentenceFilenames.csv"
     if path.exists():
         rows = [(f"{path.name}, line {line}", cells) for line, cells in read_rows(path, _HINT)]
         listed = [(where, cells[-1]) for where, cells in rows if cells[-1] != "Filename"]
     else:
-        files = [*source.glob("VideoFlash/*.flv"), *source.glob("AudioWAV/*.wav")]
-        listed = [("", stem) for stem in sorted({file.stem for file in files})]
+        listed = [("", name) for name in sorted(found)]
     if not listed:
         raise SourceError(
             f"{source} holds neither SentenceFilenames.csv nor clips in VideoFlash or AudioWAV: "
@@ -152,12 +161,11 @@ def _names(source: pathlib.Path) -> tuple[list[str], list[Failure]]:
     return list(names), failures
 
 
-def _listed(source: pathlib.Path, name: str, split: str) -> Listed:
+def _listed(name: str, split: str, film: str | None, sound: str | None) -> Listed:
     label = CLASSES.index(parse(name)[2])
-    audio = f"AudioWAV/{name}.wav"
-    separate = (source / audio).exists()  # otherwise the sound of the video file
-    video = f"VideoFlash/{name}.flv"
-    return Listed(name, (label,), split, {"audio": audio if separate else video, "video": video})
+    video = film or f"VideoFlash/{name}.flv"
+    # without a file of its own, the sound is that of the film
+    return Listed(name, (label,), split, {"audio": sound or video, "video": video})
 
 
 def _published(

@@ -44,7 +44,6 @@ APART = ("speakers", "sentences")
 _UNITS = 25_000  # in a second
 _SHORTEST = 0.2  # seconds of a clip
 _SILENCE = ("sil", "sp")
-_FILMS = (".mpg", ".mpeg", ".mp4", ".avi", ".mov", ".mkv")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +71,9 @@ class Grid(Dataset):
         check_directory(source)
         slots = SLOTS if self.words == "all" else {self.words: SLOTS[self.words]}
         classes = [word for slot in slots.values() for word in slot]
-        films = _by_sentence(files_below(source, _FILMS))
-        sounds = _by_sentence(files_below(source, (".wav",)))
-        alignments = _by_sentence(files_below(source, (".align",)))
+        films = _by_sentence(files_below(source, ".mpg"))
+        sounds = _by_sentence(files_below(source, ".wav"))
+        alignments = _by_sentence(files_below(source, ".align"))
         speakers = {speaker for speaker, _ in films}
         self._check(source, speakers, len(alignments))
         entries, failures = [], []

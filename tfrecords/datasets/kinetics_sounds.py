@@ -35,7 +35,7 @@ CLASSES = (
     "ripping paper", "shoveling snow", "shuffling cards", "singing", "stomping grapes",
     "tap dancing", "tapping guitar", "tapping pen", "tickling",
 )  # fmt: skip
-_FILE = re.compile(r"([A-Za-z0-9_-]{11})_([0-9]{6})_([0-9]{6})\.(mp4|mkv|webm)", re.IGNORECASE)
+_FILE = re.compile(r"([A-Za-z0-9_-]{11})_([0-9]{6})_([0-9]{6})\.\w+")
 _LISTS = ("train.csv", "val.csv", "validate.csv", "test.csv")
 _COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 
@@ -112,7 +112,7 @@ def _from_lists(
 
 def _from_folders(source: pathlib.Path) -> list[rows.Entry]:
     entries = []
-    for path in files_below(source, (".mp4", ".mkv", ".webm")):
+    for path in files_below(source, ".mp4"):
         *above, name = path.split("/")
         if len(above) > 1 and _FILE.fullmatch(name) and above[-2].lower() in rows.SPLIT_NAMES:
             stem = name.rpartition(".")[0]

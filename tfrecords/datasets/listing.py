@@ -7,6 +7,8 @@ import os
 import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 
+from tfrecords.stored import STORED
+
 
 class BuildError(Exception):
     """The build cannot go on; the message says why and what to do."""
@@ -190,35 +192,64 @@ def locate(source: pathlib.Path, names: Iterable[str]) -> dict[str, str]:
 
     Args:
         source: The directory.
-        names: File names.
+        names: File names, as they are published. Files whose name has another ending of the same
+            kind are found as well, e.g. `a.mkv` or `a.MP4` for `a.mp4`.
 
     Returns:
         The path relative to the source of each name that is there; of several files of one name
-        the one in the source itself, then the first path in alphabetical order.
+        the one with the published ending, then the one in the source itself, then the first path
+        in alphabetical order.
     """
     wanted = set(names)
     found = {name: name for name in wanted.intersection(os.listdir(source))}
-    if len(found) < len(wanted):
-        for relative, files in _walk(source):
-            for name in wanted.intersection(files).difference(found):
-                found[name] = os.path.join(relative, name)
+    if len(found) == len(wanted):
+        return found
+    stems: dict[str, list[str]] = {}
+    for name in wanted.difference(found):
+        stems.setdefault(os.path.splitext(name)[0], []).append(name)
+    best: dict[str, int] = {}
+    for relative, files in _walk(source):
+        for file in sorted(files):
+            stem, ending = os.path.splitext(file)
+            for name in stems.get(stem, ()):
+                rank = _rank(ending, os.path.splitext(name)[1])
+                if rank is not None and rank < best.get(name, rank + 1):
+                    best[name] = rank
+                    found[name] = os.path.normpath(os.path.join(relative, file))
     return found
 
 
-def files_below(source: pathlib.Path, endings: Iterable[str]) -> list[str]:
-    """The paths of all files with one of the endings, relative to the source, sorted.
+def files_below(source: pathlib.Path, published: str) -> list[str]:
+    """The paths of all files with an ending, or another one of its kind, relative to the source.
 
     Args:
         source: Path of the directory.
-        endings: Strings in lower case, e.g. `.mp4`.
+        published: String in lower case, the ending with which the files are published, e.g. `.mp4`.
+
+    Returns:
+        The paths, sorted; of files of one directory and one name the one with the published ending,
+        then the first in alphabetical order.
     """
-    wanted = set(endings)
-    return sorted(
-        pathlib.PurePath(relative, name).as_posix()
-        for relative, files in _walk(source)
-        for name in files
-        if os.path.splitext(name)[1].lower() in wanted and not name.startswith(".")
-    )
+    best: dict[str, tuple[int, str]] = {}
+    for relative, files in _walk(source):
+        for file in files:
+            stem, ending = os.path.splitext(file)
+            rank = _rank(ending, published)
+            if rank is not None and not file.startswith("."):
+                place = pathlib.PurePath(relative, stem).as_posix()
+                path = pathlib.PurePath(relative, file).as_posix()
+                best[place] = min(best.get(place, (rank, path)), (rank, path))
+    return sorted(path for _, path in best.values())
+
+
+def _rank(ending: str, published: str) -> int | None:
+    """How near an ending is to the published one; None for one of another kind."""
+    if ending == published:
+        return 0
+    if ending.lower() == published.lower():
+        return 1
+    kinds = (kind.endings for kind in STORED.values() if published.lower() in kind.endings)
+    return 2 if any(ending.lower() in endings for endings in kinds) else None
 
 
 def _walk(source: pathlib.Path) -> Iterator[tuple[str, list[str]]]:

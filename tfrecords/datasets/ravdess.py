@@ -23,7 +23,7 @@ CLASSES = (
     "neutral", "calm", "happy", "sad", "angry", "fearful", "disgust", "surprised",
 )  # fmt: skip
 CHANNELS = ("speech", "song", "both")
-_NAME = re.compile(r"(0[123])-((0[12])-(0[1-8])-0[12]-0[12]-0[12]-([0-9]{2}))\.(mp4|wav)", re.I)
+_NAME = re.compile(r"(0[123])-((0[12])-(0[1-8])-0[12]-0[12]-0[12]-([0-9]{2}))\.\w+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +48,13 @@ class RAVDESS(Dataset):
         versions: dict[str, dict[str, str]] = collections.defaultdict(dict)
         parts: dict[str, tuple[str, str]] = {}
         failures = []
-        for path in files_below(source, (".mp4", ".wav")):
+        for path in [*files_below(source, ".mp4"), *files_below(source, ".wav")]:
             match = _NAME.fullmatch(path.rpartition("/")[2])
             if not match:
                 detail = f"{path}: the name is not of seven numbers as RAVDESS has them"
                 failures.append(Failure(path, "", "bad line", detail))
                 continue
-            modality, name, channel, emotion, actor, _ = match.groups()
+            modality, name, channel, emotion, actor = match.groups()
             if wanted in (None, channel):
                 versions[name].setdefault(modality, path)
                 parts[name] = (CLASSES[int(emotion) - 1], actor)

@@ -63,7 +63,8 @@ class UCF101(Dataset):
             raise SourceError(f"{lists / 'classInd.txt'} is to have lines like `1 ApplyEyeMakeup`")
         names = [name for _, name in sorted(classes, key=lambda cells: int(cells[0]))]
         folded = {name.lower(): name for name in names}
-        there = {p.rpartition("/")[2].lower(): p for p in files_below(source, (".avi",))}
+        films = files_below(source, ".avi")
+        there = {pathlib.PurePath(path).stem.lower(): path for path in films}
         entries, failures = [], []
         for split in ("train", "test"):
             path = lists / f"{split}list{self.fold:02d}.txt"
@@ -76,7 +77,7 @@ class UCF101(Dataset):
                     continue
                 name, group = match.groups()
                 label = group[:-4]
-                file = there.get(f"{name}.avi".lower(), text.split()[0])
+                file = there.get(name.lower(), text.split()[0])
                 files = dict.fromkeys(("audio", "video"), file)
                 labels = (folded.get(label.lower(), label),)
                 entries.append(rows.Entry(name, where, labels, files, split, group.lower()))

@@ -10,9 +10,9 @@ import numpy as np
 
 from tfrecords import flac
 from tfrecords.building import media
-from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Sound
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.errors import MediaError
+from tfrecords.building.settings import Settings, Window
 from tfrecords.limits import MAX_SAMPLES
 from tfrecords.stored.base import Built, Stored, at_least, is_count, require
 
@@ -36,6 +36,8 @@ class StoredAudio(Stored):
     kind: ClassVar[str] = "audio"
     endings: ClassVar[frozenset[str]] = frozenset(_ENDINGS.split(" "))
     timed: ClassVar[bool] = True
+    blank: ClassVar[str] = "silent"
+    least: ClassVar[float] = -70.0  # dBFS: ten of the 32,768 levels
 
     sample_rate: int
     codec: str = "pcm16"
@@ -89,6 +91,11 @@ class StoredAudio(Stored):
         compress = settings.audio_codec == "flac"
         stream = flac.encode(samples, settings.audio_rate) if compress else None
         return Sound(samples, stream), len(samples) / settings.audio_rate
+
+    @classmethod
+    def worth(cls, value: Sound) -> float:
+        """The loudness."""
+        return value.loudness
 
     @classmethod
     def count(cls, counted: dict[str, Any], value: Sound) -> None:

@@ -2,13 +2,14 @@
 
 import abc
 import dataclasses
+import math
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.settings import Settings, Window
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,12 +52,17 @@ class Stored(abc.ABC):
         endings: Strings in lower case, e.g. `.wav`, of the files that are of this kind.
         panels: Integer, the panels of a contact sheet that a clip gets.
         timed: Boolean, whether a clip's value has a length in time.
+        blank: String, a word for values of less worth than `least`, e.g. `silent`. Records of such
+            are counted and named; empty where none are looked for.
+        least: Number, the worth from which on a value tells something.
     """
 
     kind: ClassVar[str] = ""
     endings: ClassVar[frozenset[str]] = frozenset()
     panels: ClassVar[int] = 1
     timed: ClassVar[bool] = False
+    blank: ClassVar[str] = ""
+    least: ClassVar[float] = -math.inf
 
     def __post_init__(self) -> None:
         """Takes lists, as JSON has them, for tuples."""
@@ -155,6 +161,16 @@ class Stored(abc.ABC):
             MediaError: The row cannot be used.
         """
         raise NotImplementedError(f"{cls.kind} is not read from arrays, nor is {where}")
+
+    @classmethod
+    def worth(cls, value: Any) -> float:
+        """How much there is in a value, e.g. how loud a sound is.
+
+        Args:
+            value: What `read` gave.
+        """
+        del value
+        return math.inf
 
     @classmethod
     @abc.abstractmethod

@@ -10,7 +10,7 @@ import numpy as np
 
 from tfrecords.building.container import MediaError, check_file
 from tfrecords.building.decoded import Vector
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.settings import Settings, Window
 from tfrecords.limits import MAX_FEATURES
 from tfrecords.stored.base import Built, Stored, at_least, is_count, require
 

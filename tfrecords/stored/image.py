@@ -11,7 +11,7 @@ from PIL import Image
 
 from tfrecords.building import still_images
 from tfrecords.building.decoded import Pictures
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.settings import Settings, Window
 from tfrecords.limits import MAX_PIXELS
 from tfrecords.stored.base import Built, Stored, at_least, is_count, require
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from tfrecords.building.container import MediaError, check_file
 from tfrecords.building.decoded import Passage
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.settings import Settings, Window
 from tfrecords.limits import MAX_TEXT
 from tfrecords.stored.base import Built, Stored, is_count, require
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import math
 import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -10,9 +11,11 @@ import numpy as np
 from PIL import Image
 
 from tfrecords.building import media
-from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Pictures
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.errors import MediaError
+from tfrecords.building.motion import Motion
+from tfrecords.building.pictures import jpeg
+from tfrecords.building.settings import Settings, Window
 from tfrecords.limits import MAX_PIXELS
 from tfrecords.stored.base import Built, Stored, at_least, is_count, is_number, require
 
@@ -38,6 +41,8 @@ class StoredVideo(Stored):
     endings: ClassVar[frozenset[str]] = frozenset(_ENDINGS.split(" "))
     panels: ClassVar[int] = 3
     timed: ClassVar[bool] = True
+    blank: ClassVar[str] = "still"
+    least: ClassVar[float] = 2.0  # levels of 255: codecs and cameras change a still picture by less
 
     fps: float
     short_side: int
@@ -87,11 +92,19 @@ class StoredVideo(Stored):
         frames = value if value.ndim == 4 else value[None]
         if frames.shape[-1] == 2:
             frames = np.concatenate([frames, np.full_like(frames[..., :1], 128)], -1)
-        jpegs = tuple(media.jpeg(frame, settings.jpeg_quality) for frame in frames)
+        jpegs = tuple(jpeg(frame, settings.jpeg_quality) for frame in frames)
         if not jpegs:
             raise MediaError("too short", f"{where} holds no frame")
-        found = Pictures.at_rate(jpegs, settings.fps, *frames.shape[1:3])
+        motion = Motion()
+        for frame in frames:
+            motion.add(frame)
+        found = Pictures.at_rate(jpegs, settings.fps, *frames.shape[1:3], motion.value)
         return found, len(jpegs) / settings.fps
+
+    @classmethod
+    def worth(cls, value: Pictures) -> float:
+        """How much moves; one frame by itself is no video that stands still."""
+        return value.motion if len(value.frames) > 1 else math.inf
 
     @classmethod
     def count(cls, counted: dict[str, Any], value: Pictures) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from amr_tf.modalities import Modality, restored
-from tfrecords.building.media import Settings
+from tfrecords.building.settings import Settings
 from tfrecords.description import DatasetInfo
 
 

@@ -14,10 +14,10 @@ import tensorflow as tf
 from amr_tf.modalities import Modality, wav
 from tfrecords import stored
 from tfrecords.building import decoding, process_pool
-from tfrecords.building.container import MediaError
 from tfrecords.building.decoded import Clip, Passage, Pictures, Sound, Vector
 from tfrecords.building.decoding import Source
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.errors import MediaError
+from tfrecords.building.settings import Settings, Window
 from trainers.running import command
 
 _TIMEOUT = 120.0  # seconds to decode a file

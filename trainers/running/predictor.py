@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from amr_tf.serving import exporting
 from amr_tf.serving.signatures import ServedClassifier
-from tfrecords.building.container import MediaError
-from tfrecords.building.media import Window
+from tfrecords.building.errors import MediaError
+from tfrecords.building.settings import Window
 from trainers.config.run_config import Config
 from trainers.running import inputs as run_inputs
 from trainers.running import media_files, windows

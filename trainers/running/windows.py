@@ -9,7 +9,7 @@ from absl import flags
 from amr_tf.modalities import Modality
 from tfrecords import stored
 from tfrecords.building import container, process_pool
-from tfrecords.building.media import Window
+from tfrecords.building.settings import Window
 
 _LONGER = 1.25  # times a window's length up to which a file is one clip, seen whole
 _TIMEOUT = 30.0  # seconds to look at a file

@@ -64,7 +64,7 @@ def test_a_clip_that_kills_its_decoder_costs_itself_alone(installed, clips, monk
     with (pathlib.Path(clips.source) / "vggsound.csv").open("a") as file:
         file.write("crash,1,airplane,train\nhang,1,airplane,train\n")
     monkeypatch.setattr(media, "outcome", files.hostile)
-    clips = dataclasses.replace(clips, timeout=2.0, runner="DirectRunner")
+    clips = dataclasses.replace(clips, timeout=5.0, runner="DirectRunner")
     info = build.build(clips, progress=False)
     assert sum(split.clips for split in info.splits.values()) == 6
     reasons = {clip: reason for clip, (reason, _) in failures(pathlib.Path(clips.output)).items()}

@@ -36,6 +36,7 @@ def test_a_build_killed_at_random_moments_ends_in_the_same_bytes(tmp_path):
     flags = ["--dataset=synthetic", f"--source={source}", f"--output={output}"]
     flags += ["--num_train=400", "--num_test=100", "--clips_per_shard=8"]
     rng = np.random.default_rng(1)
+    killed = 0
     for _ in range(KILLS):
         workers = f"--workers={rng.integers(1, 4)}"
         process = subprocess.Popen(
@@ -49,10 +50,10 @@ def test_a_build_killed_at_random_moments_ends_in_the_same_bytes(tmp_path):
             time.sleep(0.005)
         time.sleep(rng.uniform(0, 0.1))  # somewhere in the first shards of this run
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        killed += process.wait() == -signal.SIGKILL
         for path in output.glob("*.tfrecord"):
             assert path.read_bytes() == (tmp_path / "whole" / path.name).read_bytes()
-    assert not (output / "dataset.json").exists()  # killed each time, indeed
+    assert killed >= 3  # a fast machine may come to the end before
     build.build(dataclasses.replace(whole, output=str(output), workers=2), progress=False)
     assert contents(output) == contents(tmp_path / "whole")
 

@@ -12,15 +12,13 @@ from tfrecords.building import process_pool
 
 
 def test_results_come_in_order_and_losses_cost_one_task_each():
-    started = time.monotonic()
-    results = list(process_pool.run(files.double, ((x,) for x in range(30)), 2, timeout=1.0))
-    assert time.monotonic() - started < 10
+    results = list(process_pool.run(files.double, ((x,) for x in range(30)), 2, timeout=3.0))
     assert len(results) == 30
     lost = {x: result for x, result in enumerate(results) if isinstance(result, process_pool.Lost)}
     assert all(results[x] == 2 * x for x in range(30) if x not in lost)
     assert {x: (loss.reason, loss.detail) for x, loss in lost.items()} == {
         3: ("crashed", "the process ended by SIGSEGV"),
-        5: ("timed out", "not done after 1 s"),
+        5: ("timed out", "not done after 3 s"),
         7: ("crashed", "ValueError: seven"),
         9: ("crashed", "the process ended by exit status 4"),
         11: ("crashed", lost[11].detail),
@@ -79,8 +77,8 @@ def test_a_process_killed_between_two_tasks_costs_none(tmp_path):
 
 
 def test_the_time_limit_ends_a_call_of_c_code():
-    results = process_pool.run(files.count, [(10**13,), (3,)], 1, timeout=1)
-    assert list(results) == [process_pool.Lost("timed out", "not done after 1 s"), 3]
+    results = process_pool.run(files.count, [(10**13,), (3,)], 1, timeout=3)
+    assert list(results) == [process_pool.Lost("timed out", "not done after 3 s"), 3]
 
 
 def test_nothing_runs_when_the_results_are_no_longer_wanted():

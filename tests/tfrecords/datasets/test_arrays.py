@@ -209,7 +209,7 @@ def test_the_command_builds_a_data_set_of_the_users_own(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     flags = [f"--source={path}", f"--output={tmp_path / 'out'}", "--plugins=halves_plugin"]
     done = command("--dataset=halves", "--half=1", *flags, "--workers=1")
-    _, errors = done.communicate(timeout=120)
+    _, errors = done.communicate(timeout=600)
     assert done.returncode == 0, errors
     info = DatasetInfo.load(tmp_path / "out")
     assert info.dataset == "halves"

@@ -50,7 +50,7 @@ def test_the_example_builds(tmp_path, monkeypatch):
         "--plugins=named", "--dataset=named", f"--source={source}", f"--output={tmp_path / 'out'}",
         "--workers=1",
     )  # fmt: skip
-    _, errors = done.communicate(timeout=120)
+    _, errors = done.communicate(timeout=600)
     assert done.returncode == 0, errors
     info = DatasetInfo.load(pathlib.Path(tmp_path, "out"))
     assert info.classes == ("cat", "dog", "old_dog")

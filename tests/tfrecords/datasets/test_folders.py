@@ -129,7 +129,7 @@ def test_the_command_builds_from_folders(tmp_path):
     done = command(
         "--dataset=folders", f"--source={tmp_path / 'source'}", f"--output={output}", "--workers=1"
     )
-    _, errors = done.communicate(timeout=120)
+    _, errors = done.communicate(timeout=600)
     assert done.returncode == 0, errors
     assert DatasetInfo.load(output).classes == ("cat", "dog")
     assert {s: set(records(output, s)) for s in ("train", "validation", "test")} == {

@@ -189,7 +189,7 @@ def test_the_command_builds_from_a_list_in_the_source(tmp_path):
     done = command(
         "--dataset=manifest", f"--source={tmp_path}", f"--output={tmp_path / 'out'}", "--workers=1"
     )
-    _, errors = done.communicate(timeout=120)
+    _, errors = done.communicate(timeout=600)
     assert done.returncode == 0, errors
     info = DatasetInfo.load(tmp_path / "out")
     assert info.dataset == "manifest"

@@ -9,8 +9,8 @@ from PIL import Image
 
 from tests.tfrecords.stored import sets
 from tfrecords.building import still_images
-from tfrecords.building.container import MediaError
-from tfrecords.building.media import Settings
+from tfrecords.building.errors import MediaError
+from tfrecords.building.settings import Settings
 from tfrecords.datasets import Arrays, Folders, SourceError
 from tfrecords.stored import StoredImage
 

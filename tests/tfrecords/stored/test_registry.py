@@ -102,7 +102,7 @@ def test_a_kind_of_the_users_own(plugin):
     output = plugin / "out"
     flags = (f"--source={source}", f"--output={output}", "--workers=2")
     done = command("--plugins=letters_format", "--dataset=folders", *flags)
-    _, errors = done.communicate(timeout=120)
+    _, errors = done.communicate(timeout=600)
     assert done.returncode == 0, errors
     assert sets.failures(output) == {
         "train/x/bad": ("undecodable", "bad.abc holds more than letters")

@@ -8,8 +8,8 @@ import pytest
 
 from tests.tfrecords.stored import sets
 from tfrecords.building import decoding
-from tfrecords.building.container import MediaError
-from tfrecords.building.media import Settings, Window
+from tfrecords.building.errors import MediaError
+from tfrecords.building.settings import Settings, Window
 from tfrecords.datasets import Arrays, Folders, Manifest, SourceError
 from tfrecords.description import DatasetInfo
 from tfrecords.stored import StoredText

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tests.tfrecords import files
 from tests.trainers.conftest import command
-from tfrecords.building.media import Window
+from tfrecords.building.settings import Window
 from trainers.running import inputs, windows
 from trainers.running.finished_run import load_model
 
