@@ -199,9 +199,10 @@ class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
             amr_weight: Number, the weight of R; 0 trains without AMR, exactly as if there were
                 none.
             amr_ratio: Sequence of M numbers, the wanted ratio of the shares; equal by default.
-            amr_optimizer: Optimizer of R, for the head's variables. By default SGD without
-                momentum, with a learning rate of 0.1 that follows the shape of the task's schedule:
-                the gradient of |.| doesn't shrink near the target, so the rate must.
+            amr_optimizer: Optimizer of R, for the head's variables; its learning rate is left
+                alone. By default SGD without momentum, with a learning rate of 0.1 that follows the
+                task's: its schedule's shape, or by the factors by which callbacks change it. The
+                gradient of |.| doesn't shrink near the target, so the rate must.
             amr_target: String, what is attributed; see `amr_tf.attribution.target_score`.
             accumulate: Integer, the parts in which encoders take a batch, to need less memory;
                 every result stays the whole batch's. See `amr_tf._tape.Tape`.
