@@ -11,6 +11,7 @@ variables, the AMR optimizer gets d(weight R) for the head's variables alone.
 Source: Yerramilli et al., arXiv 2404.02359.
 """
 
+import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -220,7 +221,7 @@ class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
                 a frozen head with AMR, an encoder that can't run in parts, or an argument of
                 `keras.Model.compile` that would have no effect, e.g. `loss`.
         """
-        if not isinstance(amr_weight, int | float) or not amr_weight >= 0:
+        if not isinstance(amr_weight, numbers.Real) or not amr_weight >= 0:
             raise ValueError(f"amr_weight is a number, zero or positive, got {amr_weight!r}")
         check_target(amr_target)
         _checks.check_compile(kwargs)
