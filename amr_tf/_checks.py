@@ -19,10 +19,6 @@ _NOT_OBEYED = {
     "pss_evaluation_shards": "parameter servers are not supported. Use MirroredStrategy or "
     "MultiWorkerMirroredStrategy",
 }
-_ARGUMENTS = (
-    "optimizer", "amr_weight", "amr_ratio", "amr_optimizer", "amr_target", "accumulate",
-    "skip_nonfinite", "jit_compile", "metrics", "weighted_metrics",
-)  # fmt: skip
 
 
 def check_parts(encoders: Mapping[str, Any], head: keras.Model, method: Method) -> None:
@@ -84,8 +80,8 @@ def check_compile(options: Mapping[str, Any]) -> None:
             raise ValueError(f"compile(..., {name}={value!r}) has no effect: {_NOT_OBEYED[name]}")
         if name not in known or known[name].kind is inspect.Parameter.VAR_KEYWORD:
             raise ValueError(
-                f"compile has no argument {name!r}: there are {', '.join(_ARGUMENTS)}, and "
-                f"run_eagerly, steps_per_execution of Keras {keras.__version__}"
+                f"compile has no argument {name!r}: see MultimodalClassifier.compile, and of "
+                f"Keras {keras.__version__} run_eagerly and steps_per_execution"
             )
 
 
@@ -93,13 +89,14 @@ def check_metrics(given: Any, taken: Sequence[str]) -> list[keras.metrics.Metric
     """Metrics of a user's own; the name `accuracy` stands for one that the model has anyway.
 
     Args:
-        given: Sequence of metrics, or None.
+        given: Sequence of metrics, one of them, or None.
         taken: Strings, the names of the model's own metrics.
 
     Raises:
         ValueError: It is no metric, or one of those has its name.
     """
-    metrics = [metric for metric in given or () if metric not in ("accuracy", "acc")]
+    given = [given] if isinstance(given, str | keras.metrics.Metric) else given or ()
+    metrics = [metric for metric in given if metric not in ("accuracy", "acc")]
     for metric in metrics:
         if not isinstance(metric, keras.metrics.Metric):
             raise ValueError(

@@ -70,6 +70,13 @@ def learning_rate_of(optimizer: Any) -> Any:
     return hyper["learning_rate"] if hyper else optimizer._learning_rate
 
 
+def learning_rate_now(optimizer: Any) -> float:
+    """The value of an optimizer's learning rate."""
+    return float(
+        tf.convert_to_tensor(getattr(optimizer, "inner_optimizer", optimizer).learning_rate)
+    )
+
+
 def unsaved_optimizer_state(optimizer: Any) -> Any:
     """A layer that saves what `.keras` files leave out of a built optimizer; None if nothing."""
     if KERAS_3:

@@ -60,6 +60,36 @@ class RescaledSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return cls(schedule, config["peak"])
 
 
+@keras.saving.register_keras_serializable(package="amr_tf")
+class RateOfTask(keras.optimizers.schedules.LearningRateSchedule):
+    """`peak * now / start`: the task's learning rate, which callbacks change, at another height.
+
+    The task's rate is read in the step itself: the two change at the same step, on every replica
+    and after a reload.
+
+    Args:
+        peak: Float, the rate while the task has its first one.
+        start: Float, the task's first rate, positive.
+    """
+
+    def __init__(self, peak: float, start: float) -> None:
+        self.peak = peak
+        self.start = start
+        self.task: Any = None  # the optimizer, when both are known
+
+    def __call__(self, step: Any) -> tf.Tensor:
+        """The learning rate now, whatever the step."""
+        del step
+        if self.task is None:
+            return tf.constant(self.peak)
+        now = tf.cast(tf.convert_to_tensor(self.task.learning_rate), tf.float32)
+        return self.peak * (now / self.start)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"peak": self.peak, "start": self.start}
+
+
 def rescaled(schedule_or_rate: Any, peak: float) -> Any:
     """A learning rate for the AMR optimizer beside the task's: constant if that is constant."""
     if isinstance(schedule_or_rate, keras.optimizers.schedules.LearningRateSchedule):
@@ -68,7 +98,7 @@ def rescaled(schedule_or_rate: Any, peak: float) -> Any:
 
 
 def amr_optimizer(wanted: Any, task_optimizer: Any) -> Any:
-    """The optimizer of R: as wanted, or SGD that follows the task optimizer's schedule.
+    """The optimizer of R: as wanted, or SGD that follows the task optimizer's learning rate.
 
     Args:
         wanted: A Keras optimizer, its name, or None for the default.
@@ -76,8 +106,14 @@ def amr_optimizer(wanted: Any, task_optimizer: Any) -> Any:
     """
     if wanted is None:
         rate = rescaled(_compat.learning_rate_of(task_optimizer), AMR_LEARNING_RATE)
+        if not callable(rate) and (start := _compat.learning_rate_now(task_optimizer)) > 0:
+            rate = RateOfTask(rate, start)
+            rate.task = task_optimizer
         return keras.optimizers.SGD(rate)
     optimizer = keras.optimizers.get(wanted)
+    rate = _compat.learning_rate_of(optimizer)
+    if isinstance(rate, RateOfTask):  # of a saved model
+        rate.task = task_optimizer
     if not isinstance(optimizer, keras.optimizers.SGD):
         warnings.warn(
             f"{type(optimizer).__name__} as the AMR optimizer: Adam-like optimizers divide by the "

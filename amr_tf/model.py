@@ -11,6 +11,7 @@ variables, the AMR optimizer gets d(weight R) for the head's variables alone.
 Source: Yerramilli et al., arXiv 2404.02359.
 """
 
+import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -199,9 +200,10 @@ class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
             amr_weight: Number, the weight of R; 0 trains without AMR, exactly as if there were
                 none.
             amr_ratio: Sequence of M numbers, the wanted ratio of the shares; equal by default.
-            amr_optimizer: Optimizer of R, for the head's variables. By default SGD without
-                momentum, with a learning rate of 0.1 that follows the shape of the task's schedule:
-                the gradient of |.| doesn't shrink near the target, so the rate must.
+            amr_optimizer: Optimizer of R, for the head's variables; its learning rate is left
+                alone. By default SGD without momentum, with a learning rate of 0.1 that follows the
+                task's: its schedule's shape, or by the factors by which callbacks change it. The
+                gradient of |.| doesn't shrink near the target, so the rate must.
             amr_target: String, what is attributed; see `amr_tf.attribution.target_score`.
             accumulate: Integer, the parts in which encoders take a batch, to need less memory;
                 every result stays the whole batch's. See `amr_tf._tape.Tape`.
@@ -219,7 +221,7 @@ class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
                 a frozen head with AMR, an encoder that can't run in parts, or an argument of
                 `keras.Model.compile` that would have no effect, e.g. `loss`.
         """
-        if not isinstance(amr_weight, int | float) or not amr_weight >= 0:
+        if not isinstance(amr_weight, numbers.Real) or not amr_weight >= 0:
             raise ValueError(f"amr_weight is a number, zero or positive, got {amr_weight!r}")
         check_target(amr_target)
         _checks.check_compile(kwargs)

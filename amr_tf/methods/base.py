@@ -146,7 +146,11 @@ class Method:
         return encodings
 
     def loss(self, context: Context) -> tf.Tensor:
-        """The task loss: this replica's share of the mean cross-entropy over the global batch."""
+        """The task loss: this replica's share of the mean cross-entropy over the global batch.
+
+        `context.mean` makes that share of numbers `[B]`, sample weights included, `context.present`
+        leaves out those of samples that lack a modality.
+        """
         return context.mean(cross_entropy(context.labels, context.logits))
 
     def gradients(self, context: Context, loss: tf.Tensor, tape: Tape, variables: list) -> list:

@@ -304,6 +304,71 @@ def test_own_learning_rate_follows_the_tasks_schedule():
     ).amr_optimizer.learning_rate == np.float32(0.1)
 
 
+def amr_rates(model, x, y, callbacks, **options):
+    """R's learning rate after each epoch."""
+    rates = []
+    rate = amr_tf._compat.learning_rate_of(model.amr_optimizer)
+    now = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: rates.append(float(rate(0) if callable(rate) else rate))
+    )
+    model.fit(x, y, verbose=0, shuffle=False, callbacks=[*callbacks, now], **options)
+    return rates
+
+
+def scheduler(factors, rate=0.5):
+    return keras.callbacks.LearningRateScheduler(lambda epoch: rate * factors[epoch])
+
+
+def test_own_learning_rate_follows_callbacks_of_the_tasks():
+    """By the same factors, from the value that the task's had when the model was compiled."""
+    x, y = data(16)
+    factors = [1.0, 0.5, 0.0, 2.0]
+    model = classifier(optimizer=keras.optimizers.SGD(0.5))
+    rates = amr_rates(model, x, y, [scheduler(factors)], epochs=4)
+    np.testing.assert_allclose(rates, 0.1 * np.array(factors), rtol=1e-6)
+    plateau = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=1, min_delta=1e9)
+    model = classifier(optimizer=keras.optimizers.Adam(0.5))
+    rates = amr_rates(model, x, y, [plateau], epochs=3)
+    np.testing.assert_allclose(rates, [0.1, 0.01, 0.001], rtol=1e-5)
+
+
+def test_a_given_optimizers_rate_is_left_alone():
+    model = classifier(amr_optimizer=keras.optimizers.SGD(0.3))
+    rates = amr_rates(model, *data(16), [scheduler([1, 0.5])], epochs=2)
+    np.testing.assert_allclose(rates, [0.3, 0.3], rtol=1e-6)
+    assert amr_rates(classifier(optimizer=keras.optimizers.SGD(0.0)), *data(16), []) == [
+        pytest.approx(0.1)
+    ]
+
+
+def test_the_followed_rate_is_the_updates(strategy, tmp_path):
+    """The updates are those of SGD at these rates; on replicas and after a reload the same."""
+    x, y = data(41)
+    fit = {"batch_size": 16, "verbose": 0, "shuffle": False}
+    model = classifier(optimizer=keras.optimizers.SGD(0.5), amr_ratio=(1, 9))
+    model.fit(x, y, epochs=3, callbacks=[scheduler([1, 0.5, 0.1])], **fit)
+    by_hand = classifier(
+        optimizer=keras.optimizers.SGD(0.5),
+        amr_ratio=(1, 9),
+        amr_optimizer=keras.optimizers.SGD(0.1),
+    )
+    for factor in (1, 0.5, 0.1):
+        by_hand.optimizer.learning_rate = 0.5 * factor
+        by_hand.amr_optimizer.learning_rate = 0.1 * factor
+        by_hand.fit(x, y, **fit)
+    assert largest_difference(model, by_hand) < 1e-6
+    part = classifier(optimizer=keras.optimizers.SGD(0.5), amr_ratio=(1, 9))
+    part.fit(x, y, epochs=2, callbacks=[scheduler([1, 0.5])], **fit)
+    part.save(tmp_path / "model.keras")
+    loaded = saving.load_model(tmp_path / "model.keras")
+    loaded.fit(x, y, initial_epoch=2, epochs=3, callbacks=[scheduler([1, 0.5, 0.1])], **fit)
+    assert largest_difference(model, loaded) == 0
+    with strategy.scope():
+        several = classifier(optimizer=keras.optimizers.SGD(0.5), amr_ratio=(1, 9))
+    several.fit(x, y, epochs=3, callbacks=[scheduler([1, 0.5, 0.1])], **fit)
+    assert largest_difference(model, several) < 1e-5
+
+
 def test_schedule_without_a_stated_peak_is_refused():
     class Strange(keras.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step):
