@@ -3,6 +3,7 @@
 from tfrecords import tools  # noqa: F401  isort: skip
 
 import collections
+import contextlib
 import pathlib
 import sys
 from collections.abc import Sequence
@@ -64,8 +65,10 @@ def name_blank(directory: pathlib.Path, info: DatasetInfo) -> None:
         info: The set's description.
     """
     for name, stored in info.modalities.items():
-        files = [f for s in info.splits.values() if s.blank.get(name) for f in s.shards]
-        clips = [c for f in files for c in load_report(directory / f).blank.get(name, ())]
+        clips: list[str] = []
+        for file in (f for s in info.splits.values() if s.blank.get(name) for f in s.shards):
+            with contextlib.suppress(FileNotFoundError):  # records were moved without reports
+                clips += load_report(directory / file).blank.get(name, ())
         if clips:
             more = f" and {len(clips) - _NAMED:,} more" if len(clips) > _NAMED else ""
             print(f"{stored.blank} {name}: {', '.join(sorted(clips)[:_NAMED])}{more}")

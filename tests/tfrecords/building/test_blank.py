@@ -50,6 +50,10 @@ def test_silent_and_still_clips_are_kept_counted_and_named(some_blank, capsys):
     assert "still video: 1 of 6 records" in told
     inspect.name_blank(output, info)
     assert capsys.readouterr().out == f"silent audio: {SILENT}\nstill video: {STILL}\n"
+    for path in output.glob("*.tfrecord.json"):
+        path.unlink()
+    inspect.name_blank(output, info)
+    assert capsys.readouterr().out == ""
 
 
 def test_they_are_refused_where_that_is_asked_for(some_blank):

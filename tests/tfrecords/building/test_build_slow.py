@@ -14,7 +14,7 @@ import pytest
 from tests.tfrecords import files
 from tfrecords.building import builder as build
 from tfrecords.building.options import BuildOptions
-from tfrecords.datasets import synthetic
+from tfrecords.datasets import Synthetic
 
 pytestmark = pytest.mark.slow
 
@@ -28,9 +28,9 @@ def contents(directory):
 
 
 def test_a_build_killed_at_random_moments_ends_in_the_same_bytes(tmp_path):
-    recipe = synthetic.Recipe(num_train=400, num_test=100)
+    recipe = Synthetic(num_train=400, num_test=100)
     source, output = tmp_path / "source", tmp_path / "o"
-    synthetic.render(source, recipe, progress=False)
+    recipe.prepare(source, 0, os.cpu_count(), False)
     whole = BuildOptions(recipe, str(source), str(tmp_path / "whole"), clips_per_shard=8)
     build.build(whole, progress=False)
     flags = ["--dataset=synthetic", f"--source={source}", f"--output={output}"]
