@@ -12,9 +12,9 @@ _AMR = ("amr_ratio", "amr_optimizer", "amr_learning_rate")
 _FUSION = ("fusion", "hidden", "amr_target", "amr_weight")
 _TRAINING = (
     "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "epochs", "clip_norm",
-    "accumulate", "crop_scale", "flip", "spec_augment_time", "spec_augment_freq", "nan",
-    "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints", "log_every", "jit_compile",
-    "frozen", "data_service",
+    "class_weights", "accumulate", "crop_scale", "flip", "spec_augment_time",
+    "spec_augment_freq", "nan", "checkpoint_minutes", "checkpoint_steps", "keep_checkpoints",
+    "log_every", "jit_compile", "frozen", "data_service",
 )  # fmt: skip
 # flag -> the kinds of modalities that it is about
 _KINDS = {

@@ -143,6 +143,12 @@ class Config:
     )
     epochs: int = _flag(16, "Passes over the training data.")
     batch_size: int = _flag(64, "Global batch: clips a step, over all devices.")
+    class_weights: str = _flag(
+        "equal",
+        "How much a training clip counts in the task's loss: equal, or balanced, inversely to the "
+        "clips of its class. The regulariser counts all alike.",
+        ("equal", "balanced"),
+    )
     clip_norm: float = _flag(
         0.0, "Clip the task's gradient, summed over all devices, to this norm; 0 for never."
     )

@@ -166,9 +166,12 @@ class Predictor:
             out = {name: value.numpy() for name, value in self.answer(**given).items()}
             shares = out.get("shares", np.zeros((len(sent), 0), np.float32))
             missing = map(media_files.missing, sent)
-            rows = zip(out["probabilities"], shares, missing, strict=True)
+            rows = zip(out["error"], out["probabilities"], shares, missing, strict=True)
         for planned, value in held:
-            yield planned, value if isinstance(value, MediaError) else next(rows)
+            if not isinstance(value, MediaError):
+                error, *value = next(rows)
+                value = MediaError("refused", error.decode()) if error else value
+            yield planned, value
 
     def _put_together(self, answered: Iterable[tuple]) -> Labelled | MediaError:
         """The windows of one clip."""

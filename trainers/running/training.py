@@ -54,9 +54,30 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
                 shuffle=False,  # it is, by seed and epoch
                 verbose=0,
                 callbacks=[step_time, *watched],
+                class_weight=class_weights(config, data),
             )
             epoch, within = last, 0
     return {"seconds": round(time.monotonic() - start, 1), "step_seconds": step_time.median}
+
+
+def class_weights(config: Config, data: Pipeline) -> dict[int, float] | None:
+    """How much a training clip of each class counts in the task's loss.
+
+    Balanced weights are N / (C n_c), of N clips of which n_c are of the class c, one of the C
+    classes that have any: each class counts alike, and the mean weight of a clip is 1.
+
+    Args:
+        config: The run.
+        data: Its data.
+
+    Returns:
+        Class id -> weight; None where all clips count alike.
+    """
+    if config.class_weights == "equal":
+        return None
+    counts = data.info.splits["train"].class_counts
+    each = sum(counts) / sum(count > 0 for count in counts)
+    return {label: each / count if count else 1.0 for label, count in enumerate(counts)}
 
 
 def _callbacks(

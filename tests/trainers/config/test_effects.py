@@ -51,6 +51,7 @@ ELSEWHERE = {
     "video_weights": "config/test_effects.py", "modalities": "test_any_modalities.py",
     "encoders": "test_any_modalities.py", "plugins": "test_plugins.py",
     "teachers": "running/test_teachers.py", "data_service": "running/test_borrowing.py",
+    "class_weights": "running/test_training.py",
     "strategy": "running/test_long_runs.py", "precision": "running/test_long_runs.py",
     "cpu_replicas": "test_fit.py", "skip_corrupt": "test_fit.py",
     "overwrite": "running/test_run_directory.py",
