@@ -16,6 +16,19 @@ _MINIMA = ("min_loudness", "min_motion")
 ANY = "any"  # of --require: a usable clip has one modality or more
 
 
+_BUILT_IN = ("audio", "video", "image", "text", "features")
+# option -> the kinds of modalities that it is for
+_KINDS = {
+    "audio_rate": ("audio",),
+    "audio_codec": ("audio",),
+    "min_loudness": ("audio",),
+    "fps": ("video",),
+    "min_motion": ("video",),
+    "short_side": ("video", "image"),
+    "max_seconds": ("audio", "video"),
+}
+
+
 @dataclasses.dataclass(frozen=True)
 class BuildOptions:
     """What to build from what.
@@ -128,9 +141,26 @@ class BuildOptions:
 
         Raises:
             SourceError: The source cannot be used.
+            BuildError: An option is for kinds of modalities that the set has none of.
         """
         source = pathlib.Path(self.source)
-        return self.dataset.listing(source, self.validation_fraction, self.seed)
+        listing = self.dataset.listing(source, self.validation_fraction, self.seed)
+        self._check_kinds(listing)
+        return listing
+
+    def _check_kinds(self, listing: Listing) -> None:
+        """Refuses options that would have no effect."""
+        kinds = set(listing.modalities.values())
+        if not kinds <= set(_BUILT_IN):
+            return  # a kind of the user's own may have a use for any
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        usual["fps"] = self.dataset.fps
+        for name, about in _KINDS.items():
+            if getattr(self, name) != usual[name] and not kinds & set(about):
+                raise BuildError(
+                    f"--{name}={getattr(self, name)} has no effect: the set holds "
+                    f"{', '.join(listing.modalities)}, and it is for {' and '.join(about)}"
+                )
 
     def required(self, listing: Listing) -> tuple[str, ...]:
         """The modalities without which a clip is refused.

@@ -492,3 +492,23 @@ def test_errors_of_the_command_are_one_line(tmp_path):
     assert process.returncode == 1
     assert errors == "error: what is 'extra'? All options begin with --\n"
     assert told == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "about"),
+    [
+        ({"audio_rate": 8_000}, "--audio_rate=8000 has no effect: .* for audio"),
+        ({"audio_codec": "flac"}, "--audio_codec=flac has no effect"),
+        ({"min_loudness": -50.0}, "--min_loudness=-50.0 has no effect"),
+        ({"fps": 2.0}, "--fps=2.0 has no effect: the set holds left, .* for video"),
+        ({"min_motion": 2.0}, "--min_motion=2.0 has no effect"),
+        ({"short_side": 64}, "--short_side=64 has no effect: .* for video and image"),
+        ({"max_seconds": 3.0}, "--max_seconds=3.0 has no effect: .* for audio and video"),
+    ],
+)
+def test_options_for_kinds_that_the_set_lacks_are_refused(tmp_path, changes, about):
+    np.savez(tmp_path / "set.npz", left=np.ones((12, 3), np.float32), label=np.arange(12) % 2)
+    options = BuildOptions("arrays", str(tmp_path / "set.npz"), str(tmp_path / "out"))
+    with pytest.raises(BuildError, match=about):
+        dataclasses.replace(options, **changes).list_clips()
+    assert options.list_clips()

@@ -1,17 +1,21 @@
 """No flag is ignored: each changes something, or is refused where it cannot."""
 
 import dataclasses
+import inspect
 import json
 import pathlib
 import re
 
 import keras
+import numpy as np
 import pytest
 from absl import flags
 
+from amr_tf.modalities import Augment, VideoConfig
 from tests.trainers.config.test_run_config import described, parsed
 from tests.trainers.conftest import pipeline
 from tfrecords.description import DatasetInfo
+from tfrecords.reading.pipeline import Pipeline
 from tfrecords.stored import StoredAudio, StoredFeatures, StoredImage, StoredText, StoredVideo
 from trainers import compare
 from trainers.config.encoder_flags import encoder_of
@@ -225,3 +229,41 @@ def test_a_comparison_gives_each_run_the_flags_that_it_has_a_use_for(records, tm
         assert ("--amr_ratio" in has) == run.amr
         assert ("--hop" in has) == (run.method != "video")
         assert ("--hidden" in has) == (run.method != "video")
+
+
+def test_no_flag_of_the_other_commands_is_without_a_test():
+    root = pathlib.Path(__file__).parents[3]
+    sources = [*(root / "trainers").glob("*.py"), root / "trainers/running/windows.py"]
+    sources += [root / "tfrecords" / f"{name}.py" for name in ("build", "inspect", "serve")]
+    defined = {
+        flag
+        for source in sources
+        for flag in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source.read_text())
+    }
+    texts = "\n".join(path.read_text() for path in (root / "tests").rglob("*.py"))
+    unused = {flag for flag in defined if not re.search(rf"\b(no)?{flag}\b", texts)}
+    assert len(defined) > 40
+    assert unused == set()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"batch_size": 8}, {"seed": 3}, {"cache": "no"}, {"worker": (1, 2)},
+        {"augment": Augment(crop_scale=(1, 1))},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)  # fmt: skip
+def test_every_argument_of_a_pipeline_changes_what_it_yields(changes, records):
+    """`inputs` and `directory` decide all; what `skip_corrupt` does needs a corrupt record."""
+
+    def first(**options):
+        inputs = {"video": VideoConfig(2, 16)}
+        made = Pipeline(records, inputs, **{"batch_size": 16, "cache": "yes", **options})
+        batch, labels = next(iter(made.train()))
+        return np.concatenate([labels.numpy().ravel(), batch["video"].numpy().ravel()])
+
+    one, other = first(), first(**changes)
+    assert one.shape != other.shape or (one != other).any()
+    names = {"directory", "inputs", "batch_size", "seed", "cache", "augment", "worker"}
+    assert set(inspect.signature(Pipeline).parameters) == names | {"skip_corrupt"}
