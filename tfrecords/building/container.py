@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import av
 
 from tfrecords.building.errors import MediaError
-from tfrecords.building.streams import Stream, choose
+from tfrecords.building.streams import Stream, choose, length
 
 # What media come in; playlists and the like could make FFmpeg open other files or the network.
 _FORMATS = (
@@ -68,7 +68,7 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
 
 
 def duration(path: pathlib.Path) -> float:
-    """The length of a media file in seconds, as it is declared; 0 where it is not known.
+    """The length of a media file in seconds; 0 where it is not known.
 
     Args:
         path: Path of the file.
@@ -76,7 +76,7 @@ def duration(path: pathlib.Path) -> float:
     try:
         check_file(path)
         with _opened(path) as container:
-            return max(0, container.duration or 0) / 1e6
+            return length(container)
     except (MediaError, av.error.FFmpegError, ValueError, OSError, MemoryError):
         return 0.0  # whoever decodes it says what is wrong
 

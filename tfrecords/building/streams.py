@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import av
@@ -38,6 +38,24 @@ def choose(container: av.container.InputContainer, kind: str, name: str) -> Any:
     return max(known, key=lambda stream: bool(stream.disposition & Disposition.default))
 
 
+def length(container: av.container.InputContainer) -> float:
+    """How long a file is in seconds: as it declares, or as its packets say where that is a guess.
+
+    Args:
+        container: The open file, which is read to its end where time stamps may start again.
+
+    Returns:
+        The length; 0 where nothing tells it.
+    """
+    if not _may_restart(container):
+        return max(0, container.duration or 0) / 1e6
+    clock = Clock()
+    for packet in container.demux():
+        if _has_time(packet.stream):
+            clock.place(packet)
+    return max(0.0, clock.end - _origin([s for s in container.streams if _has_time(s)]))
+
+
 class Stream:
     """A stream of an open file.
 
@@ -54,8 +72,7 @@ class Stream:
         self._container = container
         self._stream = stream
         self._timed = [other for other in container.streams if _has_time(other)]
-        starts = [s.start_time * s.time_base for s in self._timed if s.start_time is not None]
-        self._origin = max(0.0, round(float(min(starts, default=0)), 6))
+        self._origin = _origin(self._timed)
         self._clock = Clock()
         self._other = -math.inf  # where the packets of subtitles and data end, seconds
         self._own = 0.0  # where those of this stream do, seconds from the container's start
@@ -70,7 +87,7 @@ class Stream:
         if start < _FAR:
             return
         self.begin = start - _BEFORE
-        if self._container.format.flags & av.format.Flags.ts_discont.value:
+        if _may_restart(self._container):
             self._skipped = self.begin  # where it lies is not known before all up to it is read
             return
         at = round((self.begin + self._origin) * 1e6)
@@ -157,6 +174,17 @@ class Stream:
             ticks = (self._stream.start_time or 0) + self._stream.duration
             decoded = min(decoded, float(ticks * self._stream.time_base) - self._origin)
         return min(decoded, longest)
+
+
+def _may_restart(container: av.container.InputContainer) -> bool:
+    """Whether time stamps may start again in files of this kind."""
+    return bool(container.format.flags & av.format.Flags.ts_discont.value)
+
+
+def _origin(streams: Sequence[Any]) -> float:
+    """When a file's first stream starts, in seconds on the file's own clock."""
+    starts = [s.start_time * s.time_base for s in streams if s.start_time is not None]
+    return max(0.0, round(float(min(starts, default=0)), 6))
 
 
 def _has_time(stream: Any) -> bool:

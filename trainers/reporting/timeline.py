@@ -61,8 +61,9 @@ def draw(labelled: Labelled, classes: Sequence[str], modalities: Sequence[str]) 
     edges = [*starts, labelled.windows[-1].end]
     top = np.argsort(-labelled.mean.probabilities[0])[:LABELS]
     for label in top:
-        axes[0][0].stairs(labelled.probabilities[:, label], edges, label=classes[label], lw=1.5)
-    axes[0][0].set(ylim=(0, 1), ylabel="probability")
+        probabilities = labelled.probabilities[:, label]
+        axes[0][0].stairs(probabilities, edges, baseline=None, label=classes[label], lw=1.5)
+    axes[0][0].set(xlim=(edges[0], edges[-1]), ylim=(0, 1), ylabel="probability")
     axes[0][0].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     if several:
         below = np.zeros(len(starts))

@@ -9,6 +9,7 @@ import pytest
 from tests.tfrecords import files
 from tests.tfrecords.building.muxing import Picture, Sound, mux
 from tests.tfrecords.building.test_streams import grays
+from tfrecords.building import container
 from tfrecords.building.settings import Window
 
 SECONDS = 2
@@ -41,8 +42,10 @@ def pitch(waveform):
 @pytest.mark.parametrize("suffix", [".ts", ".mpg"])
 @pytest.mark.parametrize("starts", [(0, 0), (0, 0, 0), (5, 0), (10_000, 0)])
 def test_joined_recordings_follow_each_other_each_sound_with_its_picture(tmp_path, suffix, starts):
-    clip = files.decode(joined(tmp_path, suffix, *starts))
+    path = joined(tmp_path, suffix, *starts)
+    clip = files.decode(path)
     assert clip.duration == pytest.approx(SECONDS * len(starts), abs=0.25)
+    assert container.duration(path) == pytest.approx(SECONDS * len(starts), abs=0.25)
     shown = grays(clip)
     for k in range(len(starts)):
         inside = clip.waveform[round((2 * k + 0.5) * 16_000) : round((2 * k + 1.5) * 16_000)]

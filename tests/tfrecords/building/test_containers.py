@@ -7,7 +7,7 @@ from tests.tfrecords import files
 from tests.tfrecords.building.muxing import Picture, Sound, mux
 from tests.tfrecords.building.test_clock import pitch
 from tests.tfrecords.building.test_streams import grays
-from tfrecords.building import media
+from tfrecords.building import container, media
 
 FRAMES = files.gray_frames(16)
 TONE = files.tone(440, 2, 48_000)
@@ -36,6 +36,7 @@ def test_films(tmp_path, suffix):
     clip = files.decode(path, require=("audio", "video") if video else ("audio",))
     assert pitch(clip.waveform) == pytest.approx(440, abs=1)
     assert clip.duration == pytest.approx(2, abs=0.15)
+    assert container.duration(path) == pytest.approx(2, abs=0.15)
     if video:
         wanted = [frames[min(k * fps // 4, len(frames) - 1)].mean() for k in range(8)]
         np.testing.assert_allclose(grays(clip)[:8], wanted, atol=8)
