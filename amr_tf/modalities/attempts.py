@@ -35,7 +35,7 @@ def each(
         value, problem = read(files[k])
         return k, tf.where(problem == "", value, otherwise), problem
 
-    found = tf.data.Dataset.range(count).map(one, tf.data.AUTOTUNE, deterministic=False)
+    found = tf.data.Dataset.range(count).map(one, tf.data.AUTOTUNE)
     # one more, that there may be a batch where all fail
     last = tf.data.Dataset.from_tensors((count, otherwise, ""))
     found = found.ignore_errors().concatenate(last).batch(count + 1)
