@@ -44,7 +44,7 @@ def define() -> None:
         "audio_codec",
         _DEFAULT["audio_codec"],
         list(AUDIO_CODECS),
-        "Lossless both: flac is smaller, and needs tensorflow-io (TensorFlow 2.15) for training.",
+        "Lossless both; flac is smaller, and takes longer to read.",
     )
     usual = ", ".join(f"{d.fps:g} for {n}" for n, d in DATASETS.items() if d.fps != Dataset.fps)
     text = f"Stored frames a second (default: {usual}, else {Dataset.fps:g})."

@@ -1,6 +1,7 @@
 """FLAC: a waveform as bytes of a record, compressed without loss.
 
-PyAV writes and checks it; in the pipeline tensorflow-io decodes it, as part of the graph.
+PyAV writes and checks it. In the pipeline tensorflow-io decodes it as part of the graph; where that
+does not work (TensorFlow after 2.15), PyAV does, in this process.
 """
 
 import functools
@@ -73,15 +74,8 @@ def decode(stream: bytes) -> np.ndarray:
 
 
 @functools.cache
-def graph_decoder() -> "Callable[[tf.Tensor], tf.Tensor]":
-    """The decoder for `tf.data`.
-
-    Returns:
-        A function of a scalar string that gives int16 `[samples]`; an empty string gives none.
-
-    Raises:
-        ImportError: tensorflow-io does not work here.
-    """
+def native_decoder() -> "Callable[[tf.Tensor], tf.Tensor] | None":
+    """tensorflow-io's decoder, int16 `[samples]` of a stream; None where it does not work."""
     import tensorflow as tf
 
     def decoded(stream: tf.Tensor) -> tf.Tensor:
@@ -91,14 +85,31 @@ def graph_decoder() -> "Callable[[tf.Tensor], tf.Tensor]":
         import tensorflow_io as tfio
 
         decoded(encode(np.ones(16, np.int16), 16_000))  # its library may load only now, or not
-    except (ImportError, NotImplementedError, AttributeError) as error:
-        raise ImportError(
-            "FLAC records need tensorflow-io, which works with TensorFlow 2.15 on Python 3.10 and "
-            "3.11: use one of these, or build the records with --audio_codec=pcm16"
-        ) from error
+    except (ImportError, NotImplementedError, AttributeError):
+        return None
+    return decoded
+
+
+def graph_decoder() -> "Callable[[tf.Tensor], tf.Tensor]":
+    """The decoder for `tf.data`: tensorflow-io's where it works, else PyAV in this process.
+
+    Returns:
+        A function of a scalar string that gives int16 `[samples]`; an empty string gives none.
+    """
+    import tensorflow as tf
+
+    def by_pyav(stream: bytes | np.ndarray) -> np.ndarray:
+        # outside of a graph TensorFlow gives an array of one object
+        return decode(stream if isinstance(stream, bytes) else stream.item())
+
+    def decoded(stream: tf.Tensor) -> tf.Tensor:
+        found = tf.numpy_function(by_pyav, [stream], tf.int16, stateful=False)
+        return tf.ensure_shape(found, [None])
+
+    decoded = native_decoder() or decoded
 
     def checked(stream: tf.Tensor) -> tf.Tensor:
-        # its header's 36 bits of length: tensorflow-io makes room for what it claims
+        # its header's 36 bits of length: decoders make room for what it claims
         bits = tf.cast(tf.io.decode_raw(tf.strings.substr(stream, 21, 5), tf.uint8), tf.int64)
         places = tf.constant([1 << 32, 1 << 24, 1 << 16, 1 << 8, 1], tf.int64)
         samples = tf.reduce_sum(bits % [16, 256, 256, 256, 256] * places)

@@ -90,13 +90,6 @@ class Format(abc.ABC):
             ValueError: The record holds no such value.
         """
 
-    def check_readable(self, stored: Any) -> None:  # noqa: B027  (most need nothing)
-        """Raises ImportError where the pipeline cannot read such records on this machine.
-
-        Args:
-            stored: The `Stored` object of the modality.
-        """
-
 
 FORMATS: dict[str, Format] = {}
 
@@ -151,7 +144,9 @@ class AudioFormat(Format):
 
     def parse(self, found: Mapping[str, tf.Tensor], stored: StoredAudio) -> dict[str, tf.Tensor]:
         """`samples` `[n]` int16; none where the clip has no sound."""
-        return {"samples": waveform_decoder(stored.codec)(found[AUDIO])}
+        if stored.codec == "flac":
+            return {"samples": flac.graph_decoder()(found[AUDIO])}
+        return {"samples": tf.io.decode_raw(found[AUDIO], tf.int16)}
 
     def read(self, found: Mapping[str, Sequence[Any]], stored: StoredAudio) -> np.ndarray | None:
         """int16 `[samples]`."""
@@ -159,21 +154,6 @@ class AudioFormat(Format):
             return None
         stream = found[AUDIO][0]
         return flac.decode(stream) if stored.codec == "flac" else np.frombuffer(stream, "<i2")
-
-    def check_readable(self, stored: StoredAudio) -> None:
-        """FLAC needs tensorflow-io."""
-        waveform_decoder(stored.codec)
-
-
-def waveform_decoder(codec: str) -> Callable[[tf.Tensor], tf.Tensor]:
-    """The function that makes int16 `[samples]` of the bytes of a record.
-
-    Raises:
-        ImportError: The codec is `flac` and tensorflow-io does not work here.
-    """
-    if codec == "flac":
-        return flac.graph_decoder()
-    return lambda stream: tf.io.decode_raw(stream, tf.int16)
 
 
 @register("video")

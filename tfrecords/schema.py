@@ -86,7 +86,6 @@ __all__ = [
     "WIDTH",
     "StoredClip",
     "annotations",
-    "check_readable",
     "key",
     "media_ids",
     "parse",
@@ -215,11 +214,6 @@ def _first_label(labels: tf.Tensor, classes: int | None) -> tf.Tensor:
     known = tf.reduce_all(labels[:1] == tf.clip_by_value(labels[:1], 0, most))
     with after(known & (tf.size(labels) > 0), "the label of a record is none of the classes"):
         return tf.identity(labels)[0]
-
-
-def check_readable(stored: Stored) -> None:
-    """Raises ImportError where `parse` cannot read such a modality on this machine."""
-    formats.find(stored.kind).check_readable(stored)
 
 
 @tf.autograph.experimental.do_not_convert

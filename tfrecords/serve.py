@@ -13,7 +13,6 @@ serves: open them to machines that you trust alone.
 
 from tfrecords import tools  # noqa: F401  isort: skip
 
-import contextlib
 import os
 import signal
 import socket
@@ -61,8 +60,7 @@ def serve(host: str, port: int) -> None:
         signal.signal(number, lambda *_: ended.set())
     for wanted in (port, port + 1) if port else ():
         _require_free(wanted)
-    with contextlib.suppress(ImportError):
-        flac.graph_decoder()  # its operation must be known here to run in a graph from elsewhere
+    flac.native_decoder()  # its operation must be known here to run in a graph from elsewhere
     service = tf.data.experimental.service
     dispatcher = service.DispatchServer(service.DispatcherConfig(port=port))
     own = int(dispatcher.target.rpartition(":")[2])

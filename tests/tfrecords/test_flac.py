@@ -1,6 +1,6 @@
 import dataclasses
+import functools
 import io
-import sys
 
 import av
 import numpy as np
@@ -15,6 +15,7 @@ from tfrecords.building.options import BuildOptions
 from tfrecords.datasets import BuildError
 from tfrecords.description import DESCRIPTION, DatasetInfo
 from tfrecords.reading.clips import Augment
+from tfrecords.reading.data_service import ServedPipeline
 from tfrecords.reading.pipeline import Pipeline
 from tfrecords.stored import AUDIO_CODECS
 
@@ -23,21 +24,17 @@ VIDEO = VideoConfig(frames=1, size=16)
 PLAIN = Augment(crop_scale=(1, 1), flip=False, time_shift=False, random_frames=False)
 
 
-def works():
-    try:
-        flac.graph_decoder()
-    except ImportError:
-        return False
-    return True
-
-
 def test_tensorflow_io_works_on_the_reference_stack():
-    assert works() or not tf.__version__.startswith("2.15.")
+    assert (flac.native_decoder() is not None) == tf.__version__.startswith("2.15.")
 
 
-needs_tensorflow_io = pytest.mark.skipif(
-    not works(), reason="tensorflow-io's operations need TensorFlow 2.15"
-)
+@pytest.fixture(params=["tensorflow-io", "PyAV"])
+def decoder(request, monkeypatch):
+    """Each decoder of the pipeline in turn."""
+    if request.param == "PyAV":
+        monkeypatch.setattr(flac, "native_decoder", lambda: None)
+    elif flac.native_decoder() is None:
+        pytest.skip("tensorflow-io's operations need TensorFlow 2.15")
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +75,7 @@ def test_every_waveform_survives_and_nothing_is_added_to_it(rng, samples, level)
             assert dict(container.metadata) == {}
 
 
-@needs_tensorflow_io
+@pytest.mark.usefixtures("decoder")
 @pytest.mark.parametrize("samples", [0, 1, 15, 4_608, 40_000])
 def test_the_graph_decodes_the_same(rng, samples):
     waveform = rng.integers(-(2**15), 2**15, samples).astype(np.int16)
@@ -107,7 +104,7 @@ def test_records_hold_the_samples_of_the_pcm_records_bit_for_bit(built):
     assert len(longest) == 1
 
 
-@needs_tensorflow_io
+@pytest.mark.usefixtures("decoder")
 @pytest.mark.parametrize("cache", ["no", "yes"])
 def test_training_and_evaluation_get_what_pcm_records_give(built, cache):
     batches = {}
@@ -124,7 +121,7 @@ def test_training_and_evaluation_get_what_pcm_records_give(built, cache):
     assert test_pipeline.same(batches["pcm16"], batches["flac"])
 
 
-@needs_tensorflow_io
+@pytest.mark.usefixtures("decoder")
 def test_a_record_without_sound_is_one_without_sound(tmp_path):
     def change(clip):
         silent = clip["label"] % 2 or clip["audio"] is None
@@ -140,18 +137,17 @@ def test_a_record_without_sound_is_one_without_sound(tmp_path):
         np.testing.assert_array_equal(x["presence"], np.stack([y % 2 == 0, y >= 0], 1))
 
 
-def test_without_tensorflow_io_the_pipeline_says_so_at_once(built, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_io", None)
-    flac.graph_decoder.cache_clear()
-    try:
-        with pytest.raises(ImportError) as error:
-            Pipeline(built / "flac", {"audio": AUDIO, "video": VIDEO}, batch_size=4)
-    finally:
-        flac.graph_decoder.cache_clear()
-    assert str(error.value) == (
-        "FLAC records need tensorflow-io, which works with TensorFlow 2.15 on Python 3.10 and "
-        "3.11: use one of these, or build the records with --audio_codec=pcm16"
-    )
+def test_other_machines_need_tensorflow_io(built, monkeypatch):
+    monkeypatch.setattr(flac, "native_decoder", lambda: None)
+    for codec in ("pcm16", "flac"):
+        make = functools.partial(
+            ServedPipeline, built / codec, {"audio": AUDIO}, 4, addresses=("localhost:1",)
+        )
+        if codec == "pcm16":
+            make()
+            continue
+        with pytest.raises(ValueError, match="decode FLAC records by tensorflow-io alone"):
+            make()
 
 
 def test_a_model_without_audio_reads_flac_records_anywhere(built, monkeypatch):
@@ -169,7 +165,7 @@ def test_verify_decodes_flac_on_both_stacks(built, tmp_path):
     assert wrong[1].startswith(f"{file}, record 2: ")
 
 
-@needs_tensorflow_io
+@pytest.mark.usefixtures("decoder")
 def test_a_damaged_stream_is_named_by_shard_and_index(built, tmp_path):
     file = damaged(built / "flac", tmp_path)
     pipeline = Pipeline(tmp_path, {"audio": AUDIO, "video": VIDEO}, batch_size=4)

@@ -192,10 +192,7 @@ def test_frames_up_to_the_limit_are_decoded(monkeypatch):
 
 
 def test_a_flac_stream_that_claims_hours_is_refused():
-    try:
-        decode = flac.graph_decoder()
-    except ImportError as error:
-        pytest.skip(str(error))
+    decode = flac.graph_decoder()
     stream = bytearray(flac.encode(np.arange(400, dtype=np.int16), 16_000))
     assert decode(tf.constant(bytes(stream))).shape == (400,)
     stream[21] |= 0x0F  # the highest bits of its length

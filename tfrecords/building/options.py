@@ -42,7 +42,7 @@ class BuildOptions:
         validation_fraction: Number, the share of the train side that becomes validation.
         seed: Integer, the seed of splits and of the order of records.
         audio_rate: Integer, the samples a second (Hz).
-        audio_codec: String, `pcm16`, or `flac`, which is smaller and read with tensorflow-io.
+        audio_codec: String, `pcm16`, or `flac`, which is smaller and takes longer to read.
         fps: Number, the stored frames a second.
         short_side: Integer, the pixels to which a longer shorter side of a frame is scaled down.
         max_seconds: Number, the seconds at which clips are cut.

@@ -20,6 +20,7 @@ from typing import Any
 import tensorflow as tf
 
 from amr_tf.modalities import Modality
+from tfrecords import flac
 from tfrecords.reading import machines
 from tfrecords.reading.pipeline import Pipeline, batched
 
@@ -61,6 +62,13 @@ class ServedPipeline(Pipeline):
             raise ValueError(
                 "the data service feeds one process, keeps no clips, and reads the shards as they "
                 "are: leave worker, cache='yes' and skip_corrupt out"
+            )
+        codecs = [getattr(self.info.modalities[name], "codec", "") for name in self.modalities]
+        if "flac" in codecs and flac.native_decoder() is None:
+            raise ValueError(
+                "other machines can decode FLAC records by tensorflow-io alone, which works with "
+                "TensorFlow 2.15: train without --data_service, or build the records with "
+                "--audio_codec=pcm16"
             )
 
     @_as_written

@@ -55,7 +55,6 @@ class Pipeline:
     Raises:
         FileNotFoundError: The directory holds no record set, or a shard is gone.
         ValueError: The records don't fit the inputs, or an argument is impossible.
-        ImportError: The records' audio is FLAC, and tensorflow-io does not work here.
     """
 
     def __init__(
@@ -285,7 +284,6 @@ class Pipeline:
             )
         if problem := stored.mismatch(modality):
             raise ValueError(f"{where}: {name} holds {problem}")
-        schema.check_readable(stored)  # says so now if it cannot be had
 
 
 def batched(dataset: tf.data.Dataset, size: int, drop_remainder: bool) -> tf.data.Dataset:

@@ -16,6 +16,7 @@ from tfrecords.reading.verification import REBUILD, Verifier, built
 # Of these, something is in every error that a broken record causes in the pipeline.
 SIGNS = (
     "corrupted record", "truncated record", "arse", "JPEG", "jpeg", "DecodeRaw", "AudioDecodeFlac",
+    "FLAC stream",
     "claims too many", "Substr", "none of the classes", "another number of features",
 )  # fmt: skip
 
