@@ -22,8 +22,9 @@ def tone(frequency, seconds, rate=16_000, level=0.5, start=0.0):
 
 
 def gray_frames(count, height=48, width=64):
-    """Frame k is uniformly gray with value 20 + 6 k."""
-    return np.stack([np.full((height, width, 3), 20 + 6 * k, np.uint8) for k in range(count)])
+    """Frame k is uniformly gray with value 20 + 6 k, modulo 256."""
+    grays = (20 + 6 * np.arange(count)) % 256
+    return np.broadcast_to(grays[:, None, None, None], (count, height, width, 3)).astype(np.uint8)
 
 
 def write(path, frames=None, fps=8, sound=None, rate=16_000, layout="mono", **options):

@@ -23,9 +23,8 @@ def build(source, text, name="clips.csv", **options):
     """Builds from a list; returns the description, and all records and failures by clip."""
     labels = write_list(source, text, name)
     output = source / "out"
-    chosen = BuildOptions(
-        Manifest(labels=(str(labels),)), str(source), str(output), workers=1, fps=8, **options
-    )
+    options = {"workers": 1, "fps": 8, **options}
+    chosen = BuildOptions(Manifest(labels=(str(labels),)), str(source), str(output), **options)
     info = builder.build(chosen, progress=False)
     found = {k: v for split in info.splits for k, v in records(output, split).items()}
     return info, found, failures(output)
@@ -171,7 +170,7 @@ def test_features_of_files_and_names_of_modalities_reach_the_records(tmp_path):
         f"{k}.npy,{k}.wav,x,{s}\n" for k, s in enumerate(["train", "train", "dev", "test"])
     )
     text += "nan.npy,0.wav,x,train\ntext.npy,0.wav,x,train\n"
-    info, found, failed = build(tmp_path, text)
+    info, found, failed = build(tmp_path, text, fps=None)
     assert list(info.modalities) == ["pose", "left"]
     assert info.modalities["pose"].dimensions == (3,)
     assert info.modalities["pose"].mean == (0.5, 1.0, 1.0)
