@@ -11,8 +11,9 @@ import av
 import numpy as np
 
 from tfrecords import flac
-from tfrecords.building.container import MediaError, open_stream
+from tfrecords.building.container import open_stream
 from tfrecords.building.decoded import Pictures, Sound
+from tfrecords.building.errors import MediaError
 from tfrecords.building.mixing import Channels, Levels
 from tfrecords.building.pictures import EARLY, Jpegs
 from tfrecords.building.settings import Settings, Window

@@ -11,8 +11,9 @@ import warnings
 import numpy as np
 from PIL import Image
 
-from tfrecords.building.container import MediaError, check_file
+from tfrecords.building.container import check_file
 from tfrecords.building.decoded import Pictures
+from tfrecords.building.errors import MediaError
 from tfrecords.building.pictures import jpeg
 from tfrecords.building.settings import Settings
 

@@ -25,8 +25,8 @@ def judged(
     values = dict(clip.values)
     for name, value in clip.values.items():
         reader = stored.find(kinds[name])
-        asked, worth = least.get(kinds[name]), reader.worth(value)
-        if asked is None or worth >= asked:
+        asked = least.get(kinds[name])
+        if asked is None or (worth := reader.worth(value)) >= asked:
             continue
         del values[name]
         if name in require or not values:

@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tfrecords.building.container import MediaError, check_file
+from tfrecords.building.container import check_file
 from tfrecords.building.decoded import Vector
+from tfrecords.building.errors import MediaError
 from tfrecords.building.settings import Settings, Window
 from tfrecords.limits import MAX_FEATURES
 from tfrecords.stored.base import Built, Stored, at_least, is_count, require

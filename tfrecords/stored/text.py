@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tfrecords.building.container import MediaError, check_file
+from tfrecords.building.container import check_file
 from tfrecords.building.decoded import Passage
+from tfrecords.building.errors import MediaError
 from tfrecords.building.settings import Settings, Window
 from tfrecords.limits import MAX_TEXT
 from tfrecords.stored.base import Built, Stored, is_count, require

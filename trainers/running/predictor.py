@@ -134,13 +134,15 @@ class Predictor:
         """
         modalities = self.inputs.modalities
         files = [media_files.sources(clip, modalities) for clip in clips]
-        lengths = windows.lengths(files, modalities, media_files.workers(len(files)))
         length = self.inputs.clip_seconds if seconds is None else seconds
-        planned = [
-            (clip, window)
-            for clip, its_length in enumerate(lengths)
-            for window in windows.split(its_length, length)
-        ]
+        planned = [(clip, Window()) for clip in range(len(files))]  # each seen whole
+        if length:
+            lengths = windows.lengths(files, modalities, media_files.workers(len(files)))
+            planned = [
+                (clip, window)
+                for clip, its_length in enumerate(lengths)
+                for window in windows.split(its_length, length)
+            ]
         found = media_files.read(
             [(files[clip], window) for clip, window in planned], modalities, self.inputs.settings
         )
@@ -153,7 +155,7 @@ class Predictor:
         held: list[tuple] = []
         for item in found:
             held.append(item)
-            if sum(not isinstance(value, MediaError) for _, value in held) == BATCH:
+            if len(held) == BATCH:
                 yield from self._answer(held)
                 held = []
         yield from self._answer(held)

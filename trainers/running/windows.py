@@ -1,5 +1,6 @@
 """Long files are labelled window by window, each as long as a training clip."""
 
+import itertools
 import math
 import pathlib
 from collections.abc import Mapping, Sequence
@@ -54,12 +55,10 @@ def lengths(
         workers: Integer, the processes that look at the files.
     """
     timed = {name for name, m in inputs.items() if stored.find(m.stored()).timed}
-    files = [tuple({path for name, path in clip.items() if name in timed}) for clip in clips]
-    tasks = ((tuple(map(pathlib.Path, paths)),) for paths in files)
-    found = process_pool.run(longest, tasks, workers, _TIMEOUT)
-    return [0.0 if isinstance(length, process_pool.Lost) else length for length in found]
-
-
-def longest(paths: Sequence[pathlib.Path]) -> float:
-    """The length of the longest of some files, for worker processes."""
-    return max((container.duration(path) for path in paths), default=0.0)
+    # a clip's modalities are often of one file, which is looked at once
+    files = [{path for name, path in clip.items() if name in timed} for clip in clips]
+    tasks = ((pathlib.Path(path),) for paths in files for path in paths)
+    # a function of the builder: processes that know it need not load TensorFlow
+    found = process_pool.run(container.duration, tasks, workers, _TIMEOUT)
+    known = (0.0 if isinstance(length, process_pool.Lost) else length for length in found)
+    return [max(itertools.islice(known, len(paths)), default=0.0) for paths in files]

@@ -21,7 +21,8 @@ from tfrecords.reading.records import RecordSet
 KIND = """
 import dataclasses
 from tfrecords import stored
-from tfrecords.building.container import MediaError, check_file
+from tfrecords.building.container import check_file
+from tfrecords.building.errors import MediaError
 
 @stored.register
 @dataclasses.dataclass(frozen=True)
