@@ -63,6 +63,17 @@ def state(layer: Any, name: str, shape: tuple[int, ...] = (), dtype: str = "floa
     )
 
 
+def steps_per_execution(model: Any) -> Any:
+    """How many steps one call of a compiled model's train function makes; None for just one.
+
+    On Keras 2.15 a variable, which `fit` lowers for an epoch's last call.
+    """
+    if KERAS_3:
+        return model.steps_per_execution if model.steps_per_execution > 1 else None
+    one = model._steps_per_execution.numpy() == 1 and not model.autotune_steps_per_execution
+    return None if one else model._steps_per_execution
+
+
 def learning_rate_of(optimizer: Any) -> Any:
     """What the optimizer was given: the schedule itself, where `learning_rate` is its value now."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf import distribution
+from amr_tf import _draws, distribution
 from amr_tf._presence import PRESENCE, kept
 
 
@@ -125,10 +125,9 @@ class Context:
         """
         key = tf.stack([tf.constant(seed, tf.int64), self.step])
         if not per_sample:
-            return tf.random.stateless_uniform(shape, key)
-        of_all = tf.concat([[self.global_batch], tf.cast(shape, tf.int32)], axis=0)
-        drawn = tf.random.stateless_uniform(of_all, key)
-        return drawn[self.offset : self.offset + tf.shape(self.presence)[0]]
+            return _draws.uniform(key, shape)
+        batch = tf.shape(self.presence)[0]
+        return _draws.uniform_of_samples(key, shape, batch, self.offset, self.global_batch)
 
 
 def inputs_by_name(inputs: Any, modalities: tuple[str, ...]) -> dict[str, tf.Tensor]:

@@ -17,6 +17,15 @@ def num_replicas() -> int:
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
+def on_gpus(strategy: tf.distribute.Strategy) -> bool:
+    """Whether a strategy's replicas are GPUs."""
+    try:
+        devices = strategy.extended.worker_devices
+    except RuntimeError:  # TensorFlow's default one has none: it takes a GPU where there is one
+        return bool(tf.config.list_logical_devices("GPU"))
+    return all("GPU" in device for device in devices)
+
+
 def global_sum(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Sums each tensor over the replicas, all in one call.
 

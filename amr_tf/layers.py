@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf import _compat, distribution
+from amr_tf import _compat, _draws, distribution
 
 __all__ = [
     "Cosine",
@@ -61,10 +61,9 @@ class StatelessDropout(keras.layers.Layer):
         shape = tf.shape(inputs)
         offset, global_batch = distribution.global_positions(shape[0])
         key = tf.stack([tf.constant(self.seed, tf.int64), tf.cast(self.calls, tf.int64)])
-        drawn = tf.random.stateless_uniform(tf.concat([[global_batch], shape[1:]], 0), key)
-        kept = drawn[offset : offset + shape[0]] >= self.rate
+        drawn = _draws.uniform_of_samples(key, shape[1:], shape[0], offset, global_batch)
         self.calls.assign_add(1)
-        return tf.where(kept, inputs / (1 - self.rate), tf.zeros_like(inputs))
+        return tf.where(drawn >= self.rate, inputs / (1 - self.rate), tf.zeros_like(inputs))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the inputs."""

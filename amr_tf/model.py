@@ -22,6 +22,7 @@ import tensorflow as tf
 from amr_tf import _checks, _compat, _schedules, distribution
 from amr_tf._context import Context, inputs_by_name
 from amr_tf._exported import Exported, InputSpecs
+from amr_tf._functions import StepFunctions, wants_xla
 from amr_tf._guard import FiniteGuard
 from amr_tf._metrics import StepMetrics
 from amr_tf._presence import PRESENCE, kept
@@ -36,7 +37,7 @@ from amr_tf.saving import SavedModelParts
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
-class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
+class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model):
     """Encoders feed a fusion head; training can hold the modalities' attributions at a ratio.
 
     Example:
@@ -93,6 +94,7 @@ class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
         self.step_metrics = StepMetrics(self.modalities)
         self.regularizer = None
         self.amr_weight = 0.0
+        self.xla = False
         self._evaluating = False
         self.method.build(self)
         self.input_specs = InputSpecs(self)
@@ -186,7 +188,7 @@ class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
         amr_target: str = "probability",
         accumulate: int = 1,
         skip_nonfinite: bool = False,
-        jit_compile: bool = False,
+        jit_compile: bool | str = "auto",
         metrics: Sequence[keras.metrics.Metric] | None = None,
         weighted_metrics: Sequence[keras.metrics.Metric] | None = None,
         **kwargs: Any,
@@ -209,8 +211,8 @@ class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
                 every result stays the whole batch's. See `amr_tf._tape.Tape`.
             skip_nonfinite: Boolean, whether a step with a NaN or an infinity is undone, see
                 `amr_tf._guard.FiniteGuard`; it is counted either way.
-            jit_compile: Boolean, whether XLA compiles the step; off by default, as Keras may choose
-                it and it is slower on CPUs.
+            jit_compile: Boolean, whether XLA compiles the steps, see `amr_tf._functions`; "auto"
+                means on GPUs. A batch of another size is compiled anew, for seconds to minutes.
             metrics: Sequence of Keras metrics that compare class ids `[B]` with probabilities
                 `[B, C]`.
             weighted_metrics: Sequence of such metrics, which sample weights count in, too.
@@ -227,7 +229,10 @@ class MultimodalClassifier(SavedModelParts, Exported, keras.Model):
         _checks.check_compile(kwargs)
         self.step_metrics.take(metrics, weighted_metrics)
         _checks.check_parts_of_batch(accumulate, self.encoders)
-        super().compile(optimizer=optimizer, jit_compile=jit_compile, **kwargs)
+        self.xla = wants_xla(jit_compile, self.distribute_strategy, kwargs.get("run_eagerly"))
+        self.xla_wanted = jit_compile
+        one_device = self.distribute_strategy.num_replicas_in_sync == 1
+        super().compile(optimizer=optimizer, jit_compile=self.xla and one_device, **kwargs)
         self.amr_target = amr_target
         self.accumulate = accumulate
         self.skip_nonfinite = skip_nonfinite

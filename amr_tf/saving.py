@@ -153,6 +153,7 @@ class SavedModelParts:
             "amr_target": self.amr_target,
             "accumulate": self.accumulate,
             "skip_nonfinite": self.skip_nonfinite,
+            "jit_compile": self.xla_wanted,
             "metrics": [serialize(m) for m in self.step_metrics.own],
             "weighted_metrics": [serialize(m) for m in self.step_metrics.own_weighted],
         }

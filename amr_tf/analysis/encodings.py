@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from amr_tf._context import inputs_by_name
+from amr_tf._pass import Pass
 from amr_tf._presence import PRESENCE, kept
 from amr_tf.analysis.evaluation import Unmeasurable, check_finite, complete_samples
 from amr_tf.model import MultimodalClassifier
@@ -66,15 +66,14 @@ class Encoder:
         self, model: MultimodalClassifier, modalities: Sequence[str] | None = None
     ) -> None:
         self.modalities = tuple(modalities or model.modalities)
-        with model.distribute_strategy.scope():
-            self._predictor = _EncodingPredictor(model, self.modalities)
+        self._model = model
+        self._pass = Pass(model, self._outputs)
 
-    def __call__(self, dataset: tf.data.Dataset, callbacks: Sequence = ()) -> Encodings:
+    def __call__(self, dataset: tf.data.Dataset) -> Encodings:
         """Encodes every sample of a dataset, in its order.
 
         Args:
             dataset: Dataset of (inputs, class ids).
-            callbacks: Sequence of Keras callbacks, told of each batch.
 
         Returns:
             The encodings.
@@ -84,32 +83,21 @@ class Encoder:
         """
         if dataset.cardinality() == 0:
             raise Unmeasurable("the dataset to encode is empty")
-        out = self._predictor.predict(dataset, verbose=0, callbacks=list(callbacks))
+        out = self._pass(dataset)
         values = {name: out[f"encoding_{m}"] for m, name in enumerate(self.modalities)}
         for name, encodings in values.items():
             check_finite(f"encodings of {name}", encodings)
         return Encodings(out["labels"], values, out["complete"].astype(bool))
 
-
-class _EncodingPredictor(keras.Model):
-    """A model whose `predict` gives labels and encodings, gathered over the replicas."""
-
-    def __init__(self, classifier: MultimodalClassifier, modalities: tuple[str, ...]) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.modalities = modalities
-        self.built = True
-
-    def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
-        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+    def _outputs(self, inputs: Any, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         inputs = inputs_by_name(inputs, self.modalities)
         out = {"labels": labels, "complete": complete_samples(inputs, labels)}
         presence = inputs.get(PRESENCE)
         for m, name in enumerate(self.modalities):
-            x = self.classifier.features({name: inputs[name]})[name]
-            # its column is among these modalities, not among all of the classifier's
+            x = self._model.features({name: inputs[name]})[name]
+            # its column is among these modalities, not among all of the model's
             x = x if presence is None else kept(x, presence[:, m])
-            e = tf.cast(self.classifier.encoding(name, {name: x}), tf.float32)
+            e = tf.cast(self._model.encoding(name, {name: x}), tf.float32)
             out[f"encoding_{m}"] = e if presence is None else kept(e, presence[:, m])
         return out
 

@@ -4,11 +4,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from scipy import special
 
+from amr_tf._pass import Pass
 from amr_tf._presence import PRESENCE
 from amr_tf.analysis import metrics
 from amr_tf.attribution import attribution_shares
@@ -106,18 +106,16 @@ class Evaluator:
         self, model: MultimodalClassifier, targets: Sequence[str] = REPORTED_TARGETS
     ) -> None:
         self.model = model
-        several = len(model.modalities) > 1
-        with model.distribute_strategy.scope():
-            self._predictor = _Predictor(model, tuple(targets) if several else ())
+        self.targets = tuple(targets) if len(model.modalities) > 1 else ()
+        self._pass = Pass(model, self._outputs)
 
-    def __call__(self, dataset: tf.data.Dataset, callbacks: Sequence = ()) -> Predictions:
+    def __call__(self, dataset: tf.data.Dataset) -> Predictions:
         """Predicts every sample of a dataset, in its order.
 
         With several workers each gives the whole dataset and gets all predictions, out of order.
 
         Args:
             dataset: Dataset of (inputs, class ids).
-            callbacks: Sequence of Keras callbacks, told of each batch.
 
         Returns:
             The predictions.
@@ -127,36 +125,25 @@ class Evaluator:
         """
         if dataset.cardinality() == 0:
             raise Unmeasurable("the dataset to evaluate on is empty")
-        out = self._predictor.predict(dataset, verbose=0, callbacks=list(callbacks))
+        out = self._pass(dataset)
         check_finite("logits", out["logits"])
         return Predictions(
             modalities=self.model.modalities,
             labels=out["labels"],
             logits=out["logits"].astype(np.float64),
-            shares={t: out[t].astype(np.float64) for t in self._predictor.targets},
+            shares={t: out[t].astype(np.float64) for t in self.targets},
             complete=out["complete"].astype(bool),
         )
 
-
-class _Predictor(keras.Model):
-    """A model whose `predict` gives labels, logits and shares, gathered over the replicas."""
-
-    def __init__(self, classifier: MultimodalClassifier, targets: tuple[str, ...]) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.targets = targets
-        self.built = True
-
-    def predict_step(self, data: Any) -> dict[str, tf.Tensor]:
-        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        out = {}
+    def _outputs(self, inputs: Any, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        out = {"labels": labels, "complete": complete_samples(inputs, labels)}
         for target in self.targets:
             # the forward passes are one and the same: the graph keeps a single copy
-            out["logits"], attributions = self.classifier.attribute(inputs, target)
+            out["logits"], attributions = self.model.attribute(inputs, target)
             out[target] = attribution_shares(attributions)
         if not self.targets:
-            out["logits"] = self.classifier(inputs, training=False)
-        return out | {"labels": labels, "complete": complete_samples(inputs, labels)}
+            out["logits"] = self.model(inputs, training=False)
+        return out
 
 
 def check_finite(what: str, values: np.ndarray) -> None:

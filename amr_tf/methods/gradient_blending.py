@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from amr_tf import _compat
 from amr_tf._context import inputs_by_name
+from amr_tf._pass import Pass
 from amr_tf.methods.base import HELD_OUT, Context, HeldOut, Method, cross_entropy
 from amr_tf.methods.branches import add_unimodal_heads, unimodal_logits
 
@@ -118,8 +119,11 @@ class GradientBlending(Method):
 
     def estimate(self, model: Any, data: HeldOut) -> np.ndarray:
         """The weights `[M + 1]`, float32; the model is left as it was."""
-        with model.distribute_strategy.scope():
-            measure = _HeadLosses(model)
+        evaluate = Pass(model, lambda *batch: {"losses": _losses(model, *batch)})
+
+        def measure(dataset: tf.data.Dataset) -> np.ndarray:
+            return evaluate(dataset)["losses"].astype(np.float64).mean(axis=0)
+
         start = _compat.snapshot(model)
         history = model.history  # Keras puts each training's own there
         before = measure(data.seen), measure(data.unseen)
@@ -179,23 +183,12 @@ def blending_weights(
     return (ratio / ratio.sum()).astype(np.float32)
 
 
-class _HeadLosses(keras.Model):
-    """Mean cross-entropy of each head over a dataset, in inference mode: `[M + 1]`."""
-
-    def __init__(self, classifier: Any) -> None:
-        super().__init__()
-        self.classifier = classifier
-        self.built = True
-
-    def __call__(self, dataset: tf.data.Dataset) -> np.ndarray:
-        return self.predict(dataset, verbose=0).astype(np.float64).mean(axis=0)
-
-    def predict_step(self, data: Any) -> tf.Tensor:
-        inputs, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
-        inputs = inputs_by_name(inputs, self.classifier.modalities)
-        encodings = self.classifier.encode(self.classifier.features(inputs))
-        logits = self.classifier.head(encodings, training=False)
-        return tf.stack(_head_losses(self.classifier, labels, encodings, logits, False), axis=1)
+def _losses(model: Any, inputs: Any, labels: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy of each head for each sample in inference mode, `[B, M + 1]`."""
+    inputs = inputs_by_name(inputs, model.modalities)
+    encodings = model.encode(model.features(inputs))
+    logits = model.head(encodings, training=False)
+    return tf.stack(_head_losses(model, labels, encodings, logits, False), axis=1)
 
 
 def _head_losses(

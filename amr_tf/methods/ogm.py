@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf import distribution
+from amr_tf import _draws, distribution
 from amr_tf._presence import kept
 from amr_tf._tape import Tape
 from amr_tf.attribution import attribute, attribution_shares
@@ -187,7 +187,7 @@ class OGMGE(OGM):
         for index, (g, m) in enumerate(zip(plain, modality, strict=True)):
             if g is not None and m is not None:
                 key = tf.stack([self.seed * 100_003 + index, context.step])
-                drawn = tf.random.stateless_normal(tf.shape(g), key, dtype=g.dtype)
+                drawn = _draws.normal(key, tf.shape(g), g.dtype)
                 deviation = tf.cast(scale, g.dtype) * tf.math.reduce_std(g)
                 g = g * tf.cast(k[m], g.dtype) + deviation * drawn
             out.append(g)

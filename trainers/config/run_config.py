@@ -202,8 +202,11 @@ class Config:
         "Precision of the encoders; head, attributions and updates stay float32.",
         PRECISIONS,
     )
-    jit_compile: bool = _flag(
-        False, "Compile the training step by XLA; for one device. Slower on CPUs."
+    jit_compile: str = _flag(
+        "auto",
+        "Whether XLA compiles the steps, which takes up to a minute at first: auto means on GPUs, "
+        "unless --deterministic; on CPUs steps are slower with it.",
+        ("auto", "true", "false"),
     )
     nan: str = _flag(
         "stop",

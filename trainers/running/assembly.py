@@ -45,7 +45,7 @@ def strategy(config: Config) -> tf.distribute.Strategy:
     """Over the machines of TF_CONFIG, over this machine's devices, or for the one there is.
 
     Raises:
-        ValueError: The devices are too many for a batch, or for a precision or compiler.
+        ValueError: The devices are too many for a batch, or for a precision.
     """
     if config.strategy == "multi_worker":
         made = multi_worker.strategy()
@@ -69,8 +69,6 @@ def _check_devices(config: Config, devices: int) -> None:
         )
     if devices == 1:
         return
-    if config.jit_compile:
-        raise ValueError("--jit_compile: XLA compiles steps of one device alone, not of several")
     if config.precision == "mixed_float16" and _compat.KERAS_3:
         raise ValueError(
             "--precision=mixed_float16 on several devices: Keras 3 looks for overflows on the "
@@ -169,12 +167,18 @@ def model(
         optimizer(config.optimizer, rate, config.momentum, config.weight_decay, config.clip_norm),
         accumulate=config.accumulate,
         skip_nonfinite=config.nan == "skip",
-        jit_compile=config.jit_compile,
+        jit_compile=_jit_compile(config),
         amr_weight=config.effective_amr_weight,
         amr_target=config.amr_target,
         **options,
     )
     return classifier
+
+
+def _jit_compile(config: Config) -> bool | str:
+    if config.jit_compile == "auto":
+        return False if config.deterministic else "auto"  # XLA chooses its kernels by the clock
+    return config.jit_compile == "true"
 
 
 def encoder(config: Config, name: str, modality: Modality) -> keras.Model:

@@ -10,8 +10,6 @@ import os
 
 import tensorflow as tf
 
-from amr_tf import _compat
-
 EXAMPLE = (
     '{"cluster": {"worker": ["host0:12345", "host1:12345"]}, '
     '"task": {"type": "worker", "index": 0}}'
@@ -48,14 +46,9 @@ def strategy() -> tf.distribute.MultiWorkerMirroredStrategy:
     """The strategy over all workers; waits until they are there.
 
     Raises:
-        ValueError: Keras 3, or TF_CONFIG is not right.
+        ValueError: TF_CONFIG is not right.
     """
     index, count = this()
-    if _compat.KERAS_3:
-        raise ValueError(
-            "--strategy=multi_worker: Keras 3's fit fails under MultiWorkerMirroredStrategy (keras "
-            "issue 20585); take Python 3.11 or 3.10, whose Keras 2.15 can"
-        )
     if not index:
         print(f"waiting for all {count} workers", flush=True)
     return tf.distribute.MultiWorkerMirroredStrategy()

@@ -129,9 +129,9 @@ def test_parts_and_clipping_from_the_command(finished_run, flags_of_run, tmp_pat
 @pytest.mark.parametrize(
     ("precision", "flags"),
     [
-        ("mixed_bfloat16", ["--jit_compile", "--nan=skip"]),
+        ("mixed_bfloat16", ["--jit_compile=true", "--nan=skip"]),
         pytest.param("mixed_float16", [], marks=pytest.mark.slow),
-        pytest.param("float32", ["--jit_compile", "--nan=skip"], marks=pytest.mark.slow),
+        pytest.param("float32", ["--jit_compile=true", "--nan=skip"], marks=pytest.mark.slow),
     ],
 )
 def test_half_precision_and_xla_from_the_command(
@@ -152,7 +152,6 @@ def test_half_precision_and_xla_from_the_command(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--jit_compile", "--cpu_replicas=2"], "--jit_compile: XLA compiles steps of one device"),
         (["--cpu_replicas=4", "--accumulate=8"], "4 devices in 8 parts each"),
         (["--accumulate=0"], "--accumulate=0 must be positive"),
         (["--clip_norm=-1"], "--clip_norm=-1.0 must not be negative"),

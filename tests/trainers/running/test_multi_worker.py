@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import _compat
 from amr_tf.analysis.evaluation import Evaluator
 from tests.amr_tf.models import largest_difference
 from tests.trainers.conftest import ROOT, pipeline
@@ -23,7 +22,6 @@ from trainers.running import assembly, checkpoints, multi_worker
 from trainers.running.finished_run import load_config
 
 EPOCHS, STEPS, BATCH = 3, 6, 16
-only_keras_2 = pytest.mark.skipif(_compat.KERAS_3, reason="Keras 3's fit can't, and says so")
 
 
 def free_ports(count):
@@ -41,8 +39,9 @@ def start(flags, model_dir, count=2):
     names = ",".join(f"localhost:{port}" for port in free_ports(count))
     started = []
     for index in range(count):
+        quiet = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
         environment = {
-            **os.environ, "WORKERS": names, "INDEX": str(index), "PYTHON": sys.executable,
+            **quiet, "WORKERS": names, "INDEX": str(index), "PYTHON": sys.executable,
             "PAUSE": "1", "PYTHONPATH": str(ROOT), "TF_NUM_INTRAOP_THREADS": "1",
         }  # fmt: skip
         log = (model_dir.parent / f"{model_dir.name}-{index}.log").open("w")
@@ -88,7 +87,6 @@ def together(flags, tmp_path_factory):
     return model_dir, logs
 
 
-@only_keras_2
 def test_two_workers_are_as_one_process(together):
     """One process is given, step by step, what the two workers read from their shards."""
     model_dir, _ = together
@@ -110,7 +108,6 @@ def test_two_workers_are_as_one_process(together):
     assert checkpoints.newest(model_dir / "checkpoints").steps_done == EPOCHS * STEPS
 
 
-@only_keras_2
 def test_the_chief_writes_and_all_clips_are_evaluated(together):
     model_dir, logs = together
     results = json.loads((model_dir / "results.json").read_text())
@@ -133,7 +130,6 @@ def test_the_chief_writes_and_all_clips_are_evaluated(together):
 
 
 @pytest.mark.slow
-@only_keras_2
 def test_a_killed_worker_starts_again_and_the_run_goes_on(together, flags, tmp_path):
     model_dir = tmp_path / "run"
     started = start(flags, model_dir)
@@ -154,7 +150,6 @@ def test_a_killed_worker_starts_again_and_the_run_goes_on(together, flags, tmp_p
 
 
 @pytest.mark.slow
-@only_keras_2
 def test_sigterm_to_one_ends_all_with_a_checkpoint(flags, tmp_path):
     model_dir = tmp_path / "run"
     started = start([*flags, "--epochs=200", "--checkpoint_steps=0"], model_dir)
@@ -166,13 +161,6 @@ def test_sigterm_to_one_ends_all_with_a_checkpoint(flags, tmp_path):
     assert codes == [143, 143], "\n".join(logs)
     assert "ended by SIGTERM; the same command goes on from here" in logs[0]
     assert checkpoints.newest(model_dir / "checkpoints").steps_done < 200 * STEPS
-
-
-def test_keras_3_is_refused_with_the_reason(monkeypatch):
-    monkeypatch.setenv("TF_CONFIG", multi_worker.EXAMPLE)
-    monkeypatch.setattr(_compat, "KERAS_3", True)
-    with pytest.raises(ValueError, match=r"Keras 3's fit fails.*Python 3.11 or 3.10"):
-        multi_worker.strategy()
 
 
 @pytest.mark.parametrize(

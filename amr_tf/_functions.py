@@ -1,0 +1,109 @@
+"""The functions that Keras' `fit` and `evaluate` call: steps on all replicas, as one graph.
+
+Keras' own hand the whole step to XLA, which can't compile the sums over replicas within it, and on
+Keras 3 they fail on several machines.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from amr_tf import _compat, distribution
+
+_ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
+
+# one kernel each, which as a cluster of one would only take longer
+_APART = ("ReadVariableOp", "AssignAddVariableOp")
+
+
+class StepFunctions:
+    """The part of `MultimodalClassifier` that makes graphs of its steps.
+
+    On one device XLA compiles a step as a whole. On several it compiles what lies between the
+    collectives, cluster by cluster; the sums over the replicas stay TensorFlow's.
+    """
+
+    def make_train_function(self, force: bool = False) -> Callable:
+        """The function of an iterator that trains, as `fit` wants it; made once."""
+        if self.train_function is None or force:
+            self.train_function = self._function_of(self.train_step, "_train_counter")
+        return self.train_function
+
+    def make_test_function(self, force: bool = False) -> Callable:
+        """The function of an iterator that tests, as `evaluate` wants it; made once."""
+        if self.test_function is None or force:
+            self.test_function = self._function_of(self.test_step, "_test_counter")
+        return self.test_function
+
+    def _function_of(self, step: Callable, counter: str) -> Callable:
+        strategy = self.distribute_strategy
+        several = strategy.num_replicas_in_sync > 1
+        count = _compat.steps_per_execution(self)
+        if self.xla and not several:
+            step = tf.function(step, jit_compile=True, reduce_retracing=True)
+
+        def run(batch: Any) -> None:
+            with _clusters(self.xla and several):
+                strategy.run(step, args=(batch,))
+            if hasattr(self, counter):  # of Keras 2.15, for its callbacks
+                getattr(self, counter).assign_add(1)
+
+        def logs() -> dict[str, tf.Tensor]:
+            with strategy.scope():  # across the replicas: sums of theirs
+                return self.get_metrics_result()
+
+        def one(batch: Any) -> dict[str, tf.Tensor]:
+            run(batch)
+            return logs()
+
+        def many(iterator: Any) -> dict[str, tf.Tensor]:
+            run(next(iterator))
+            if count is not None:
+                for _ in tf.range(count - 1):
+                    batch = iterator.get_next_as_optional()
+                    if not batch.has_value():
+                        break
+                    run(batch.get_value())
+            return logs()
+
+        if not self.run_eagerly:
+            one, many = (tf.function(f, reduce_retracing=True) for f in (one, many))
+
+        def function(iterator: Any) -> dict[str, tf.Tensor]:
+            # on Keras 3 train_on_batch gives a generator
+            return many(iterator) if isinstance(iterator, _ITERATORS) else one(next(iterator))
+
+        return function
+
+
+def wants_xla(
+    jit_compile: bool | str, strategy: tf.distribute.Strategy, eagerly: bool | None = False
+) -> bool:
+    """What `jit_compile` means on a strategy's devices.
+
+    Args:
+        jit_compile: Boolean, or "auto": on GPUs, where XLA's steps are quicker, and not on CPUs,
+            where they are slower.
+        strategy: Strategy, the model's.
+        eagerly: Boolean, whether steps run without a graph, which leaves XLA nothing to compile.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if jit_compile == "auto":
+        return distribution.on_gpus(strategy) and not eagerly
+    if not isinstance(jit_compile, bool):
+        raise ValueError(f"jit_compile is True, False or 'auto', got {jit_compile!r}")
+    return jit_compile
+
+
+@contextlib.contextmanager
+def _clusters(wanted: bool) -> Iterator[None]:
+    """Has XLA compile clusters of the operations that are made within, of any device."""
+    if not wanted:
+        yield
+        return
+    with tf.xla.experimental.jit_scope(lambda node: node.op not in _APART):
+        yield
