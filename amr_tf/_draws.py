@@ -1,20 +1,31 @@
-"""Random numbers that are a function of a key alone: on any device, with XLA and without."""
+"""Random numbers that are a function of a key: on any device, with XLA and without.
 
+TensorFlow's own uniform and normal numbers are others where XLA compiles them, though they are made
+of the same bits.
+"""
+
+import math
 from typing import Any
 
 import tensorflow as tf
 
-_ALGORITHM = "philox"  # TensorFlow's own choice draws other numbers where XLA compiles it
-
 
 def uniform(key: tf.Tensor, shape: Any) -> tf.Tensor:
-    """float32 in [0, 1) of a shape, drawn with a key, int64 `[2]`."""
-    return tf.random.stateless_uniform(shape, key, alg=_ALGORITHM)
+    """Multiples of 2^-24 in [0, 1), float32, of a shape, drawn with a key, int64 `[2]`.
+
+    The bits are those of Philox (Salmon et al. 2011).
+    """
+    bits = tf.random.stateless_uniform(
+        shape, key, minval=None, maxval=None, dtype=tf.uint32, alg="philox"
+    )
+    return tf.cast(tf.bitwise.right_shift(bits, 8), tf.float32) * 2.0**-24
 
 
 def normal(key: tf.Tensor, shape: Any, dtype: tf.DType) -> tf.Tensor:
-    """Standard normal numbers of a shape, drawn with a key, int64 `[2]`."""
-    return tf.random.stateless_normal(shape, key, dtype=dtype, alg=_ALGORITHM)
+    """Standard normal numbers of a shape, drawn with a key, int64 `[2]` (Box and Muller 1958)."""
+    radius, angle = tf.unstack(uniform(key, tf.concat([[2], shape], axis=0)))
+    radius = tf.sqrt(-2.0 * tf.math.log(radius + 2.0**-25))  # the logarithm's argument is not 0
+    return tf.cast(radius * tf.cos(2 * math.pi * angle), dtype)
 
 
 def uniform_of_samples(

@@ -5,9 +5,11 @@ Keras 3 they fail on several machines.
 """
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from amr_tf import _compat, distribution
@@ -22,8 +24,11 @@ class StepFunctions:
     """The part of `MultimodalClassifier` that makes graphs of its steps.
 
     On one device XLA compiles a step as a whole. On several it compiles what lies between the
-    collectives, cluster by cluster; the sums over the replicas stay TensorFlow's.
+    collectives, cluster by cluster; the sums over the replicas stay TensorFlow's. Metrics stay on
+    the device until someone reads them: a host that reads each step's waits for each step.
     """
+
+    _logs_of_steps = True
 
     def make_train_function(self, force: bool = False) -> Callable:
         """The function of an iterator that trains, as `fit` wants it; made once."""
@@ -37,6 +42,16 @@ class StepFunctions:
             self.test_function = self._function_of(self.test_step, "_test_counter")
         return self.test_function
 
+    @contextlib.contextmanager
+    def logging_steps_for(self, callbacks: Any, verbose: Any) -> Iterator[None]:
+        """Within, functions return what a step logs only if a bar or a callback reads it."""
+        before = self._logs_of_steps
+        self._logs_of_steps = _read_logs_of_steps(callbacks, verbose)
+        try:
+            yield
+        finally:
+            self._logs_of_steps = before
+
     def _function_of(self, step: Callable, counter: str) -> Callable:
         strategy = self.distribute_strategy
         several = strategy.num_replicas_in_sync > 1
@@ -44,38 +59,51 @@ class StepFunctions:
         if self.xla and not several:
             step = tf.function(step, jit_compile=True, reduce_retracing=True)
 
-        def run(batch: Any) -> None:
+        def one(batch: Any) -> None:
             with _clusters(self.xla and several):
                 strategy.run(step, args=(batch,))
             if hasattr(self, counter):  # of Keras 2.15, for its callbacks
                 getattr(self, counter).assign_add(1)
 
-        def logs() -> dict[str, tf.Tensor]:
-            with strategy.scope():  # across the replicas: sums of theirs
-                return self.get_metrics_result()
-
-        def one(batch: Any) -> dict[str, tf.Tensor]:
-            run(batch)
-            return logs()
-
-        def many(iterator: Any) -> dict[str, tf.Tensor]:
-            run(next(iterator))
+        def many(iterator: Any) -> None:
+            one(next(iterator))
             if count is not None:
                 for _ in tf.range(count - 1):
                     batch = iterator.get_next_as_optional()
                     if not batch.has_value():
                         break
-                    run(batch.get_value())
-            return logs()
+                    one(batch.get_value())
+
+        def logs() -> dict[str, tf.Tensor]:
+            with strategy.scope():  # across the replicas: sums of theirs
+                return self.get_metrics_result()
 
         if not self.run_eagerly:
-            one, many = (tf.function(f, reduce_retracing=True) for f in (one, many))
+            one, many, logs = (tf.function(f, reduce_retracing=True) for f in (one, many, logs))
 
-        def function(iterator: Any) -> dict[str, tf.Tensor]:
+        def function(iterator: Any) -> dict[str, Any]:
             # on Keras 3 train_on_batch gives a generator
-            return many(iterator) if isinstance(iterator, _ITERATORS) else one(next(iterator))
+            many(iterator) if isinstance(iterator, _ITERATORS) else one(next(iterator))
+            if self._logs_of_steps:
+                return logs()
+            # at an epoch's end Keras takes the metrics' results where these names are theirs
+            return dict.fromkeys((metric.name for metric in self.metrics), math.nan)
 
         return function
+
+
+def _read_logs_of_steps(callbacks: Any, verbose: Any) -> bool:
+    """Whether a bar shows the logs of a step, or a callback that is told of steps may read them."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):  # of `fit`, with its bar
+        callbacks, verbose = callbacks.callbacks, 0
+    told = ("on_batch_end", "on_train_batch_end", "on_test_batch_end")
+    return bool(verbose) or any(
+        getattr(callback, "reads_logs_of_steps", True)
+        and getattr(getattr(callback, hook), "__func__", None)
+        is not getattr(keras.callbacks.Callback, hook)
+        for callback in callbacks or ()
+        for hook in told
+    )
 
 
 def wants_xla(

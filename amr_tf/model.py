@@ -11,6 +11,7 @@ variables, the AMR optimizer gets d(weight R) for the head's variables alone.
 Source: Yerramilli et al., arXiv 2404.02359.
 """
 
+import inspect
 import numbers
 import warnings
 from collections.abc import Mapping, Sequence
@@ -295,14 +296,17 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         self.step_metrics.update_regularizer(self.regularizer, *global_shares)
         return self.get_metrics_result()
 
-    def fit(self, *args: Any, callbacks: Sequence | None = None, **kwargs: Any) -> Any:
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.fit`, which also tells the method of each epoch's begin and end.
 
         `class_weight` and `sample_weight` (or batches `(inputs, class ids, weights)`) multiply the
         method's loss of each sample. R is not a loss of samples but one of the batch: all complete
         samples count in it alike.
         """
-        return super().fit(*args, callbacks=[MethodEpochs(), *(callbacks or [])], **kwargs)
+        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        given["callbacks"] = [MethodEpochs(), *(given.get("callbacks") or [])]
+        with self.logging_steps_for(given["callbacks"], given.get("verbose", "auto")):
+            return super().fit(**given)
 
     @property
     def encoders(self) -> dict[str, keras.layers.Layer]:
@@ -321,9 +325,11 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """`keras.Model.evaluate`, without the metrics of gradients, which only training has."""
+        given = inspect.signature(super().evaluate).bind(*args, **kwargs).arguments
         self._evaluating = True
         try:
-            return super().evaluate(*args, **kwargs)
+            with self.logging_steps_for(given.get("callbacks"), given.get("verbose", "auto")):
+                return super().evaluate(*args, **kwargs)
         finally:
             self._evaluating = False
 

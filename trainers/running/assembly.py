@@ -45,7 +45,7 @@ def strategy(config: Config) -> tf.distribute.Strategy:
     """Over the machines of TF_CONFIG, over this machine's devices, or for the one there is.
 
     Raises:
-        ValueError: The devices are too many for a batch, or for a precision.
+        ValueError: The devices are too many for a batch.
     """
     if config.strategy == "multi_worker":
         made = multi_worker.strategy()
@@ -66,13 +66,6 @@ def _check_devices(config: Config, devices: int) -> None:
         parts = f" in {config.accumulate} parts each" if config.accumulate > 1 else ""
         raise ValueError(
             f"--batch_size={config.batch_size} is less than the {devices} devices{parts}"
-        )
-    if devices == 1:
-        return
-    if config.precision == "mixed_float16" and _compat.KERAS_3:
-        raise ValueError(
-            "--precision=mixed_float16 on several devices: Keras 3 looks for overflows on the "
-            "first of them alone; take mixed_bfloat16, or Python 3.11 or 3.10 with Keras 2"
         )
 
 

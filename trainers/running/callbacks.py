@@ -48,6 +48,8 @@ class Bar(keras.callbacks.Callback):
         title: What it is.
     """
 
+    reads_logs_of_steps = False
+
     def __init__(self, title: str) -> None:
         super().__init__()
         self.title = title
@@ -93,6 +95,8 @@ class EpochLines(keras.callbacks.Callback):
         epochs: In all.
         modalities: Their names, in order.
     """
+
+    reads_logs_of_steps = False
 
     def __init__(self, epochs: int, modalities: tuple[str, ...]) -> None:
         super().__init__()

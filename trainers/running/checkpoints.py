@@ -38,6 +38,8 @@ class Checkpoints(keras.callbacks.Callback):
         ask_every: Steps.
     """
 
+    reads_logs_of_steps = False
+
     def __init__(
         self,
         directory: pathlib.Path,

@@ -27,6 +27,8 @@ class NonFinite(keras.callbacks.Callback):
         skip: Whether such steps are skipped, by the model, and counted; else the run ends.
     """
 
+    reads_logs_of_steps = False
+
     def __init__(
         self,
         clips: Callable[[int], list[str]],

@@ -27,6 +27,8 @@ class TensorBoard(keras.callbacks.Callback):
         examples: Mapping, modality -> a few clips of the validation split to show, `[B, ...]`.
     """
 
+    reads_logs_of_steps = False
+
     def __init__(
         self,
         config: Config,
