@@ -53,33 +53,40 @@ class SyncBatchNormalization(keras.layers.BatchNormalization):
         """Normalises `[B, ..., channels]`, in training by the global batch's moments."""
         if not training or not self.trainable:
             return super().call(inputs, training=False)
-        fused = self.compute_dtype != "float64"
-        several = distribution.num_replicas() > 1
-        if fused and several:
-            outputs, mean, variance = self._synchronised(tf.cast(inputs, self.compute_dtype))
-        elif fused and len(inputs.shape) in (4, 5) and self.scale and self.center:
-            outputs, mean, variance = self._fused(tf.cast(inputs, self.compute_dtype))
+        x = tf.cast(inputs, self.compute_dtype)
+        kernels = x.dtype != tf.float64
+        if kernels and distribution.num_replicas() > 1:
+            outputs, *moments = self._synchronised(x)
+            moved = self._moved(moments)
+        elif kernels and len(x.shape) in (4, 5) and self.scale and self.center:
+            outputs, *moved = self._fused(x)
         else:
-            outputs, mean, variance = _by_formula(inputs, *self._scale_and_offset(), self.epsilon)
-            outputs = tf.cast(outputs, self.compute_dtype)
-        for moving, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.assign(moving * self.momentum + value * (1 - self.momentum))
+            outputs, *moments = _by_formula(inputs, *self._scale_and_offset(), self.epsilon)
+            outputs, moved = tf.cast(outputs, self.compute_dtype), self._moved(moments)
+        self.moving_mean.assign(moved[0])
+        self.moving_variance.assign(moved[1])
         return outputs
 
+    def _moved(self, moments: list[tf.Tensor]) -> list[tf.Tensor]:
+        """What the moving mean and variance become."""
+        moving = (self.moving_mean, self.moving_variance)
+        return [m - (m - new) * (1 - self.momentum) for m, new in zip(moving, moments, strict=True)]
+
     def _fused(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Outputs, mean and variance of one device's batch."""
+        """Outputs of one device's batch, and what the moving mean and variance become."""
+        count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
+        biased = tf.maximum(count - 1, 1) / count  # the kernel's variance is the unbiased one
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma,
             offset=self.beta,
-            mean=[],
-            variance=[],
+            mean=self.moving_mean,
+            variance=self.moving_variance / biased,
             epsilon=self.epsilon,
+            exponential_avg_factor=1 - self.momentum,
             data_format="NHWC" if len(inputs.shape) == 4 else "NDHWC",
         )
-        count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
-        # the kernel's variance is the unbiased one
-        return outputs, mean, variance * tf.maximum(count - 1, 1) / count
+        return outputs, mean, variance * biased
 
     def _synchronised(self, inputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Outputs, mean and variance of the global batch; this replica's part may be empty."""
