@@ -18,6 +18,9 @@ if KERAS_3 and keras.backend.backend() != "tensorflow":
         f"set KERAS_BACKEND=tensorflow (now {os.environ.get('KERAS_BACKEND')!r})"
     )
 
+if KERAS_3:  # registers its class, which files of saved models name
+    from amr_tf import _lamb_keras_3
+
 
 def take_summed_gradients(optimizer: Any) -> None:
     """Makes an optimizer expect gradients that are already summed over the replicas.
@@ -171,23 +174,24 @@ def changing_state(layer: Any) -> list[tf.Variable]:
 def lamb(
     learning_rate: Any, weight_decay: float | None = None, global_clipnorm: float | None = None
 ) -> Any:
-    """LAMB (You et al. 2020), the optimizer for large global batches.
+    """LAMB (You et al. 2020, arXiv 1904.00962, algorithm 2), for large global batches.
 
-    Keras 3 has its own. On Keras 2.15 it is tensorflow-addons'.
+    The weight decay, of every variable, is part of the update whose norm the ratio is taken of.
+    On Keras 2.15 it is tensorflow-addons'.
 
     Raises:
         ValueError: Under the policy `mixed_float16` on Keras 2.15.
     """
-    if KERAS_3:
-        return keras.optimizers.Lamb(
-            learning_rate, weight_decay=weight_decay, global_clipnorm=global_clipnorm
-        )
-    if keras.mixed_precision.global_policy().name == "mixed_float16":
+    if not KERAS_3 and keras.mixed_precision.global_policy().name == "mixed_float16":
         raise ValueError("LAMB of tensorflow-addons can't scale losses: take mixed_bfloat16")
-    from amr_tf import _lamb
+    if KERAS_3:
+        kind = _lamb_keras_3.LAMB
+    else:
+        from amr_tf import _lamb
 
+        kind = _lamb.LAMB
     options = {"global_clipnorm": global_clipnorm} if global_clipnorm else {}
-    return _lamb.LAMB(learning_rate, weight_decay=weight_decay or 0.0, **options)
+    return kind(learning_rate, weight_decay=weight_decay or 0.0, epsilon=1e-6, **options)
 
 
 def snapshot(model: Any) -> list[Any]:

@@ -42,6 +42,16 @@ def global_sum(tensors: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     return list(context.all_reduce(tf.distribute.ReduceOp.SUM, tensors))
 
 
+def gather(vector: tf.Tensor) -> tf.Tensor:
+    """Each replica's vector as a row: `[n]` -> `[replicas, n]`, in one message."""
+    context = tf.distribute.get_replica_context()
+    if context is None or num_replicas() == 1:
+        return vector[tf.newaxis]
+    here = tf.one_hot(context.replica_id_in_sync_group, num_replicas(), dtype=vector.dtype)
+    (rows,) = global_sum([here[:, tf.newaxis] * vector])
+    return rows
+
+
 def global_positions(batch_size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Where this replica's samples stand in the global batch.
 

@@ -13,6 +13,7 @@ from typing import Any
 import keras
 
 from amr_tf._registry import is_trusted, trust
+from amr_tf._sgd import SGD as SGD  # registers it: files of models name it
 
 __all__ = ["SavedModelParts", "load_model", "trust"]
 

@@ -120,3 +120,15 @@ def largest_difference(a, b):
         np.abs(u.numpy() - v.numpy()).max()
         for u, v in zip(a.trainable_variables, b.trainable_variables, strict=True)
     )
+
+
+def on_replicas(strategy, function, *parts):
+    """Runs `function(*part)` in a graph on each replica; per result a tuple of the replicas'."""
+
+    def distributed(each):
+        return strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(each[context.replica_id_in_sync_group])
+        )
+
+    results = tf.function(lambda v: strategy.run(function, v))(tuple(map(distributed, parts)))
+    return tf.nest.map_structure(strategy.experimental_local_results, results)

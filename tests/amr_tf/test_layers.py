@@ -11,16 +11,7 @@ from amr_tf.layers import (
     StatelessDropout,
     UnfoldFrames,
 )
-from amr_tf.normalization import SyncBatchNormalization
-
-
-def on_replicas(strategy, function, parts):
-    """Runs `function(part)` in a graph on each replica; a list of results."""
-    values = strategy.experimental_distribute_values_from_function(
-        lambda context: tf.constant(parts[context.replica_id_in_sync_group])
-    )
-    results = tf.function(lambda v: strategy.run(function, (v,)))(values)
-    return strategy.experimental_local_results(results)
+from tests.amr_tf.models import on_replicas
 
 
 def test_dropout_is_a_function_of_seed_and_call():
@@ -71,71 +62,6 @@ def test_dropout_on_replicas_drops_what_one_device_drops(strategy):
         got = on_replicas(strategy, lambda v: layer(v, training=True), parts)
         np.testing.assert_array_equal(np.concatenate(got), expected[step])
     assert int(tf.convert_to_tensor(layer.calls)) == 2
-
-
-@pytest.mark.parametrize("first", [3, 8])
-def test_batch_normalisation_on_replicas_is_that_of_the_global_batch(strategy, first):
-    x = np.random.default_rng(0).normal(2.0, 3.0, (8, 2, 2, 5)).astype(np.float32)
-    whole = SyncBatchNormalization(momentum=0.5)
-    expected = whole(x, training=True)
-    with strategy.scope():
-        layer = SyncBatchNormalization(momentum=0.5)
-        layer.build((None, 2, 2, 5))
-    # with 8 all replicas but the first are empty
-    parts = np.split(x, [first] + [8] * (strategy.num_replicas_in_sync - 2))
-    got = on_replicas(strategy, lambda v: layer(v, training=True), parts)
-    np.testing.assert_allclose(np.concatenate(got), expected, atol=1e-5)
-    for mine, wanted in zip(layer.weights, whole.weights, strict=True):
-        np.testing.assert_allclose(mine.numpy(), wanted.numpy(), atol=1e-5)
-
-
-def test_batch_normalisation_stays_synchronised_when_saved(tmp_path):
-    inputs = keras.Input([4])
-    outputs = SyncBatchNormalization(momentum=0.8, epsilon=1e-5, name="norm")(inputs)
-    keras.Model(inputs, outputs).save(tmp_path / "model.keras")
-    layer = keras.saving.load_model(tmp_path / "model.keras").get_layer("norm")
-    assert isinstance(layer, SyncBatchNormalization)
-    assert layer.synchronized
-    assert (layer.momentum, layer.epsilon) == (0.8, 1e-5)
-
-
-@pytest.mark.parametrize("shape", [(4, 5, 3, 6), (3, 2, 4, 5, 6), (50, 6)])
-def test_batch_normalisation_is_the_formula(shape):
-    """In NumPy and float64: outputs, moving averages, inference, and the gradient in training."""
-    rng = np.random.default_rng(1)
-    x = rng.normal(200.0, 3.0, shape)  # where E[x^2] - E[x]^2 would be 1 % off
-    upstream = rng.normal(size=shape)
-    axes = tuple(range(len(shape) - 1))
-    mean, variance = x.mean(axes), x.var(axes)
-    normal = (x - mean) / np.sqrt(variance + 1e-3)
-    layer = SyncBatchNormalization(momentum=0.9, epsilon=1e-3)
-    layer.build(shape)
-    layer.gamma.assign(gamma := rng.uniform(0.5, 2, 6))
-    layer.beta.assign(beta := rng.normal(size=6))
-    given = tf.constant(x, tf.float32)
-    with tf.GradientTape() as tape:
-        tape.watch(given)
-        outputs = layer(given, training=True)
-        loss = tf.reduce_sum(outputs * upstream.astype(np.float32))
-    np.testing.assert_allclose(outputs, gamma * normal + beta, atol=1e-4)
-    moving_mean, moving_variance = 0.1 * mean, 0.9 + 0.1 * variance
-    np.testing.assert_allclose(tf.convert_to_tensor(layer.moving_mean), moving_mean, rtol=1e-5)
-    np.testing.assert_allclose(
-        tf.convert_to_tensor(layer.moving_variance), moving_variance, rtol=1e-5
-    )
-    # Ioffe and Szegedy 2015, section 3: of the batch's moments, too
-    centred = upstream - upstream.mean(axes) - normal * (upstream * normal).mean(axes)
-    wanted = gamma / np.sqrt(variance + 1e-3) * centred
-    np.testing.assert_allclose(tape.gradient(loss, given), wanted, atol=1e-4)
-    inferred = (x - moving_mean) / np.sqrt(moving_variance + 1e-3) * gamma + beta
-    np.testing.assert_allclose(layer(given, training=False), inferred, rtol=1e-4, atol=1e-3)
-    layer.trainable = False  # Keras: a frozen layer infers, and its averages stay
-    np.testing.assert_allclose(layer(given, training=True), inferred, rtol=1e-4, atol=1e-3)
-
-
-def test_batch_normalisation_wants_channels_last():
-    with pytest.raises(ValueError, match="channels must be the last axis, not axis 1"):
-        SyncBatchNormalization(axis=1).build((None, 3, 4, 4))
 
 
 def test_frames_fold_into_the_batch_and_back():

@@ -192,22 +192,6 @@ def test_saved_and_loaded_trains_on_bit_for_bit(tmp_path, momentum):
     assert isinstance(loaded.method, amr_tf.methods.Dropout)
 
 
-def test_lamb_saves_its_moments_and_its_schedule_is_followed(tmp_path):
-    """tensorflow-addons' on Keras 2.15, whose state `.keras` files would leave out; Keras 3's."""
-    x, y = data()
-    schedule = keras.optimizers.schedules.CosineDecay(0.01, 100)
-    model = classifier(optimizer=amr_tf._compat.lamb(schedule, weight_decay=0.01))
-    assert isinstance(
-        model.amr_optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule
-    )
-    model.fit(x, y, batch_size=16, verbose=0, shuffle=False)
-    model.save(tmp_path / "model.keras")
-    loaded = saving.load_model(tmp_path / "model.keras")
-    for m in (model, loaded):
-        m.fit(x, y, batch_size=16, verbose=0, shuffle=False)
-    assert largest_difference(model, loaded) == 0
-
-
 def test_evaluate_and_predict_agree_with_numpy():
     x, y = data(50)
     model = classifier()

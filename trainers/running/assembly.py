@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import amr_tf
 from amr_tf import _compat, _schedules
+from amr_tf._sgd import SGD
 from amr_tf.encoders import build_encoder
 from amr_tf.heads import build_head
 from amr_tf.modalities import Augment, FeaturesLayer, Modality
@@ -218,4 +219,4 @@ def optimizer(
         return keras.optimizers.Adam(rate, global_clipnorm=clip_norm or None)
     if name == "adamw":
         return keras.optimizers.AdamW(rate, **{**options, "weight_decay": weight_decay})
-    return keras.optimizers.SGD(rate, momentum=momentum, **options)
+    return SGD(rate, momentum=momentum, **options)
