@@ -108,6 +108,25 @@ def test_both_optimizers_scale_their_losses(policy):
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
+def test_an_overflow_on_one_of_several_replicas_is_one_of_the_step(policy, strategy):
+    """A sample of the last replica overflows: all leave the step out, and halve the scale."""
+    x, y = data(16)
+    x["audio"][13] = 1e30
+
+    def trained():
+        made = model(amr_ratio=(1, 9))
+        made.fit(x, y, batch_size=16, verbose=0)
+        return made
+
+    one = trained()
+    with strategy.scope():
+        several = trained()
+    assert largest_difference(one, several) == 0
+    for made in (one, several):
+        assert float(_compat.loss_scale(made.optimizer)) == 2**14
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16"], indirect=True)
 def test_small_gradients_survive(policy):
     """A loss so small that its gradients vanish in float16 unless they are scaled."""
 

@@ -169,10 +169,5 @@ def test_what_does_not_go_together(flags_of_run, tmp_path, flags, message):
 @pytest.mark.slow
 def test_float16_on_several_devices(flags_of_run, tmp_path):
     flags = ["--precision=mixed_float16", "--cpu_replicas=2", "--epochs=1", "--noexport"]
-    done = command("fit", *flags_of_run, f"--model_dir={tmp_path}", *flags, check=False)
-    if _compat.KERAS_3:
-        assert done.returncode == 1
-        assert "Keras 3 looks for overflows on the first of them alone" in done.stderr
-    else:
-        assert done.returncode == 0, done.stderr
-        assert 0 < results(tmp_path)["accuracy"] < 1
+    command("fit", *flags_of_run, f"--model_dir={tmp_path}", *flags)
+    assert 0 < results(tmp_path)["accuracy"] < 1
