@@ -18,7 +18,7 @@ STEPS = {
 
 
 class StepWorker(Worker):
-    """A process with one framework's steps, which knows what it has made already.
+    """A process with one framework's steps, which knows what it has made, and what it can't make.
 
     Args:
         framework: String, a key of `STEPS`.
@@ -35,12 +35,24 @@ class StepWorker(Worker):
         environment: dict[str, str] | None = None,
     ) -> None:
         self.made: dict[Candidate, dict[str, int]] = {}
+        self._failed: dict[Candidate, str] = {}
         super().__init__(STEPS[framework], sizes, threads, environment=environment)
 
     def make(self, candidate: Candidate, seconds: float) -> dict[str, int]:
-        """Makes a step, unless it is made; its peak memory, see `Steps.make`."""
+        """Makes a step, unless it is made; its peak memory, see `Steps.make`.
+
+        Raises:
+            Failed: It can't be made, or could not when it was tried: that is not tried again.
+        """
+        if candidate in self._failed:
+            raise Failed(f"{self._failed[candidate]} (before)")
         if candidate not in self.made:
-            self.made[candidate] = self.ask("make", candidate, seconds=seconds)
+            try:
+                self.made[candidate] = self.ask("make", candidate, seconds=seconds)
+            except Failed as error:
+                if seconds > 0:
+                    self._failed[candidate] = str(error)
+                raise
         return self.made[candidate]
 
     def close(self) -> None:

@@ -13,13 +13,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from absl import app, flags
 
 from benchmarks import paired
 from benchmarks.comparison import Comparison, StepWorker
 from benchmarks.gpu_page import Page, Section, feeding_table
-from benchmarks.sizes import FULL, TINY
+from benchmarks.sizes import FULL, TINY, Sizes
 from benchmarks.steps import Candidate
 from benchmarks.workers import Failed, Worker
 
@@ -53,17 +54,26 @@ class StepPart:
 
 @dataclasses.dataclass(frozen=True)
 class FeedingPart:
-    """The pipeline, and the loop of `fit` in several precisions.
+    """The pipeline, and the loop of `fit`.
 
     Attributes:
         title: String, its title.
-        runs: Sequence of pairs, the loop's precision and whether XLA compiles its step.
+        precision: String, Keras' policy.
+        xla: Boolean, whether XLA compiles the loop's step.
         seconds: Number, the most time that it may take.
     """
 
     title: str
-    runs: list[tuple[str, bool]]
+    precision: str
+    xla: bool
     seconds: float
+
+    def command(self, sizes: str, clips: int, steps: int, rounds: int) -> str:
+        """What measures it without the rest of the page."""
+        return (
+            f"python -m benchmarks.feeding {sizes} --clips={clips} --steps={steps} "
+            f"--rounds={rounds} --precision={self.precision} --jit_compile={self.xla}"
+        )
 
 
 def steps_of(precision: str, names: str) -> list[Candidate]:
@@ -85,23 +95,25 @@ def steps_of(precision: str, names: str) -> list[Candidate]:
 PARTS = (
     StepPart("Steps in bfloat16, XLA", steps_of(HALF, "eager eager-amr xla-ours xla-plain"), 130),
     StepPart("Steps in float32, no XLA", steps_of(SINGLE, "eager eager-amr ours plain"), 75),
-    StepPart("Steps in bfloat16, no XLA", steps_of(HALF, "eager ours plain"), 45),
-    FeedingPart("The data: pipeline and fit loop", [(SINGLE, False), (HALF, True)], 110),
+    FeedingPart("The data: pipeline and fit loop in float32", SINGLE, False, 80),
     StepPart(
-        "Steps in bfloat16, torch.compile",
-        steps_of(HALF, "compiled compiled-amr xla-ours ours"), 60,
+        "Steps in bfloat16, torch.compile", steps_of(HALF, "compiled compiled-amr xla-ours"), 70
     ),
-    StepPart("Steps in float32, XLA", steps_of(SINGLE, "eager xla-ours xla-plain"), 110),
+    StepPart("Steps in float32, XLA", steps_of(SINGLE, "eager xla-ours xla-plain"), 120),
     StepPart(
         "Steps in float32, torch.compile",
-        steps_of(SINGLE, "compiled compiled-amr xla-ours ours"), 60,
+        steps_of(SINGLE, "compiled compiled-amr ours xla-ours"),
+        70,
     ),
-    # whether it is cuDNN's workspace that takes the memory
-    StepPart(
-        "Steps in float32, no XLA, workspaces of 256 MB at most", steps_of(SINGLE, "ours"), 60,
+    StepPart("Steps in bfloat16, no XLA", steps_of(HALF, "eager compiled ours plain"), 50),
+    FeedingPart("The data: pipeline and fit loop in bfloat16, XLA", HALF, True, 100),
+    StepPart(  # is it cuDNN's workspace that takes the memory?
+        "Steps in float32, no XLA, workspaces of 256 MB at most",
+        steps_of(SINGLE, "ours"),
+        60,
         {"TF_CUDNN_WORKSPACE_LIMIT_IN_MB": "256"},
     ),
-)  # fmt: skip
+)
 
 
 class Run:
@@ -115,17 +127,16 @@ class Run:
 
     def __init__(self, page: Page, seconds: float, quick: bool) -> None:
         self.page, self.end = page, time.monotonic() + seconds
+        self._directory = tempfile.TemporaryDirectory()
         self._workers: list[Worker] = []
-        self.sizes = TINY if quick else FULL
-        self.steps = self._step_workers()
-        self.gpu = self._describe()
-        if not self.gpu and not quick:
-            self.close()
-            self.sizes = TINY
-            self.steps = self._step_workers()
+        self._start(TINY if quick else FULL)
+        gpu = self._describe()
+        if not gpu and not quick:
+            self._stop()
+            self._start(TINY)
         if self.sizes is TINY:
-            page.dry = "GPU" if self.gpu else "CPU"
-        self.rounds, self.count = (6, 10) if self.gpu else (2, 1)
+            page.dry = "GPU" if gpu else "CPU"
+        self.rounds, self.count = (6, 10) if gpu else (2, 1)
         page.about += [
             f"{self.sizes}".replace("Sizes(", "sizes: ").rstrip(")"),
             f"{self.rounds} rounds of {self.count} steps; times are medians, ratios are of pairs "
@@ -133,65 +144,14 @@ class Run:
             "TF32 in both frameworks; PyTorch: channels-last on a GPU, `cudnn.benchmark`",
         ]
 
-    def measure(self, part: StepPart | FeedingPart) -> None:
-        """Measures a part, in the time that is left."""
-        print(part.title, flush=True)
-        section = Section(part.title)
-        self.page.sections.append(section)
-        if self._left() <= 0:
-            section.failure = "not started: the time was over"
-        elif isinstance(part, StepPart):
-            self._measure_steps(part, section)
-        else:
-            self._measure_feeding(part, section)
-        self.page.write()
-        print(section.report(), flush=True)
-
-    def _measure_steps(self, part: StepPart, section: Section) -> None:
-        compared = Comparison(part.candidates, self.sizes.batch)
-        self.page.comparisons.append(compared)
-        section.command = part.command(self.sizes.as_flags(), self.rounds)
-        section.text = compared.table
-        workers = self.steps
-        if part.environment:
-            workers = {"TensorFlow": self._started(
-                StepWorker("TensorFlow", self.sizes, environment=dict(part.environment))
-            )}  # fmt: skip
-        seconds = min(part.seconds, self._left())
-        compared.measure(workers, seconds, self.rounds, self.count, self.page.write)
-
-    def _measure_feeding(self, part: FeedingPart, section: Section) -> None:
-        clips, steps, rounds = (16, 2, 2) if self.page.dry else (512, 20, 4)
-        sized = f"{self.sizes.as_flags()} --clips={clips} --steps={steps} --rounds={rounds}"
-        section.command = f"python -m benchmarks.feeding {sized}"
-        rates: list[float] = []
-        fits: dict[str, list[tuple[float, float]]] = {}
-        section.text = lambda: feeding_table(rates, fits, self.sizes.batch)
-        end = time.monotonic() + min(part.seconds, self._left())
-        with tempfile.TemporaryDirectory() as directory:
-            worker = self._started(
-                Worker("benchmarks.feeding:Feeding", self.sizes, directory, clips)
-            )
-            try:
-                worker.ask("build", seconds=end - time.monotonic())
-                rates += worker.ask("pipeline", steps, rounds, seconds=end - time.monotonic())
-                for precision, xla in part.runs:
-                    title = f"{precision}, {'XLA' if xla else 'no XLA'}"
-                    left = end - time.monotonic()
-                    fits[title] = worker.ask("fit", precision, xla, steps, rounds, seconds=left)
-                    self.page.fits[title] = fits[title]
-                    self.page.write()
-            except Failed as error:
-                section.failure = str(error)
-            worker.close()
-
-    def _step_workers(self) -> dict[str, StepWorker]:
-        names = ("TensorFlow", "PyTorch")
-        return {name: self._started(StepWorker(name, self.sizes)) for name in names}
-
-    def _started(self, worker: Worker) -> Worker:
-        self._workers.append(worker)
-        return worker
+    def _start(self, sizes: Sizes) -> None:
+        """Starts the processes, which import their frameworks at the same time."""
+        self.sizes = sizes
+        self.clips, self.batches, self.fits = (16, 2, 2) if sizes is TINY else (512, 20, 4)
+        self.steps = {name: StepWorker(name, sizes) for name in ("TensorFlow", "PyTorch")}
+        directory = self._directory.name
+        self.feeding = Worker("benchmarks.feeding:Feeding", sizes, directory, self.clips)
+        self._workers += [*self.steps.values(), self.feeding]
 
     def _describe(self) -> str:
         """Puts the machine on the page; the name of TensorFlow's GPU, or ""."""
@@ -207,13 +167,65 @@ class Run:
             gpu = about["gpu"] if name == "TensorFlow" else gpu
         return gpu
 
+    def measure(self, part: StepPart | FeedingPart) -> None:
+        """Measures a part, in the time that is left."""
+        print(f"\n## {part.title}\n", flush=True)
+        section = Section(part.title)
+        self.page.sections.append(section)
+        seconds = min(part.seconds, self._left())
+        if seconds <= 0:
+            section.failure = "not started: the time was over"
+        elif isinstance(part, StepPart):
+            self._measure_steps(part, section, seconds)
+        else:
+            self._measure_feeding(part, section, seconds)
+        self.page.write()
+        print(section.report(), flush=True)
+
+    def _measure_steps(self, part: StepPart, section: Section, seconds: float) -> None:
+        compared = Comparison(part.candidates, self.sizes.batch)
+        self.page.comparisons.append(compared)
+        section.command = part.command(self.sizes.as_flags(), self.rounds)
+        section.text = compared.table
+        workers = self.steps
+        if part.environment:
+            alone = StepWorker("TensorFlow", self.sizes, environment=dict(part.environment))
+            self._workers.append(alone)
+            workers = {"TensorFlow": alone}
+        compared.measure(workers, seconds, self.rounds, self.count, self.page.write)
+
+    def _measure_feeding(self, part: FeedingPart, section: Section, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        numbers = self.clips, self.batches, self.fits
+        section.command = part.command(self.sizes.as_flags(), *numbers)
+        title = f"{part.precision.removeprefix('mixed_')}, {'XLA' if part.xla else 'no XLA'}"
+        rates: list[float] = []
+        pairs: list[tuple[float, float]] = []
+        section.text = lambda: feeding_table(rates, {title: pairs}, self.sizes.batch)
+        self.page.fits[title] = pairs
+
+        def ask(method: str, *args: Any) -> list:
+            return self.feeding.ask(method, *args, seconds=end - time.monotonic())
+
+        try:
+            ask("build")
+            rates += ask("pipeline", *numbers[1:])
+            self.page.write()
+            pairs += ask("fit", part.precision, part.xla, *numbers[1:])
+        except Failed as error:
+            section.failure = str(error)
+
     def _left(self) -> float:
         return self.end - time.monotonic()
 
-    def close(self) -> None:
-        """Ends all processes."""
+    def _stop(self) -> None:
         for worker in self._workers:
             worker.close()
+
+    def close(self) -> None:
+        """Ends all processes."""
+        self._stop()
+        self._directory.cleanup()
 
 
 def main(_: list[str]) -> None:

@@ -1,7 +1,11 @@
 """Steps that take turns: ratios of whole rounds, and lines for what failed."""
 
-from benchmarks.comparison import Comparison
+import pytest
+
+from benchmarks.comparison import Comparison, StepWorker
+from benchmarks.sizes import TINY
 from benchmarks.steps import Candidate
+from benchmarks.workers import Failed, Worker
 from tests.benchmarks.helpers import EAGER, OURS, PLAIN, Steps
 
 COMPILED = Candidate("PyTorch", "without AMR", compiled=True)
@@ -55,3 +59,24 @@ def test_a_round_that_is_cut_off_does_not_count():
     assert compared.seconds(OURS) == [0.01, 0.01]
     assert rows(compared)[str(OURS)][4] == "0.500 [0.500, 0.500]; round 3: out of time"
     assert compared.seconds(PLAIN) == []
+
+
+def test_a_step_is_made_once_and_not_tried_again_when_it_failed(monkeypatch):
+    asked = []
+
+    def ask(self, method, candidate, seconds):
+        asked.append(candidate)
+        if candidate == OURS:
+            raise Failed("out of time")
+        return {"first": 1}
+
+    monkeypatch.setattr(Worker, "_start", lambda self: None)
+    monkeypatch.setattr(Worker, "ask", ask)
+    worker = StepWorker("TensorFlow", TINY)
+    for _ in range(2):
+        assert worker.make(PLAIN, 60) == {"first": 1}
+        with pytest.raises(Failed, match="out of time"):
+            worker.make(OURS, 60)
+    assert asked == [PLAIN, OURS]
+    worker.close()  # its process is gone, and what it had made with it
+    assert worker.made == {}

@@ -80,15 +80,14 @@ def test_a_section_ends_with_why_it_is_not_finished(tmp_path):
 
 
 class Feeding:
-    """In a worker's place, whose second loop fails."""
+    """In a worker's place, whose loop in bfloat16 fails."""
 
     def __init__(self, target, sizes, directory, clips):
-        self.fits = 0
+        pass
 
     def ask(self, method, *args, seconds):
         if method == "fit":
-            self.fits += 1
-            if self.fits == 2:
+            if args[0] == "mixed_bfloat16":
                 raise Failed("out of memory")
             return [(0.9, 1.0), (0.9, 1.0)]
         return [100.0, 300.0, 200.0]
@@ -127,7 +126,7 @@ def test_all_parts_are_measured_and_one_that_fails_leaves_the_others(page):
     assert [f"## {part.title}" in text for part in gpu.PARTS] == [True] * len(gpu.PARTS)
     assert "pipeline, all cores | 200 (100 to 300)" in text
     assert "**Not finished:** out of memory." in text
-    assert text.count("not measured") == 0
+    assert text.count("not measured") == 1  # that loop
     assert text.count("1.000 [1.000, 1.000]") > len(gpu_page.step_goals())
 
 
