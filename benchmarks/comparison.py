@@ -1,6 +1,7 @@
 """Training steps of both frameworks that take turns, each framework in a process of its own."""
 
 import dataclasses
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -32,11 +33,17 @@ class StepWorker(Worker):
         framework: str,
         sizes: Sizes,
         threads: int = 0,
-        environment: dict[str, str] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.made: dict[Candidate, dict[str, int]] = {}
         self._failed: dict[Candidate, str] = {}
         super().__init__(STEPS[framework], sizes, threads, environment=environment)
+
+    def _start(self) -> None:
+        # a process that is ended may leave half a file in the cache of torch.compile
+        self._cache = tempfile.TemporaryDirectory()
+        self.environment["TORCHINDUCTOR_CACHE_DIR"] = self._cache.name
+        super()._start()
 
     def make(self, candidate: Candidate, seconds: float) -> dict[str, int]:
         """Makes a step, unless it is made; its peak memory, see `Steps.make`.
@@ -57,8 +64,9 @@ class StepWorker(Worker):
 
     def close(self) -> None:
         """Ends the process, and all that it made with it."""
-        self.made.clear()
         super().close()
+        self.made.clear()
+        self._cache.cleanup()
 
 
 @dataclasses.dataclass

@@ -7,12 +7,10 @@ is known: a run that is cut off leaves what it had. Where there is no GPU, it is
 sizes, which says so.
 """
 
-import dataclasses
 import pathlib
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from absl import app, flags
@@ -20,100 +18,9 @@ from absl import app, flags
 from benchmarks import paired
 from benchmarks.comparison import Comparison, StepWorker
 from benchmarks.gpu_page import Page, Section, feeding_table
+from benchmarks.gpu_parts import PARTS, FeedingPart, StepPart
 from benchmarks.sizes import FULL, TINY, Sizes
-from benchmarks.steps import Candidate
 from benchmarks.workers import Failed, Worker
-
-HALF, SINGLE = "mixed_bfloat16", "float32"
-
-
-@dataclasses.dataclass(frozen=True)
-class StepPart:
-    """Steps that are measured together.
-
-    Attributes:
-        title: String, its title.
-        candidates: Sequence of Candidates; the first is what the others are compared with.
-        seconds: Number, the most time that it may take.
-        environment: Mapping, variables of a process of its own; empty for the common ones.
-    """
-
-    title: str
-    candidates: list[Candidate]
-    seconds: float
-    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def command(self, sizes: str, rounds: int) -> str:
-        """What measures these steps, among others, without the rest of the page."""
-        words = [f"{name}={value}" for name, value in self.environment.items()]
-        words += ["python -m benchmarks.torch_step", sizes, "--threads=0", f"--rounds={rounds}"]
-        words.append(f"--precision={self.candidates[0].precision}")
-        words += ["--compiled"] if any(c.compiled for c in self.candidates) else []
-        return " ".join(words)
-
-
-@dataclasses.dataclass(frozen=True)
-class FeedingPart:
-    """The pipeline, and the loop of `fit`.
-
-    Attributes:
-        title: String, its title.
-        precision: String, Keras' policy.
-        xla: Boolean, whether XLA compiles the loop's step.
-        seconds: Number, the most time that it may take.
-    """
-
-    title: str
-    precision: str
-    xla: bool
-    seconds: float
-
-    def command(self, sizes: str, clips: int, steps: int, rounds: int) -> str:
-        """What measures it without the rest of the page."""
-        return (
-            f"python -m benchmarks.feeding {sizes} --clips={clips} --steps={steps} "
-            f"--rounds={rounds} --precision={self.precision} --jit_compile={self.xla}"
-        )
-
-
-def steps_of(precision: str, names: str) -> list[Candidate]:
-    """Candidates by their short names: plain, ours, xla-plain, xla-ours, eager, eager-amr, ..."""
-    known = {
-        "plain": ("TensorFlow", "plain", False),
-        "ours": ("TensorFlow", "with AMR", False),
-        "xla-plain": ("TensorFlow", "plain", True),
-        "xla-ours": ("TensorFlow", "with AMR", True),
-        "eager": ("PyTorch", "without AMR", False),
-        "eager-amr": ("PyTorch", "with AMR", False),
-        "compiled": ("PyTorch", "without AMR", True),
-        "compiled-amr": ("PyTorch", "with AMR", True),
-    }
-    found = [known[name] for name in names.split()]
-    return [Candidate(framework, kind, precision, how) for framework, kind, how in found]
-
-
-PARTS = (
-    StepPart("Steps in bfloat16, XLA", steps_of(HALF, "eager eager-amr xla-ours xla-plain"), 130),
-    StepPart("Steps in float32, no XLA", steps_of(SINGLE, "eager eager-amr ours plain"), 75),
-    FeedingPart("The data: pipeline and fit loop in float32", SINGLE, False, 80),
-    StepPart(
-        "Steps in bfloat16, torch.compile", steps_of(HALF, "compiled compiled-amr xla-ours"), 70
-    ),
-    StepPart("Steps in float32, XLA", steps_of(SINGLE, "eager xla-ours xla-plain"), 120),
-    StepPart(
-        "Steps in float32, torch.compile",
-        steps_of(SINGLE, "compiled compiled-amr ours xla-ours"),
-        70,
-    ),
-    StepPart("Steps in bfloat16, no XLA", steps_of(HALF, "eager compiled ours plain"), 50),
-    FeedingPart("The data: pipeline and fit loop in bfloat16, XLA", HALF, True, 100),
-    StepPart(  # is it cuDNN's workspace that takes the memory?
-        "Steps in float32, no XLA, workspaces of 256 MB at most",
-        steps_of(SINGLE, "ours"),
-        60,
-        {"TF_CUDNN_WORKSPACE_LIMIT_IN_MB": "256"},
-    ),
-)
 
 
 class Run:
@@ -148,15 +55,17 @@ class Run:
         """Starts the processes, which import their frameworks at the same time."""
         self.sizes = sizes
         self.clips, self.batches, self.fits = (16, 2, 2) if sizes is TINY else (512, 20, 4)
-        self.steps = {name: StepWorker(name, sizes) for name in ("TensorFlow", "PyTorch")}
+        # threads that wait for each other are slow where other work takes the cores
+        self.threads = 1 if sizes is TINY else 0
+        frameworks = ("TensorFlow", "PyTorch")
+        self.steps = {name: StepWorker(name, sizes, self.threads) for name in frameworks}
         directory = self._directory.name
         self.feeding = Worker("benchmarks.feeding:Feeding", sizes, directory, self.clips)
         self._workers += [*self.steps.values(), self.feeding]
 
     def _describe(self) -> str:
         """Puts the machine on the page; the name of TensorFlow's GPU, or ""."""
-        self.page.about = [paired.processor()]
-        gpu = ""
+        self.page.about, gpu = [paired.processor()], ""
         for name, worker in self.steps.items():
             try:
                 about = worker.ask("describe", seconds=min(90, self._left()))
@@ -172,7 +81,8 @@ class Run:
         print(f"\n## {part.title}\n", flush=True)
         section = Section(part.title)
         self.page.sections.append(section)
-        seconds = min(part.seconds, self._left())
+        slow = 3 if self.page.dry else 1  # compilers on a CPU
+        seconds = min(slow * part.seconds, self._left())
         if seconds <= 0:
             section.failure = "not started: the time was over"
         elif isinstance(part, StepPart):
@@ -185,19 +95,18 @@ class Run:
     def _measure_steps(self, part: StepPart, section: Section, seconds: float) -> None:
         compared = Comparison(part.candidates, self.sizes.batch)
         self.page.comparisons.append(compared)
-        section.command = part.command(self.sizes.as_flags(), self.rounds)
+        section.command = part.command(self.sizes.as_flags(), self.threads, self.rounds)
         section.text = compared.table
         workers = self.steps
         if part.environment:
-            alone = StepWorker("TensorFlow", self.sizes, environment=dict(part.environment))
+            alone = StepWorker("TensorFlow", self.sizes, self.threads, part.environment)
             self._workers.append(alone)
             workers = {"TensorFlow": alone}
         compared.measure(workers, seconds, self.rounds, self.count, self.page.write)
 
     def _measure_feeding(self, part: FeedingPart, section: Section, seconds: float) -> None:
         end = time.monotonic() + seconds
-        numbers = self.clips, self.batches, self.fits
-        section.command = part.command(self.sizes.as_flags(), *numbers)
+        section.command = part.command(self.sizes.as_flags(), self.clips, self.batches, self.fits)
         title = f"{part.precision.removeprefix('mixed_')}, {'XLA' if part.xla else 'no XLA'}"
         rates: list[float] = []
         pairs: list[tuple[float, float]] = []
@@ -209,9 +118,9 @@ class Run:
 
         try:
             ask("build")
-            rates += ask("pipeline", *numbers[1:])
+            rates += ask("pipeline", self.batches, self.fits)
             self.page.write()
-            pairs += ask("fit", part.precision, part.xla, *numbers[1:])
+            pairs += ask("fit", part.precision, part.xla, self.batches, self.fits)
         except Failed as error:
             section.failure = str(error)
 

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -26,15 +27,18 @@ class Worker:
         environment: Mapping, variables of its environment; those of this process by default.
     """
 
-    def __init__(self, target: str, *args: Any, environment: dict[str, str] | None = None) -> None:
-        self._what = target, args, environment or {}
+    def __init__(
+        self, target: str, *args: Any, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._what = target, args
+        self.environment = dict(environment or {})
         self._process: Any = None
         self._start()
 
     def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(*self._what, theirs))
+        self._process = context.Process(target=_serve, args=(*self._what, self.environment, theirs))
         self._process.start()
         theirs.close()
 

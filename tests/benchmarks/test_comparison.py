@@ -70,7 +70,7 @@ def test_a_step_is_made_once_and_not_tried_again_when_it_failed(monkeypatch):
             raise Failed("out of time")
         return {"first": 1}
 
-    monkeypatch.setattr(Worker, "_start", lambda self: None)
+    monkeypatch.setattr(Worker, "_start", lambda self: setattr(self, "_process", None))
     monkeypatch.setattr(Worker, "ask", ask)
     worker = StepWorker("TensorFlow", TINY)
     for _ in range(2):

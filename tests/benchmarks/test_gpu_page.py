@@ -5,6 +5,7 @@ import pytest
 from benchmarks import gpu, gpu_page
 from benchmarks.comparison import Comparison
 from benchmarks.gpu_page import Goal, Page, Section
+from benchmarks.gpu_parts import PARTS, StepPart
 from benchmarks.steps import Candidate
 from benchmarks.workers import Failed
 from tests.benchmarks.helpers import EAGER, OURS, Steps
@@ -51,7 +52,7 @@ def test_every_claim_has_its_goal_in_both_precisions():
 
 
 def test_every_goal_is_measured_by_a_part():
-    together = [set(part.candidates) for part in gpu.PARTS if isinstance(part, gpu.StepPart)]
+    together = [set(part.candidates) for part in PARTS if isinstance(part, StepPart)]
     for goal in gpu_page.step_goals():
         pair = {goal.numerator, goal.denominator}
         assert any(pair <= found for found in together), goal
@@ -99,7 +100,7 @@ class Feeding:
 class AnySteps(Steps):
     """A framework without a GPU, whose steps all take a second."""
 
-    def __init__(self, framework, sizes, environment=None):
+    def __init__(self, framework, sizes, threads, environment=None):
         super().__init__({})
 
     def ask(self, method, *args, seconds):
@@ -119,11 +120,11 @@ def page(tmp_path, monkeypatch):
 def test_all_parts_are_measured_and_one_that_fails_leaves_the_others(page):
     run = gpu.Run(page, 600, quick=False)
     assert page.dry == "CPU"
-    for part in gpu.PARTS:
+    for part in PARTS:
         run.measure(part)
     run.close()
     text = page.path.read_text()
-    assert [f"## {part.title}" in text for part in gpu.PARTS] == [True] * len(gpu.PARTS)
+    assert [f"## {part.title}" in text for part in PARTS] == [True] * len(PARTS)
     assert "pipeline, all cores | 200 (100 to 300)" in text
     assert "**Not finished:** out of memory." in text
     assert text.count("not measured") == 1  # that loop
@@ -132,10 +133,10 @@ def test_all_parts_are_measured_and_one_that_fails_leaves_the_others(page):
 
 def test_without_time_nothing_is_measured_and_every_part_says_so(page):
     run = gpu.Run(page, 0, quick=True)
-    for part in gpu.PARTS:
+    for part in PARTS:
         run.measure(part)
     text = page.path.read_text()
-    assert text.count("**Not finished:** not started: the time was over.") == len(gpu.PARTS)
+    assert text.count("**Not finished:** not started: the time was over.") == len(PARTS)
     assert text.count("not measured") == len(gpu_page.step_goals())
 
 
