@@ -54,7 +54,7 @@ class Run:
     def _start(self, sizes: Sizes) -> None:
         """Starts the processes, which import their frameworks at the same time."""
         self.sizes = sizes
-        self.clips, self.batches, self.fits = (16, 2, 2) if sizes is TINY else (512, 20, 4)
+        self.clips, self.batches, self.fits = (16, 2, 2) if sizes is TINY else (512, 40, 3)
         # threads that wait for each other are slow where other work takes the cores
         self.threads = 1 if sizes is TINY else 0
         frameworks = ("TensorFlow", "PyTorch")
