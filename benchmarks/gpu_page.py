@@ -139,8 +139,10 @@ class Page:
         self._start = time.monotonic()
 
     def write(self) -> None:
-        """Writes what is known."""
-        self.path.write_text(self.text())
+        """Writes what is known, whole or not at all."""
+        written = self.path.with_name(f"{self.path.name}.new")
+        written.write_text(self.text())
+        written.replace(self.path)
 
     def text(self) -> str:
         """The page in Markdown."""
