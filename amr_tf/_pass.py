@@ -26,8 +26,8 @@ class Pass:
             function = tf.function(function, jit_compile=True, reduce_retracing=True)
 
         def of_replica(data: Any) -> dict[str, tf.Tensor]:
-            inputs, labels, real = keras.utils.unpack_x_y_sample_weight(data)
-            real = tf.ones_like(labels, tf.float32) if real is None else real
+            inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+            real = weights if self._xla else tf.ones_like(labels, tf.float32)
             return {**function(inputs, labels), "real": real}
 
         @tf.function(reduce_retracing=True)

@@ -6,6 +6,7 @@ compressed ones: a frame of 455x256 is a JPEG of some 40 kB. Sound is a chord ov
 
 import os
 import pathlib
+from concurrent.futures import ThreadPoolExecutor
 
 import av
 import numpy as np
@@ -73,13 +74,16 @@ def source(
         The directory.
     """
     directory.mkdir(parents=True)
-    rows = []
-    for i in range(count):
-        path = directory / f"clip{i:07d}_000000.mp4"
-        if i < rendered:
-            render(path, i, seconds, width, height)
-        else:
-            os.link(directory / f"clip{i % rendered:07d}_000000.mp4", path)
-        rows.append(f"clip{i:07d},0,airplane,train\n")
+    paths = [directory / f"clip{i:07d}_000000.mp4" for i in range(count)]
+    with ThreadPoolExecutor() as pool:  # codecs and NumPy leave Python's lock alone
+        made = [
+            pool.submit(render, path, i, seconds, width, height)
+            for i, path in enumerate(paths[:rendered])
+        ]
+        for one in made:
+            one.result()
+    for i, path in enumerate(paths[rendered:], rendered):
+        os.link(paths[i % rendered], path)
+    rows = [f"clip{i:07d},0,airplane,train\n" for i in range(count)]
     (directory / "vggsound.csv").write_text("".join(rows))
     return directory

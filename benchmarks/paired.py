@@ -12,16 +12,24 @@ from tfrecords.progress import Progress
 
 
 def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> str:
-    """The geometric mean of paired ratios with its 95 % confidence interval.
+    """The geometric mean of paired ratios with its 95 % confidence interval, as text.
 
     Args:
         numerators: One a round.
         denominators: Of the same rounds.
     """
+    low, mean, high = interval(numerators, denominators)
+    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def interval(
+    numerators: Sequence[float], denominators: Sequence[float]
+) -> tuple[float, float, float]:
+    """The lower end, the geometric mean and the upper end that `ratio` tells."""
     logs = np.log(np.asarray(numerators) / np.asarray(denominators))
     half = stats.t.ppf(0.975, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
     low, mean, high = np.exp(logs.mean() + half * np.array([-1, 0, 1]))
-    return f"{mean:.3f} [{low:.3f}, {high:.3f}]"
+    return float(low), float(mean), float(high)
 
 
 def rounds(count: int, title: str = "rounds") -> Iterator[int]:
@@ -37,13 +45,17 @@ def machine() -> str:
     import av
     import tensorflow as tf
 
+    return f"{processor()}, TensorFlow {tf.__version__}, PyAV {av.__version__}"
+
+
+def processor() -> str:
+    """Processor, cores and Python, in a line."""
     model = platform.processor() or platform.machine()
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             model = line.split(": ")[1]
             break
-    versions = f"TensorFlow {tf.__version__}, PyAV {av.__version__}"
-    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}, {versions}"
+    return f"{model}, {os.cpu_count()} cores; Python {platform.python_version()}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -37,18 +37,15 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from amr_tf.modalities import AudioConfig, VideoConfig
+from amr_tf.modalities import VideoConfig
 from amr_tf.modalities.pictures import IMAGENET_MEAN, IMAGENET_STD
-from benchmarks import media_files, paired
+from benchmarks import feeding, media_files, paired
+from benchmarks.feeding import AUDIO, FFT, HOP, RATE, SECONDS
 from tfrecords import schema
-from tfrecords.building import builder
-from tfrecords.building.options import BuildOptions
 from tfrecords.reading.pipeline import Pipeline
 
-RATE, SECONDS, FFT, HOP = 22_050, 3, 512, 353
 BATCH = 32
 WARM = 2  # batches that are not timed
-AUDIO = AudioConfig(RATE, seconds=SECONDS, tile_seconds=SECONDS, fft_length=FFT, hop=HOP)
 VIDEO = VideoConfig(frames=3, size=224)
 INPUTS = {"audio": AUDIO, "video": VIDEO}
 SIDES = (256, 360)
@@ -64,15 +61,7 @@ def records(directory: pathlib.Path, count: int) -> None:
     """Builds records of both sizes from clips of 480x360."""
     source = media_files.source(directory / "source", count, min(count, 64), SECONDS, 480, 360)
     for side in SIDES:
-        options = BuildOptions(
-            "vggsound",
-            str(source),
-            str(directory / str(side)),
-            audio_rate=RATE,
-            short_side=side,
-            validation_fraction=1e-9,
-        )
-        builder.build(options)
+        feeding.records(source, directory / str(side), side)
 
 
 def stored(directory: pathlib.Path) -> list[tuple[bytes, list[bytes]]]:

@@ -2,11 +2,10 @@
 
 Our step without and with AMR against a plain Keras model of the same encoders and head, every
 method against naive fusion, or XLA against none, on random batches in memory: the models take
-turns, a step each, so that what else the machine does hits all alike. Our step computes the shares
-in any case, for its metrics; a plain Keras step computes none.
+turns, so that what else the machine does hits all alike. Our step computes the shares in any case,
+for its metrics; a plain Keras step computes none.
 """
 
-import time
 from collections.abc import Callable
 
 from tfrecords import quiet  # noqa: F401  isort: skip
@@ -18,87 +17,45 @@ from absl import app, flags
 
 import amr_tf
 from amr_tf import heads, methods
-from amr_tf.encoders import build_encoder
-from benchmarks import baseline, paired
+from benchmarks import paired, sizes
+from benchmarks.keras_steps import KerasSteps, encoder, ours, plain
+from benchmarks.sizes import Sizes
+from benchmarks.steps import PRECISIONS
 
-CLASSES = 10
-flags.DEFINE_enum("encoder", "resnet18", ["resnet18", "small"], "Both modalities' encoder.")
-flags.DEFINE_integer("width", 0, "Channels of its first stage; 0 for its default.")
-flags.DEFINE_integer("pixels", 112, "Height and width of the frames.")
-flags.DEFINE_integer("frames", 1, "Frames of a clip.")
-flags.DEFINE_list("spectrogram", ["188", "257"], "Time steps and frequency bins.")
-flags.DEFINE_integer("batch", 16, "Clips a step.")
-flags.DEFINE_integer("rounds", 20, "Rounds; in each, every model makes one step.")
+sizes.define_flags()
+flags.DEFINE_integer("rounds", 20, "Rounds; in each, every model has its turn.")
+flags.DEFINE_integer("steps", 0, "Steps of a turn; by default 10 on a GPU and 1 on a CPU.")
 flags.DEFINE_enum("compare", "amr", ["amr", "methods", "xla"], "What takes turns.")
+flags.DEFINE_enum("precision", "float32", PRECISIONS, "Keras' policy.")
+flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the steps.")
 
 
-def model(
-    method: methods.Method | None = None, weight: float = 0.0, xla: bool = False
-) -> keras.Model:
-    """A compiled classifier of audio and video."""
-    made = amr_tf.MultimodalClassifier(*parts(), method)
-    made.compile(optimizer(), amr_weight=weight, jit_compile=xla)
-    return made
+class Compared(KerasSteps):
+    """The steps that `--compare` asks for, by their names."""
+
+    def __init__(self, task: Sizes) -> None:
+        super().__init__(task)
+        self.makers = candidates(task, flags.FLAGS.jit_compile)
+
+    def build(self, name: str) -> Callable[[], tf.Tensor]:
+        """The step of that name."""
+        return self.step_of(self.makers[name]())
 
 
-def plain() -> keras.Model:
-    """A plain Keras model of the same parts."""
-    return baseline.plain_keras(*parts(), optimizer())
-
-
-def parts() -> tuple[dict[str, keras.Model], keras.Model]:
-    """New encoders by modality, and a head for them."""
-    encoders = {m: encoder(m) for m in shapes()}
-    sizes = [tuple(e.output_shape[1:]) for e in encoders.values()]
-    return encoders, heads.concat(sizes, CLASSES)
-
-
-def optimizer() -> keras.optimizers.Optimizer:
-    """The task's optimizer, the same for all."""
-    return keras.optimizers.SGD(0.001, momentum=0.9)
-
-
-def shapes() -> dict[str, tuple[int, ...]]:
-    """Modality -> shape of one sample."""
-    values = flags.FLAGS
-    size = values.pixels
-    return {
-        "audio": (*map(int, values.spectrogram), 1),
-        "video": (values.frames, size, size, 3),
-    }
-
-
-def encoder(modality: str) -> keras.Model:
-    """One modality's encoder."""
-    values = flags.FLAGS
-    options = {"width": values.width} if values.width else {}
-    return build_encoder(values.encoder, modality, shapes()[modality], **options)
-
-
-def teachers() -> dict[str, keras.Model]:
-    """Untrained unimodal models: what they know costs nothing."""
-    found = {}
-    for m in shapes():
-        part = encoder(m)
-        head = heads.concat([tuple(part.output_shape[1:])], CLASSES)
-        found[m] = amr_tf.MultimodalClassifier({m: part}, head)
-    return found
-
-
-def candidates() -> dict[str, Callable[[], keras.Model]]:
+def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
     """What takes turns; the first is what the others are compared with."""
     if flags.FLAGS.compare == "amr":
         return {
-            "plain Keras": plain,
-            "ours without AMR": model,
-            "ours with AMR": lambda: model(weight=1.0),
+            "plain Keras": lambda: plain(task, xla),
+            "ours without AMR": lambda: ours(task, xla=xla),
+            "ours with AMR": lambda: ours(task, weight=1.0, xla=xla),
         }
     if flags.FLAGS.compare == "xla":
-        return {"without XLA": model, "with XLA": lambda: model(xla=True)}
+        return {"without XLA": lambda: ours(task), "with XLA": lambda: ours(task, xla=True)}
     made = {
         "dropout": methods.Dropout,
         "modality_dropout": methods.ModalityDropout,
-        "umt": lambda: methods.UMT(teachers()),
+        "umt": lambda: methods.UMT(teachers(task)),
         "ogm": methods.OGM,
         "ogm_ge": methods.OGMGE,
         "ogm (ablation)": lambda: methods.OGM(score="ablation"),
@@ -108,41 +65,48 @@ def candidates() -> dict[str, Callable[[], keras.Model]]:
         "agm": methods.AGM,
         "dgl": methods.DGL,
     }
-    return {"naive": model} | {name: lambda make=make: model(make()) for name, make in made.items()}
+    return {"naive": lambda: ours(task, xla=xla)} | {
+        name: lambda make=make: ours(task, make(), xla=xla) for name, make in made.items()
+    }
 
 
-def stepper(made: keras.Model) -> Callable[[], dict[str, tf.Tensor]]:
-    """A function that makes one step on the same random batch."""
-    rng = np.random.default_rng(0)
-    batch = flags.FLAGS.batch
-    inputs = {m: tf.constant(rng.normal(size=(batch, *s)), tf.float32) for m, s in shapes().items()}
-    labels = tf.constant(rng.integers(0, CLASSES, batch))
-    step = tf.function(made.train_step, jit_compile=made.jit_compile)
-    return lambda: step((inputs, labels))
+def teachers(task: Sizes) -> dict[str, keras.Model]:
+    """Untrained unimodal models: what they know costs nothing."""
+    found = {}
+    for m in task.shapes:
+        part = encoder(task, m)
+        head = heads.concat([tuple(part.output_shape[1:])], task.classes)
+        found[m] = amr_tf.MultimodalClassifier({m: part}, head)
+    return found
 
 
 def main(_: list[str]) -> None:
     """The command."""
-    tf.get_logger().setLevel("ERROR")  # it warns of the first steps, each traced twice
-    steps = {name: stepper(make()) for name, make in candidates().items()}
-    for step in steps.values():  # graphs are made
-        step()
-        step()
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    names = list(steps)
-    for turn in paired.rounds(flags.FLAGS.rounds):
+    values = flags.FLAGS
+    keras.mixed_precision.set_global_policy(values.precision)
+    steps = Compared(sizes.of_flags())
+    memory = {name: steps.make(name) for name in steps.makers}
+    times: dict[str, list] = {name: [] for name in steps.makers}
+    count = values.steps or (10 if steps.gpu else 1)
+    names = list(times)
+    for turn in paired.rounds(values.rounds):
         for name in names[turn % len(names) :] + names[: turn % len(names)]:
-            start = time.perf_counter()
-            logs = steps[name]()
-            float(logs["loss"])  # wait for it
-            seconds[name].append(time.perf_counter() - start)
-    first = names[0]
+            times[name].append(steps.turn(name, count))
+    free = {name: [one for one, _ in found] for name, found in times.items()}
+    head = ["", "ms a step (median)", f"against {names[0]}"]
     rows = [
-        [name, f"{1000 * np.median(values):.1f}", paired.ratio(values, seconds[first])]
-        for name, values in seconds.items()
+        [name, f"{1000 * np.median(found):.1f}", paired.ratio(found, free[names[0]])]
+        for name, found in free.items()
     ]
-    print(f"{paired.machine()}; {flags.FLAGS.rounds} rounds\n")
-    print(paired.table(("", "ms a step (median)", f"against {first}"), rows))
+    if steps.gpu:
+        head += ["ms, each waited for", "peak memory, GB"]
+        for row in rows:
+            waited = np.median([one for _, one in times[row[0]]])
+            row += [f"{1000 * waited:.1f}", f"{memory[row[0]]['later'] / 1e9:.2f}"]
+    print(f"{paired.machine()}; {values.precision}; {values.rounds} rounds\n")
+    print(paired.table(head, rows))
+    if not steps.gpu:
+        print("\nThe peak memory is told on a GPU only.")
 
 
 if __name__ == "__main__":

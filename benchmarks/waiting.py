@@ -20,9 +20,10 @@ from absl import app, flags
 from benchmarks import paired
 from tfrecords.description import DatasetInfo
 from trainers.config.flags import with_modalities
+from trainers.config.model_inputs import inputs_of_records
 from trainers.config.recipes import PRESETS, recipes
 from trainers.config.run_config import Config
-from trainers.running import assembly, inputs
+from trainers.running import assembly
 
 flags.DEFINE_multi_enum(
     "case", ["demo", "demo, no cache", "clips224"], ["demo", "demo, no cache", "clips224"],
@@ -53,10 +54,14 @@ class Profile(keras.callbacks.Callback):
 
 
 def waited(directory: str) -> float:
-    """Seconds in which a step waited for a batch, by the profile in a directory."""
+    """Seconds in which a step waited for a batch, by the profile in a directory.
+
+    Raises:
+        ValueError: The profile knows nothing of batches: then 0 would be no measurement.
+    """
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-    total = 0
+    waits = []
     for path in pathlib.Path(directory).rglob("*.xplane.pb"):
         space = xplane_pb2.XSpace.FromString(path.read_bytes())
         for plane in space.planes:
@@ -64,8 +69,10 @@ def waited(directory: str) -> float:
             for line in plane.lines:
                 for event in line.events:
                     if names[event.metadata_id].startswith("IteratorGetNextOp::DoCompute"):
-                        total += event.duration_ps
-    return total / 1e12
+                        waits.append(event.duration_ps)
+    if not waits:
+        raise ValueError(f"no IteratorGetNext in the profile of {directory}")
+    return sum(waits) / 1e12
 
 
 def config(case: str) -> Config:
@@ -83,7 +90,7 @@ def shares(case: str) -> list[float]:
     """Waiting over step time, one number a round."""
     run = config(case)
     assembly.make_records(run)
-    data = assembly.pipeline(run, inputs.of_records(run, DatasetInfo.load(run.data_dir)))
+    data = assembly.pipeline(run, inputs_of_records(run, DatasetInfo.load(run.data_dir)))
     model = assembly.model(run, data)
     found = []
     model.fit(data.train(), steps_per_epoch=3, verbose=0)  # graphs are made
