@@ -84,7 +84,7 @@ def test_shares_of_the_same_weights(policy):
 def test_training_goes_as_in_float32(policy):
     results = []
     for made in (in_float32(amr_ratio=(1, 9)), model(amr_ratio=(1, 9))):
-        results.append(made.fit(dataset(), epochs=6, verbose=0).history)
+        results.append(made.fit(dataset(), epochs=4, verbose=0).history)
         assert {v.dtype for v in made.trainable_variables} <= {tf.float32, "float32"}
     for name in ("loss", "dominance_audio"):
         full, half = (r[name][-1] for r in results)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from amr_tf import _compat
 from tests.amr_tf.models import classifier, data
 from tests.trainers.conftest import command, pipeline
 from trainers.config.run_config import Config
