@@ -1,12 +1,14 @@
 """What a classifier refuses, and with which words."""
 
 import inspect
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 
 from amr_tf import _compat, heads
+from amr_tf._multipliers import AUTO
 from amr_tf.methods.base import Method
 from amr_tf.modalities import FeaturesLayer
 
@@ -83,6 +85,18 @@ def check_compile(options: Mapping[str, Any]) -> None:
                 f"compile has no argument {name!r}: see MultimodalClassifier.compile, and of "
                 f"Keras {keras.__version__} run_eagerly and steps_per_execution"
             )
+
+
+def check_amr_weight(weight: Any) -> None:
+    """Refuses what is neither a weight nor the word for one that training finds.
+
+    Raises:
+        ValueError: It is negative, no number, or another word.
+    """
+    if weight == AUTO:
+        return
+    if not isinstance(weight, numbers.Real) or not weight >= 0:
+        raise ValueError(f"amr_weight is a number, zero or positive, or 'auto', got {weight!r}")
 
 
 def check_metrics(given: Any, taken: Sequence[str]) -> list[keras.metrics.Metric]:

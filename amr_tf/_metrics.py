@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from amr_tf import _checks, distribution
 from amr_tf._context import Context
+from amr_tf._multipliers import AUTO, Multipliers
 from amr_tf._presence import kept
 from amr_tf.attribution import flattened
 from amr_tf.regularizer import AttributionRegularizer
@@ -31,8 +32,8 @@ class StepMetrics:
 
     Names: `loss`, `accuracy`, `regularizer` (R), `dominance_<m>` (mean share),
     `encoding_norm_<m>` (mean L2 norm; the shares depend on the encodings' scale),
-    `amr_gradient_norm`, `amr_task_cosine` (angle of the two gradients on the head). Sample weights
-    count in `loss` alone.
+    `amr_gradient_norm`, `amr_task_cosine` (angle of the two gradients on the head),
+    `amr_multiplier_<m>` (where training finds them). Sample weights count in `loss` alone.
 
     Args:
         modalities: Their names, in order.
@@ -48,6 +49,7 @@ class StepMetrics:
         self.regularizer = _mean("regularizer")
         self.dominance = [_mean(f"dominance_{m}") for m in modalities]
         self.encoding_norm = [_mean(f"encoding_norm_{m}") for m in modalities]
+        self.multipliers = [_mean(f"amr_multiplier_{m}") for m in modalities]
         self.gradient_norm = _mean("amr_gradient_norm")
         self.cosine = _mean("amr_task_cosine")
         self.own: list[keras.metrics.Metric] = []
@@ -60,23 +62,25 @@ class StepMetrics:
             ValueError: They are no metrics, or have the names of others.
         """
         self.own, self.own_weighted = [], []
-        taken = [metric.name for metric in self.active(True, True)]
+        taken = [metric.name for metric in self.active(True, AUTO)]
         self.own = list(map(_unsaved, _checks.check_metrics(metrics, taken)))
         taken += [metric.name for metric in self.own]
         self.own_weighted = list(map(_unsaved, _checks.check_metrics(weighted_metrics, taken)))
 
-    def active(self, several: bool, amr: bool) -> list[keras.metrics.Metric]:
+    def active(self, several: bool, amr_weight: float | str) -> list[keras.metrics.Metric]:
         """The metrics that have a meaning.
 
         Args:
             several: Whether there are several modalities, hence shares.
-            amr: Whether R is trained.
+            amr_weight: That of R in training; 0 where R is not trained.
         """
         metrics = [self.loss, self.accuracy]
         if several:
             metrics += [*self.dominance, self.regularizer]
-        if amr:
+        if amr_weight:
             metrics += [self.gradient_norm, self.cosine]
+        if amr_weight == AUTO:
+            metrics += self.multipliers
         return [*metrics, *self.encoding_norm, *self.own, *self.own_weighted]
 
     def update_task(self, context: Context, loss: tf.Tensor, shares: tf.Tensor) -> None:
@@ -105,6 +109,13 @@ class StepMetrics:
         if regularizer is not None:
             known = tf.cast(count > 0, tf.float32)
             self.regularizer.update_state(regularizer.penalty(mean_shares), sample_weight=known)
+
+    def update_multipliers(self, multipliers: Multipliers) -> None:
+        """Adds a step's multipliers."""
+        for metric, value in zip(
+            self.multipliers, tf.unstack(tf.convert_to_tensor(multipliers.values)), strict=True
+        ):
+            metric.update_state(value)
 
     def update_gradients(self, amr: Sequence[tf.Tensor], task: Sequence[tf.Tensor]) -> None:
         """Adds the AMR gradient's norm and its cosine with the task's on the head's variables."""

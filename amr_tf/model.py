@@ -12,7 +12,6 @@ Source: Yerramilli et al., arXiv 2404.02359.
 """
 
 import inspect
-import numbers
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -26,6 +25,7 @@ from amr_tf._exported import Exported, InputSpecs
 from amr_tf._functions import StepFunctions, wants_xla
 from amr_tf._guard import FiniteGuard
 from amr_tf._metrics import StepMetrics
+from amr_tf._multipliers import AUTO, Multipliers
 from amr_tf._presence import PRESENCE, kept
 from amr_tf._tape import Tape
 from amr_tf.attribution import at_least_float32, attribute, attribution_shares, check_target
@@ -94,7 +94,8 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         self.first_nonfinite_step = _compat.state(self, "first_nonfinite_step", dtype="int64")
         self.step_metrics = StepMetrics(self.modalities)
         self.regularizer = None
-        self.amr_weight = 0.0
+        self.amr_weight: float | str = 0.0
+        self.multipliers = None
         self.xla = False
         self._evaluating = False
         self.method.build(self)
@@ -183,7 +184,7 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
     def compile(
         self,
         optimizer: Any = "sgd",
-        amr_weight: float = 1.0,
+        amr_weight: float | str = 1.0,
         amr_ratio: Sequence[float] | None = None,
         amr_optimizer: Any = None,
         amr_target: str = "probability",
@@ -201,7 +202,8 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         Args:
             optimizer: Optimizer of the task, for all variables, or its name.
             amr_weight: Number, the weight of R; 0 trains without AMR, exactly as if there were
-                none.
+                none. "auto" makes the ratio a constraint, which training meets with a force that
+                grows until it does: see `amr_tf._multipliers`.
             amr_ratio: Sequence of M numbers, the wanted ratio of the shares; equal by default.
             amr_optimizer: Optimizer of R, for the head's variables; its learning rate is left
                 alone. By default SGD without momentum, with a learning rate of 0.1 that follows the
@@ -224,8 +226,7 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
                 a frozen head with AMR, an encoder that can't run in parts, or an argument of
                 `keras.Model.compile` that would have no effect, e.g. `loss`.
         """
-        if not isinstance(amr_weight, numbers.Real) or not amr_weight >= 0:
-            raise ValueError(f"amr_weight is a number, zero or positive, got {amr_weight!r}")
+        _checks.check_amr_weight(amr_weight)
         check_target(amr_target)
         _checks.check_compile(kwargs)
         self.step_metrics.take(metrics, weighted_metrics)
@@ -237,8 +238,12 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         self.amr_target = amr_target
         self.accumulate = accumulate
         self.skip_nonfinite = skip_nonfinite
-        self.amr_weight = float(amr_weight) if len(self.modalities) > 1 else 0.0
+        weight = AUTO if amr_weight == AUTO else float(amr_weight)
+        self.amr_weight = weight if len(self.modalities) > 1 else 0.0
         self.regularizer = self._make_regularizer(amr_weight, amr_ratio)
+        self.multipliers = None
+        if self.amr_weight == AUTO:
+            self.multipliers = Multipliers(self.regularizer.ratio)
         self.amr_optimizer = None
         self.optimizer.build(self.trainable_variables)
         self.optimizer_state = _compat.unsaved_optimizer_state(self.optimizer)
@@ -278,6 +283,9 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
 
         self.step_metrics.update_task(context, task_loss, shares)
         self.step_metrics.update_regularizer(self.regularizer, *global_shares)
+        if self.multipliers is not None:
+            self.multipliers.update(*global_shares)
+            self.step_metrics.update_multipliers(self.multipliers)
         if self.amr_weight:
             task_gradients = self._of_head(gradients, variables)
             self.step_metrics.update_gradients(amr_gradients, task_gradients)
@@ -336,8 +344,8 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
     @property
     def metrics(self) -> list:
         """The metrics of a step; see `amr_tf._metrics`."""
-        trains_amr = self.amr_weight > 0 and not self._evaluating
-        return self.step_metrics.active(self.regularizer is not None, trains_amr)
+        weight = 0.0 if self._evaluating else self.amr_weight
+        return self.step_metrics.active(self.regularizer is not None, weight)
 
     def get_metrics_result(self) -> dict[str, tf.Tensor]:
         """Metric name -> mean since the epoch's begin."""
@@ -358,9 +366,12 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         return logits, attribution_shares(attributions)
 
     def _amr_loss(self, shares: tf.Tensor, context: Context) -> tuple[tf.Tensor, ...]:
-        """This replica's part of weight x R, the global mean shares `[M]` and their count."""
+        """This replica's part of the AMR loss, the global mean shares `[M]` and their count."""
         if self.regularizer is None:
             return tf.constant(0.0), tf.constant([1.0]), context.global_batch
+        if self.multipliers is not None:
+            pull = self.multipliers.pull
+            return self.regularizer.replica_loss(shares, context.complete, pull)
         loss, mean_shares, count = self.regularizer.replica_loss(shares, context.complete)
         return self.amr_weight * loss, mean_shares, count
 

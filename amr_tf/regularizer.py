@@ -5,7 +5,7 @@
 with a^m the mean share of modality m over the global batch and r the wanted ratio.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -57,18 +57,24 @@ class AttributionRegularizer:
         return tf.reduce_sum(tf.abs(mean_shares - tf.constant(self.ratio, mean_shares.dtype)))
 
     def replica_loss(
-        self, shares: tf.Tensor, complete: tf.Tensor
+        self,
+        shares: tf.Tensor,
+        complete: tf.Tensor,
+        pull: Callable[[tf.Tensor], tf.Tensor] | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """This replica's part of R over the global batch, with R's exact gradient.
 
         With `c_m = sign(a^m - r^m)` held constant, `dR = sum_m c_m da^m`, and a^m is a sum over
         samples divided by their global count: each replica's loss is the part of that sum over
         its own samples. Nothing is reduced in the backward pass, and M + 1 floats in the forward.
+        Any other function of the a^m has its gradient so, with its own c.
 
         Args:
             shares: Tensor `[B, M]`, those of this replica's samples; B may be 0.
             complete: Tensor `[B]`, 1 for samples that have all modalities, else 0: the share of an
                 absent modality is 0 by construction and would bias the mean.
+            pull: Function, the global mean shares `[M]` -> c `[M]`, the loss's derivative in
+                them; that of R by default.
 
         Returns:
             The loss whose gradient, summed over replicas, is that of R (a scalar; its value is
@@ -83,8 +89,11 @@ class AttributionRegularizer:
         (total,) = distribution.global_sum([tf.stop_gradient(packed)])
         count = total[-1]
         mean_shares = total[:-1] / tf.maximum(count, 1.0)
-        sign = tf.sign(mean_shares - tf.constant(self.ratio, shares.dtype))
-        return tf.reduce_sum(sign * local) / tf.maximum(count, 1.0), mean_shares, count
+        c = tf.stop_gradient((pull or self._sign)(mean_shares))
+        return tf.reduce_sum(c * local) / tf.maximum(count, 1.0), mean_shares, count
+
+    def _sign(self, mean_shares: tf.Tensor) -> tf.Tensor:
+        return tf.sign(mean_shares - tf.constant(self.ratio, mean_shares.dtype))
 
     def _check(self, shares: tf.Tensor) -> None:
         if shares.shape.rank != 2 or shares.shape[1] != len(self.ratio):

@@ -106,7 +106,7 @@ def markdown(lines: Sequence[Line], config: Config) -> str:
     counts = {len(results) for line in lines for results in (line.plain, line.amr) if results}
     runs = " to ".join(map(str, sorted({min(counts), max(counts)})))
     text = (
-        f"{config.data_name}, test split, {runs} seed(s) a row; AMR weight {config.amr_weight:g}, "
+        f"{config.data_name}, test split, {runs} seed(s) a row; AMR weight {config.amr_text}, "
         f"ratio {config.amr_ratio or 'equal'}, target {config.amr_target}.\n\n{table}\n\n"
         f"Means with 95 % t-intervals over seeds. {names}: mean Grad⊙Input shares, for the "
         "probability target and for the logit target. accuracy change: with AMR minus without, "

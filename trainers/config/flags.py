@@ -7,6 +7,7 @@ from typing import Any
 
 from absl import flags
 
+from amr_tf._multipliers import AUTO
 from amr_tf.heads import HEADS, head_options
 from amr_tf.methods import METHODS
 from amr_tf.modalities import MODALITIES
@@ -42,11 +43,26 @@ def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) 
                 int: flags.DEFINE_integer,
                 float: flags.DEFINE_float,
                 str: flags.DEFINE_string,
+                float | str: _define_number_or_auto,
             }
             kinds[field.type](field.name, field.default, text, flag_values=values)
     for alias, option in flag_aliases().items():
         text = f"The same as --method_options={option}=..., for the methods that have it."
         flags.DEFINE_string(alias, None, text, flag_values=values)
+
+
+class _NumberOrAuto(flags.FloatParser):
+    """Parses a number, or the word for one that is found."""
+
+    def convert(self, argument: Any) -> float | str:
+        return argument if argument == AUTO else super().convert(argument)
+
+    def is_outside_bounds(self, value: Any) -> bool:
+        return value != AUTO and super().is_outside_bounds(value)
+
+
+def _define_number_or_auto(name: str, default: Any, text: str, **options: Any) -> None:
+    flags.DEFINE(_NumberOrAuto(), name, default, text, **options)
 
 
 def _with_options(head: str) -> str:

@@ -6,9 +6,11 @@ A field's metadata holds the flag's help and, where there are few, the values it
 import dataclasses
 import json
 import pathlib
+import typing
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from amr_tf._checks import check_amr_weight
 from amr_tf._registry import check_options, is_trusted
 from amr_tf.attribution import TARGETS
 from amr_tf.heads import HEADS, head_options
@@ -122,7 +124,11 @@ class Config:
     video_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
     frozen: str = _flag("", "Encoders that training leaves alone, e.g. `audio,video`.")
     # attribution regularisation
-    amr_weight: float = _flag(1.0, "Weight of the attribution regulariser; 0 trains without AMR.")
+    amr_weight: float | str = _flag(
+        1.0,
+        "Weight of the attribution regulariser; 0 trains without AMR, auto finds the force that "
+        "holds the ratio.",
+    )
     amr_ratio: str = _flag(
         "", "Wanted ratio of attributions, `1:2` or `audio=1,video=2` (default: all equal)."
     )
@@ -247,7 +253,7 @@ class Config:
         ):
             _require(getattr(self, name) > 0, f"--{name}={getattr(self, name)} must be positive")
         for name in (
-            "amr_weight", "weight_decay", "hidden", "encoder_width", "video_depth", "cpu_replicas",
+            "weight_decay", "hidden", "encoder_width", "video_depth", "cpu_replicas",
             "spec_augment_time", "spec_augment_freq", "audio_rate", "text_length", "feature_steps",
             "seed", "checkpoint_minutes",
             "checkpoint_steps", "clip_norm",
@@ -255,6 +261,10 @@ class Config:
             _require(
                 getattr(self, name) >= 0, f"--{name}={getattr(self, name)} must not be negative"
             )
+        try:
+            check_amr_weight(self.amr_weight)
+        except ValueError as error:
+            raise ValueError(f"--{error}") from error
         _require(0 <= self.momentum < 1, f"--momentum={self.momentum} is not in [0, 1)")
         _require(0 < self.crop_scale <= 1, f"--crop_scale={self.crop_scale} is not in (0, 1]")
         encoder_flags.check_kinds(self)
@@ -353,7 +363,13 @@ class Config:
         return parse_ratio(self.amr_ratio, self.names)
 
     @property
-    def effective_amr_weight(self) -> float:
+    def amr_text(self) -> str:
+        """The weight of AMR for a reader, e.g. `0.5` or `auto`."""
+        weight = self.effective_amr_weight
+        return weight if isinstance(weight, str) else f"{weight:g}"
+
+    @property
+    def effective_amr_weight(self) -> float | str:
         """0 for one modality, which has no dominance, and where nothing is trained."""
         method = method_of(self.method, self.names)
         return self.amr_weight if len(self.model_modalities) > 1 and method.trains else 0.0
@@ -466,8 +482,8 @@ def read_flags(path: pathlib.Path) -> dict[str, Any]:
         flags = json.loads(path.read_text())["flags"]
         kinds = {field.name: field.type for field in dataclasses.fields(Config)}
         for name, value in flags.items():
-            allowed = {kinds[name], int} if kinds[name] is float else {kinds[name]}
-            if type(value) not in allowed:
+            allowed = typing.get_args(kinds[name]) or (kinds[name],)
+            if type(value) not in (*allowed, *([int] if float in allowed else [])):
                 raise ValueError(f"{name} is {value!r}")
             if isinstance(value, int | float) and not -(2.0**63) < value < 2.0**63:
                 raise ValueError(f"{name} is {value!r}")

@@ -45,7 +45,7 @@ def write(
         results["corrupt_skipped"] = data.records.num_skipped
     write_json(output / "results.json", results)
     per_class_csv(output / "per_class.csv", predictions, data.info.classes)
-    title = f"{config.data_name}, {config.method}, AMR weight {config.effective_amr_weight:g}"
+    title = f"{config.data_name}, {config.method}, AMR weight {config.amr_text}"
     results_table(title, results, predictions.modalities)
     print(f"results      {output / 'results.json'}\nper class    {output / 'per_class.csv'}")
     if predictions.shares and predictions.complete.any():

@@ -61,7 +61,7 @@ def write(
             one = (explanation.features[name][0], explanation.attributions[name][0])
             parts.append(_figure(directory, name, modality.called(name), modality.panel(*one)))
     page = directory / "explanation.html"
-    about = f"{config.data_name}, {config.method}, AMR weight {config.effective_amr_weight:g}"
+    about = f"{config.data_name}, {config.method}, AMR weight {config.amr_text}"
     top = classes[np.argmax(mean.probabilities[0])]
     page.write_text(pages.page(f"{pathlib.PurePath(clip).name}: {top}", about, parts))
     return page

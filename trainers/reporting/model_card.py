@@ -71,7 +71,7 @@ def card(
         The text.
     """
     several = len(config.model_modalities) > 1
-    weight = f"AMR weight {config.effective_amr_weight:g}"
+    weight = f"AMR weight {config.amr_text}"
     title = f"{config.data_name}, {config.method}" + (f", {weight}" if several else "")
     parts = [
         f"# Model card: {title}",
@@ -118,7 +118,7 @@ def _model(
     lines.append(f"Method: `{config.method}`{options}.")
     if config.effective_amr_weight:
         lines.append(
-            f"Attribution regularisation (AMR, arXiv 2404.02359): weight {config.amr_weight:g}, "
+            f"Attribution regularisation (AMR, arXiv 2404.02359): weight {config.amr_text}, "
             f"ratio {_code(config.amr_ratio or 'equal')}, target `{config.amr_target}`."
         )
     else:

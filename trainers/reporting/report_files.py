@@ -141,7 +141,7 @@ def _about(split: str, runs: Sequence[EvaluatedRun]) -> dict[str, Any]:
 
 def _heading(split: str, runs: Sequence[EvaluatedRun]) -> tuple[str, str]:
     configs, subject = [r.config for r in runs], runs[0].subject
-    titles = [f"{c.method}, AMR weight {c.effective_amr_weight:g}" for c in configs]
+    titles = [f"{c.method}, AMR weight {c.amr_text}" for c in configs]
     about = (
         f"{' against '.join(c.model_dir for c in configs)}; {split}: "
         f"{len(subject.test.labels):,} clips with all modalities, "

@@ -96,7 +96,7 @@ def run_names(a: Config, b: Config) -> tuple[str, str]:
     Returns:
         A name for each.
     """
-    weights = [c.effective_amr_weight > 0 for c in (a, b)]
+    weights = [bool(c.effective_amr_weight) for c in (a, b)]
     if a.method == b.method and weights[0] != weights[1]:
         return tuple("with AMR" if w else "without AMR" for w in weights)
     if a.method != b.method and weights[0] == weights[1]:

@@ -48,7 +48,7 @@ def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribut
         print("AMR     none: nothing is trained")
         return
     elif config.amr_weight:
-        print(f"AMR     weight {config.amr_weight:g}, ratio {config.amr_ratio or 'equal'}")
+        print(f"AMR     weight {config.amr_text}, ratio {config.amr_ratio or 'equal'}")
     else:
         print("AMR     none (--amr_weight=0)")
     replicas = strategy.num_replicas_in_sync
@@ -73,7 +73,7 @@ def show_results(config: Config, results: dict[str, Any]) -> None:
         config: The run.
         results: What `results.json` holds.
     """
-    weight = f"AMR {config.amr_weight:g}" if config.effective_amr_weight else "without AMR"
+    weight = f"AMR {config.amr_text}" if config.effective_amr_weight else "without AMR"
     evaluation_results.results_table(
         f"{config.data_name}, {config.method}, {weight}", results, config.model_modalities
     )

@@ -113,7 +113,7 @@ def test_published_recipes_give_the_published_shapes():
     ("field", "value", "message"),
     [
         ("method", "magic", "--method=magic: choose one of naive, dropout"),
-        ("amr_weight", -1.0, "--amr_weight=-1.0 must not be negative"),
+        ("amr_weight", -1.0, "--amr_weight is a number, zero or positive, or 'auto', got -1.0"),
         ("learning_rate", 0.0, "must be positive"),
         ("epochs", 0, "--epochs=0 must be positive"),
         ("batch_size", -4, "must be positive"),
