@@ -97,7 +97,8 @@ def test_all_of_a_methods_loss_is_weighted(name):
     x, y, weights = given(12)
 
     def loss(w):
-        model = classifier(METHODS[name](), optimizer=keras.optimizers.SGD(0.0), amr_weight=0.0)
+        still = keras.optimizers.SGD(0.0)
+        model = classifier(METHODS[name](), optimizer=still, amr_weight=0.0, run_eagerly=True)
         return model.train_on_batch(x, y, sample_weight=w, return_dict=True)["loss"]
 
     np.testing.assert_allclose(loss(weights) + loss(2 - weights), 2 * loss(None), rtol=2e-5)
