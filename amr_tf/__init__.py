@@ -9,6 +9,7 @@ from amr_tf.analysis.explanation import explain
 from amr_tf.attribution import attribute, attribution_shares, modality_attributions
 from amr_tf.encoders import register_encoder
 from amr_tf.heads import register_head
+from amr_tf.measures import measure_shares
 from amr_tf.methods import register_method
 from amr_tf.model import MultimodalClassifier
 from amr_tf.regularizer import AttributionRegularizer
@@ -28,6 +29,7 @@ __all__ = [
     "heads",
     "layers",
     "load_model",
+    "measure_shares",
     "methods",
     "modalities",
     "modality_attributions",

@@ -16,6 +16,11 @@ def subsets(players: int) -> list[frozenset[int]]:
     ]
 
 
+def weight(size: int, players: int) -> float:
+    """The weight `|S|! (M - |S| - 1)! / M!` of what a player adds to `size` others."""
+    return math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
+
+
 def shapley(value: Mapping[frozenset, Any], player: int, players: int) -> Any:
     """Shapley value of one player, from the value of every subset (Shapley 1953).
 
@@ -31,7 +36,6 @@ def shapley(value: Mapping[frozenset, Any], player: int, players: int) -> Any:
     others = [p for p in range(players) if p != player]
     total = 0.0
     for size in range(players):
-        weight = math.factorial(size) * math.factorial(players - size - 1) / math.factorial(players)
         for subset in map(frozenset, itertools.combinations(others, size)):
-            total = total + weight * (value[subset | {player}] - value[subset])
+            total = total + weight(size, players) * (value[subset | {player}] - value[subset])
     return total

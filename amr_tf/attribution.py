@@ -34,15 +34,47 @@ def target_score(
     Raises:
         ValueError: Unknown target, labels missing, or fewer than two classes.
     """
+    return class_score(logits, attributed_classes(logits, target, labels), target)
+
+
+def attributed_classes(
+    logits: tf.Tensor, target: str = "probability", labels: tf.Tensor | None = None
+) -> tf.Tensor:
+    """The class k of each sample whose score is attributed: the top class, or the true one.
+
+    Args:
+        logits: Tensor `[B, C]`, C >= 2.
+        target: String, one of `TARGETS`.
+        labels: Tensor `[B]`, the class ids; needed by `label`.
+
+    Returns:
+        Tensor `[B]`, the class ids.
+
+    Raises:
+        ValueError: Unknown target, labels missing, or fewer than two classes.
+    """
     check_target(target)
     if target == "label" and labels is None:
         raise ValueError("target='label' attributes the true class: give labels [B]")
     classes = logits.shape[-1]
     if classes is None or classes < 2:
         raise ValueError(f"attribution needs logits [B, C] of C >= 2 classes, got {logits.shape}")
+    return labels if target == "label" else tf.argmax(logits, axis=-1)
+
+
+def class_score(logits: tf.Tensor, classes: tf.Tensor, target: str = "probability") -> tf.Tensor:
+    """The score g of given classes: `target_score` with k fixed, wherever the encodings move.
+
+    Args:
+        logits: Tensor `[..., B, C]`.
+        classes: Tensor `[B]`, the class ids k.
+        target: String, one of `TARGETS`: `logit` for z_k, the others for the log-odds of class k.
+
+    Returns:
+        Tensor `[..., B]`, float32, or float64 for float64 logits.
+    """
     logits = at_least_float32(logits)
-    index = labels if target == "label" else tf.argmax(logits, axis=-1)
-    chosen = tf.one_hot(index, classes, dtype=logits.dtype)
+    chosen = tf.one_hot(classes, logits.shape[-1], dtype=logits.dtype)
     # a sum with one-hot, not a gather: the gradient of a batched gather fails on an empty replica
     score = tf.reduce_sum(logits * chosen, axis=-1)
     if target == "logit":

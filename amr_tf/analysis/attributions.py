@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import stats
 
-from amr_tf.attribution import target_score
+from amr_tf import attribution
 
 # Layers without a nonlinearity in inference, and activations that act on each feature alone.
 _LINEAR = ("InputLayer", "Flatten", "Reshape", "Concatenate", "Add", "Average", "Subtract")
@@ -23,7 +23,7 @@ _ELEMENTWISE += ("gelu", "silu", "swish", "exponential", "leaky_relu", "hard_sig
 
 
 def class_score(logits: tf.Tensor, classes: tf.Tensor, target: str = "probability") -> tf.Tensor:
-    """The score g of given classes: `target_score` with k fixed along a path.
+    """The score g of given classes, which stay fixed along a path.
 
     Args:
         logits: Tensor `[B, C]`.
@@ -37,12 +37,11 @@ def class_score(logits: tf.Tensor, classes: tf.Tensor, target: str = "probabilit
     Raises:
         ValueError: Another target.
     """
-    if target == "probability":
-        return target_score(logits, "label", classes)
-    if target not in ("logit", "centred"):
+    if target not in ("probability", "logit", "centred"):
         raise ValueError(f"target is probability, logit or centred, not {target!r}")
-    score = tf.reduce_sum(logits * tf.one_hot(classes, logits.shape[-1], dtype=logits.dtype), -1)
-    return score if target == "logit" else score - tf.reduce_mean(logits, axis=-1)
+    if target == "centred":
+        return attribution.class_score(logits, classes, "logit") - tf.reduce_mean(logits, axis=-1)
+    return attribution.class_score(logits, classes, target)
 
 
 def integrated_gradients(
