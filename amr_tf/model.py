@@ -28,7 +28,8 @@ from amr_tf._metrics import StepMetrics
 from amr_tf._multipliers import AUTO, Multipliers
 from amr_tf._presence import PRESENCE, kept
 from amr_tf._tape import Tape
-from amr_tf.attribution import at_least_float32, attribute, attribution_shares, check_target
+from amr_tf.attribution import at_least_float32, attribute, check_target
+from amr_tf.measures import check_measure, measure_shares
 from amr_tf.methods import Method, Naive
 from amr_tf.methods.base import cross_entropy
 from amr_tf.methods.epochs import MethodEpochs
@@ -188,6 +189,7 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         amr_ratio: Sequence[float] | None = None,
         amr_optimizer: Any = None,
         amr_target: str = "probability",
+        amr_measure: str = "gradient",
         accumulate: int = 1,
         skip_nonfinite: bool = False,
         jit_compile: bool | str = "auto",
@@ -210,6 +212,8 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
                 task's: its schedule's shape, or by the factors by which callbacks change it. The
                 gradient of |.| doesn't shrink near the target, so the rate must.
             amr_target: String, what is attributed; see `amr_tf.attribution.target_score`.
+            amr_measure: String, whose shares R takes; see `amr_tf.measures.measure_shares`. Steps
+                log the dominance by it, and `Evaluator` by Grad⊙Input.
             accumulate: Integer, the parts in which encoders take a batch, to need less memory;
                 every result stays the whole batch's. See `amr_tf._tape.Tape`.
             skip_nonfinite: Boolean, whether a step with a NaN or an infinity is undone, see
@@ -228,6 +232,7 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         """
         _checks.check_amr_weight(amr_weight)
         check_target(amr_target)
+        check_measure(amr_measure, len(self.modalities))
         _checks.check_compile(kwargs)
         self.step_metrics.take(metrics, weighted_metrics)
         _checks.check_parts_of_batch(accumulate, self.encoders)
@@ -236,6 +241,7 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         one_device = self.distribute_strategy.num_replicas_in_sync == 1
         super().compile(optimizer=optimizer, jit_compile=self.xla and one_device, **kwargs)
         self.amr_target = amr_target
+        self.amr_measure = amr_measure
         self.accumulate = accumulate
         self.skip_nonfinite = skip_nonfinite
         weight = AUTO if amr_weight == AUTO else float(amr_weight)
@@ -360,10 +366,14 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
     # -- parts of a step ---------------------------------------------------------------------
 
     def _shares(self, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
-        logits, attributions = attribute(
-            self.head, context.encodings, self.amr_target, context.labels, context.training
+        return measure_shares(
+            self.head,
+            context.encodings,
+            self.amr_measure,
+            self.amr_target,
+            context.labels,
+            context.training,
         )
-        return logits, attribution_shares(attributions)
 
     def _amr_loss(self, shares: tf.Tensor, context: Context) -> tuple[tf.Tensor, ...]:
         """This replica's part of the AMR loss, the global mean shares `[M]` and their count."""

@@ -152,6 +152,7 @@ class SavedModelParts:
             "amr_ratio": list(self.regularizer.ratio) if self.regularizer else None,
             "amr_optimizer": serialize(self.amr_optimizer) if self.amr_optimizer else None,
             "amr_target": self.amr_target,
+            "amr_measure": self.amr_measure,
             "accumulate": self.accumulate,
             "skip_nonfinite": self.skip_nonfinite,
             "jit_compile": self.xla_wanted,

@@ -79,6 +79,7 @@ OBEYED = {
     "amr_ratio": (changes_weights, lambda: (9, 1)),
     "amr_optimizer": (changes_weights, lambda: keras.optimizers.SGD(0.01)),
     "amr_target": (changes_weights, lambda: "logit"),
+    "amr_measure": (changes_weights, lambda: "shapley"),
     "accumulate": (changes_averages, lambda: 2),
     "skip_nonfinite": (undoes_nan, lambda: True),
     "metrics": (is_logged, lambda: [keras.metrics.SparseTopKCategoricalAccuracy(2, name="top2")]),

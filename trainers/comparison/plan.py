@@ -11,7 +11,9 @@ from trainers.config.run_config import UNUSED_BY_ONE_MODALITY
 
 _METHOD = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)(?:\((?P<options>[^()]*)\))?")
 # Sweeping these changes nothing in a run without AMR.
-_AMR_ONLY = ("amr_weight", "amr_ratio", "amr_target", "amr_optimizer", "amr_learning_rate")
+_AMR_ONLY = (
+    "amr_weight", "amr_ratio", "amr_target", "amr_measure", "amr_optimizer", "amr_learning_rate",
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,7 @@ from trainers.config.encoder_flags import named
 from trainers.config.methods import method_of
 
 _AMR = ("amr_ratio", "amr_optimizer", "amr_learning_rate")
-_FUSION = ("fusion", "hidden", "amr_target", "amr_weight")
+_FUSION = ("fusion", "hidden", "amr_target", "amr_measure", "amr_weight")
 _TRAINING = (
     "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "epochs", "clip_norm",
     "class_weights", "accumulate", "crop_scale", "flip", "spec_augment_time",
@@ -57,7 +57,7 @@ def without_effect(config: Any) -> dict[str, str]:
         add(_AMR, "there is no AMR without an --amr_weight above 0")
     if not method_of(config.method, config.names).trains:
         reason = f"--method={config.method} trains nothing"
-        add(("amr_weight", "amr_target"), reason)
+        add(("amr_weight", "amr_target", "amr_measure"), reason)
         if config.given_teachers.keys() >= set(config.model_modalities):
             add(_TRAINING, reason)  # else they are for the teachers
     add(_OPTIMIZERS[config.optimizer], f"--optimizer={config.optimizer} has no use for it")

@@ -14,6 +14,7 @@ from amr_tf._checks import check_amr_weight
 from amr_tf._registry import check_options, is_trusted
 from amr_tf.attribution import TARGETS
 from amr_tf.heads import HEADS, head_options
+from amr_tf.measures import MEASURES
 from amr_tf.methods.base import TEACHERS
 from amr_tf.modalities import MODALITIES
 from tfrecords.datasets import DATASETS, DEMO
@@ -33,7 +34,8 @@ OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
 # Flags about fusion, attribution and the other methods: two runs of one modality that differ in
 # them alone are the same run.
 UNUSED_BY_ONE_MODALITY = (
-    "amr_ratio", "amr_target", "amr_optimizer", "amr_learning_rate", "fusion", "teachers",
+    "amr_ratio", "amr_target", "amr_measure", "amr_optimizer", "amr_learning_rate", "fusion",
+    "teachers",
 )  # fmt: skip
 
 Choices = Iterable[str] | Callable[[], Iterable[str]]
@@ -133,6 +135,12 @@ class Config:
         "", "Wanted ratio of attributions, `1:2` or `audio=1,video=2` (default: all equal)."
     )
     amr_target: str = _flag("probability", "What is attributed.", TARGETS)
+    amr_measure: str = _flag(
+        "gradient",
+        "Whose shares are balanced: those of Grad⊙Input, of Integrated Gradients, or of Shapley "
+        "values (up to 6 modalities).",
+        MEASURES,
+    )
     amr_optimizer: str = _flag("sgd", "Optimizer of the regulariser.", OPTIMIZERS)
     amr_learning_rate: float = _flag(
         0.1, "Highest learning rate of the regulariser; follows the shape of --schedule."

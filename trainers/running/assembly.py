@@ -164,6 +164,7 @@ def model(
         jit_compile=_jit_compile(config),
         amr_weight=config.effective_amr_weight,
         amr_target=config.amr_target,
+        amr_measure=config.amr_measure,
         **options,
     )
     return classifier
