@@ -9,10 +9,20 @@ import pytest
 import tensorflow as tf
 
 import amr_tf
-from amr_tf import measures
+from amr_tf import measures, saving
 from amr_tf.heads import HEADS
 from amr_tf.measures import MEASURES, measure_shares
-from tests.amr_tf.models import dense_head, gradient, head_weights, np_logits, np_score, on_replicas
+from tests.amr_tf.models import (
+    classifier,
+    data,
+    dense_head,
+    gradient,
+    head_weights,
+    largest_difference,
+    np_logits,
+    np_score,
+    on_replicas,
+)
 
 SIZES = {2: (4, 6), 3: (3, 5, 2), 6: (2, 3, 1, 2, 4, 2)}
 BEYOND = MEASURES[1:]  # what is not Grad⊙Input
@@ -346,3 +356,24 @@ def test_what_cannot_be_measured_is_refused(measure, target, players, message):
     head = dense_head([2] * players, 3)
     with pytest.raises(ValueError, match=message):
         measure_shares(head, [tf.zeros([1, 2], tf.float64)] * players, measure, target)
+
+
+@pytest.mark.parametrize("measure", ["integrated", "shapley"])
+def test_training_balances_these_shares_on_replicas_too(measure, strategy, tmp_path):
+    """Uneven batches; the choice is saved, and logged shares are the measure's."""
+    options = {"amr_measure": measure, "amr_ratio": (1, 9), "hidden": 8}
+    x, y = data(61)
+    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(17)
+    one = classifier(**options)
+    history = one.fit(batches, epochs=2, verbose=0).history
+    with strategy.scope():
+        several = classifier(**options)
+    found = several.fit(batches, epochs=2, verbose=0).history
+    assert largest_difference(one, several) < 1e-5
+    np.testing.assert_allclose(found["dominance_audio"], history["dominance_audio"], atol=2e-5)
+    one.save(tmp_path / "model.keras")
+    assert saving.load_model(tmp_path / "model.keras").amr_measure == measure
+    encodings = one.encode({name: tf.constant(value) for name, value in x.items()})
+    _, shares = amr_tf.measure_shares(one.head, encodings, measure)
+    logged = one.evaluate(batches, verbose=0, return_dict=True)["dominance_audio"]
+    np.testing.assert_allclose(logged, shares.numpy().mean(0)[0], rtol=1e-5)
