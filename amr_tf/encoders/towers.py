@@ -1,6 +1,6 @@
 """Multiple towers: frames share the first convolution, and the next one sees them all, in order.
 
-Source: Chung and Zisserman, Lip Reading in the Wild, ACCV 2016, section 3, the architecture MT: a
+Source: Chung and Zisserman, Lip Reading in the Wild, ACCV 2016, the architecture MT: a
 tower for each frame, stacked along the channels, a 1x1 convolution, then a network for images. This
 one is small, for two CPU cores, and differs in what is stacked: behind the first convolution a clip
 is parted into its mean over time (how it looks) and the frames' deviations from it (what moves).
