@@ -15,6 +15,7 @@ __all__ = [
     "MeanOverFrames",
     "ReverseChannels",
     "StatelessDropout",
+    "SubtractMeanOverFrames",
     "UnfoldFrames",
 ]
 
@@ -94,7 +95,7 @@ class FoldFrames(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class UnfoldFrames(keras.layers.Layer):
-    """Undoes `FoldFrames`: `[B * T, D]` -> `[B, T, D]`.
+    """Undoes `FoldFrames`: `[B * T, ...]` -> `[B, T, ...]`.
 
     Example:
         >>> amr_tf.layers.UnfoldFrames(frames=3)(tf.zeros([6, 5])).shape
@@ -110,11 +111,11 @@ class UnfoldFrames(keras.layers.Layer):
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """Unfolds."""
-        return tf.reshape(inputs, (-1, self.frames, inputs.shape[-1]))
+        return tf.reshape(inputs, (-1, self.frames, *inputs.shape[1:]))
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """One row a clip and frame."""
-        return (None, self.frames, input_shape[-1])
+        return (None, self.frames, *input_shape[1:])
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -123,7 +124,7 @@ class UnfoldFrames(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class MeanOverFrames(UnfoldFrames):
-    """Undoes `FoldFrames` and averages over the frames: `[B * T, D]` -> `[B, D]`.
+    """Undoes `FoldFrames` and averages over the frames: `[B * T, ...]` -> `[B, ...]`.
 
     Example:
         >>> amr_tf.layers.MeanOverFrames(frames=3)(tf.zeros([6, 5])).shape
@@ -139,7 +140,31 @@ class MeanOverFrames(UnfoldFrames):
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         """One row a clip."""
-        return (None, input_shape[-1])
+        return (None, *input_shape[1:])
+
+
+@keras.saving.register_keras_serializable(package="amr_tf")
+class SubtractMeanOverFrames(UnfoldFrames):
+    """What is left of folded frames without their clip's mean: `[B * T, ...]`, same shape.
+
+    Example:
+        >>> x = tf.constant([[1.0], [3.0], [5.0], [5.0]])  # two clips of two frames
+        >>> amr_tf.layers.SubtractMeanOverFrames(frames=2)(x).numpy().ravel().tolist()
+        [-1.0, 1.0, 0.0, 0.0]
+
+    Args:
+        frames: Integer, the frames of a clip, T.
+    """
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Subtracts."""
+        frames = super().call(inputs)
+        left = frames - tf.reduce_mean(frames, axis=1, keepdims=True)
+        return tf.reshape(left, (-1, *inputs.shape[1:]))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """The shape of the inputs."""
+        return input_shape
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")

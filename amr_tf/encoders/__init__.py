@@ -22,13 +22,17 @@ from amr_tf.encoders.plugins import ENCODERS, OF_MODALITY, EncoderPlugin, regist
 from amr_tf.encoders.recurrence import gru
 from amr_tf.encoders.resnet import resnet18
 from amr_tf.encoders.small import small
+from amr_tf.encoders.spectrogram import spectrogram_cnn
 from amr_tf.encoders.text import text_cnn, text_gru, text_transformer
 from amr_tf.encoders.time_fusion import late_fusion, slow_fusion
+from amr_tf.encoders.towers import towers
 from amr_tf.encoders.weights import load_weights
 
 # the first of a kind is its default
 register_encoder("small", ("audio", "video", "image"), small)
 register_encoder("resnet18", ("audio", "video", "image"), resnet18)
+register_encoder("spectrogram_cnn", ("audio",), spectrogram_cnn)
+register_encoder("towers", ("video",), towers)
 register_encoder("c3d", ("video",), c3d)
 register_encoder("p3d", ("video",), p3d)
 register_encoder("slow_fusion", ("video",), slow_fusion)
@@ -130,7 +134,9 @@ __all__ = [
     "resnet18",
     "slow_fusion",
     "small",
+    "spectrogram_cnn",
     "text_cnn",
     "text_gru",
     "text_transformer",
+    "towers",
 ]

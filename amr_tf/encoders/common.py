@@ -80,6 +80,22 @@ def check_clips(shape: tuple[int, ...], name: str) -> None:
         )
 
 
+def conv2d(
+    x: tf.Tensor, channels: int, kernel: int, stride: int, name: str, initializers: Initializers
+) -> tf.Tensor:
+    """A convolution over height and width, batch normalisation and ReLU, named as in `conv3d`."""
+    x = keras.layers.Conv2D(
+        channels,
+        kernel,
+        stride,
+        padding="same",
+        use_bias=False,
+        kernel_initializer=initializers.kaiming(),
+        name=name,
+    )(x)
+    return keras.layers.ReLU(name=f"{name}_relu")(norm(x, name))
+
+
 def conv3d(
     x: tf.Tensor,
     channels: int,

@@ -9,7 +9,9 @@ from amr_tf.encoders import ENCODERS, build_encoder
 SPECTROGRAM = (30, 17, 1)
 FRAMES = (2, 32, 32, 3)
 
-IMAGE_ENCODERS = [name for name, plugin in ENCODERS.items() if "audio" in plugin.kinds]
+IMAGE_ENCODERS = [
+    name for name, plugin in ENCODERS.items() if "image" in plugin.kinds and "audio" in plugin.kinds
+]
 
 
 def count(model):

@@ -32,7 +32,7 @@ def test_encodings_are_vectors_one_a_clip(name, frames):
     encoder = build(name, (frames, *CLIP[1:]), width=6)
     assert encoder.name == "video_encoder"
     encodings = encoder(batch((frames, *CLIP[1:])))
-    size = {"c3d": 32 * 6, "p3d": 32 * 6, "actions_transformations": 101}
+    size = {"c3d": 32 * 6, "p3d": 32 * 6, "actions_transformations": 101, "towers": 8 * 6}
     assert encodings.shape == (3, size.get(name, 256))
     assert encoder.output_shape[1:] == encodings.shape[1:]
     assert np.isfinite(encodings).all()

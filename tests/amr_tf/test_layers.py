@@ -9,6 +9,7 @@ from amr_tf.layers import (
     FoldFrames,
     MeanOverFrames,
     StatelessDropout,
+    SubtractMeanOverFrames,
     UnfoldFrames,
 )
 from tests.amr_tf.models import on_replicas
@@ -70,6 +71,13 @@ def test_frames_fold_into_the_batch_and_back():
     np.testing.assert_array_equal(folded, x.reshape(6, 4))
     np.testing.assert_array_equal(UnfoldFrames(3)(folded), x)
     np.testing.assert_allclose(MeanOverFrames(3)(folded), x.mean(1), rtol=1e-6)
+    left = SubtractMeanOverFrames(3)(folded)
+    np.testing.assert_allclose(left, (x - x.mean(1, keepdims=True)).reshape(6, 4), atol=1e-6)
+    assert left.shape == SubtractMeanOverFrames(3).compute_output_shape(folded.shape)
+    images = x.reshape(2, 3, 2, 2)
+    folded = FoldFrames()(images)
+    np.testing.assert_array_equal(UnfoldFrames(3)(folded), images)
+    np.testing.assert_allclose(MeanOverFrames(3)(folded), images.mean(1), rtol=1e-6)
     empty = FoldFrames()(x[:0])
     assert UnfoldFrames(3)(empty).shape == (0, 3, 4)
     assert MeanOverFrames(3)(empty).shape == (0, 4)

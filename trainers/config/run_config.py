@@ -74,8 +74,9 @@ class Config:
     )
     recipe: str = _flag(
         "demo",
-        "Defaults of features, encoders and optimizer: demo for small clips on a CPU; others as "
-        "published. A flag that is given wins.",
+        "Defaults of features, encoders and optimizer: demo for small clips on a CPU; "
+        "short_clips for words and the like, whose order in time matters; others as published. A "
+        "flag that is given wins.",
         lambda: recipes(),
     )
     modalities: str = _flag(

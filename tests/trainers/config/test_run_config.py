@@ -109,6 +109,20 @@ def test_published_recipes_give_the_published_shapes():
     assert vggsound["video"].shape == (3, 224, 224, 3)
 
 
+def test_the_recipe_of_short_clips_sees_all_frames_and_keeps_their_order(tmp_path):
+    data = f"--data_dir={described(tmp_path)}"
+    run = parsed("--recipe=short_clips", "--learning_rate=0.5", data)
+    assert (run.audio_encoder, run.video_encoder) == ("spectrogram_cnn", "towers")
+    assert (run.learning_rate, run.optimizer, run.flip) == (0.5, "adamw", False)
+    stored = {"audio": StoredAudio(16_000), "video": StoredVideo(25.0, 96)}
+    splits = {name: Split(0, 0, (), (0,)) for name in SPLITS}
+    inputs = inputs_of_records(
+        config(**recipes()["short_clips"]), DatasetInfo("x", ("a",), stored, splits)
+    )
+    assert inputs["audio"].shape == (1 + 10_240 // 160, 257, 1)  # 0.64 s in steps of 10 ms
+    assert inputs["video"].shape == (16, 64, 64, 3)
+
+
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
