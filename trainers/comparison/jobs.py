@@ -1,6 +1,7 @@
 """Commands that run side by side, some at once, each after those that it needs."""
 
 import concurrent.futures
+import os
 import pathlib
 import subprocess
 from collections.abc import Sequence
@@ -49,7 +50,11 @@ class Jobs:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("w") as file:
             process = subprocess.Popen(  # noqa: S603  (a list, of our own command)
-                arguments, stdout=file, stderr=subprocess.STDOUT
+                arguments,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                # else what it printed could come behind what went wrong
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
             self._running.add(process)
             code = process.wait()

@@ -74,6 +74,7 @@ def flags(records):
         f"--data_dir={records}", f"--batch_size={BATCH}", f"--epochs={EPOCHS}", "--deterministic",
         "--checkpoint_steps=2", "--log_every=2", "--amr_ratio=1:9",
         "--keep_checkpoints=20",
+        "--seed=1",  # with 0, rounding flips a ReLU of the first layer in the first step
     ]  # fmt: skip
 
 
