@@ -3,7 +3,17 @@
 What is public is listed in `__all__`; modules whose names begin with an underscore are not.
 """
 
-from amr_tf import analysis, encoders, heads, layers, methods, modalities, normalization, serving
+from amr_tf import (
+    analysis,
+    encoders,
+    heads,
+    layers,
+    methods,
+    modalities,
+    normalization,
+    ratios,
+    serving,
+)
 from amr_tf.analysis.evaluation import Evaluator
 from amr_tf.analysis.explanation import explain
 from amr_tf.attribution import attribute, attribution_shares, modality_attributions
@@ -34,6 +44,7 @@ __all__ = [
     "modalities",
     "modality_attributions",
     "normalization",
+    "ratios",
     "register_encoder",
     "register_head",
     "register_method",

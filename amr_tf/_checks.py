@@ -12,6 +12,11 @@ from amr_tf._multipliers import AUTO
 from amr_tf.methods.base import Method
 from amr_tf.modalities import FeaturesLayer
 
+# What the regulariser trains.
+SCOPES = ("head", "all", "weaker")
+# Ratios that callbacks find, see `amr_tf.ratios`.
+MOVING_RATIOS = {"auto": "EvidenceRatio", "worst_case": "WorstCaseRatio"}
+
 # Arguments of `keras.Model.compile` that the train step does not use -> what to do in their place.
 _NOT_OBEYED = {
     "loss": "the method computes the loss. One of your own is an amr_tf.methods.Method with "
@@ -97,6 +102,46 @@ def check_amr_weight(weight: Any) -> None:
         return
     if not isinstance(weight, numbers.Real) or not weight >= 0:
         raise ValueError(f"amr_weight is a number, zero or positive, or 'auto', got {weight!r}")
+
+
+def check_amr_scope(scope: str, weight: float | str) -> None:
+    """Refuses an unknown scope, and one for a regulariser that is not there.
+
+    Raises:
+        ValueError: It is unknown, or AMR is off and it would have no effect.
+    """
+    if scope not in SCOPES:
+        raise ValueError(f"unknown amr_scope {scope!r}: choose one of {SCOPES}")
+    if scope != SCOPES[0] and not weight:
+        raise ValueError(f"amr_scope={scope!r} has no effect without AMR: amr_weight is 0")
+
+
+def check_moving_ratio(ratio: str, weight: float | str) -> None:
+    """Refuses an unknown word for a ratio that training finds, and one that nothing would hold.
+
+    Raises:
+        ValueError: It is unknown, or AMR is off and it would have no effect.
+    """
+    if ratio not in MOVING_RATIOS:
+        raise ValueError(f"unknown amr_ratio {ratio!r}: numbers, or one of {tuple(MOVING_RATIOS)}")
+    if not weight:
+        raise ValueError(f"amr_ratio={ratio!r} has no effect without AMR: amr_weight is 0")
+
+
+def check_ratio_is_moved(model: Any, callbacks: Sequence[Any]) -> None:
+    """Refuses to train towards a ratio that is to be found and that no callback finds.
+
+    Raises:
+        ValueError: There is no such callback; says which.
+    """
+    if model.moving_ratio is None:
+        return
+    if not any(getattr(callback, "kind", "") == model.amr_ratio for callback in callbacks):
+        name = MOVING_RATIOS[model.amr_ratio]
+        raise ValueError(
+            f"amr_ratio={model.amr_ratio!r} is found on validation clips while training goes on: "
+            f"give fit callbacks=[amr_tf.ratios.{name}(...)]"
+        )
 
 
 def check_metrics(given: Any, taken: Sequence[str]) -> list[keras.metrics.Metric]:

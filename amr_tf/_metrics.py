@@ -83,8 +83,17 @@ class StepMetrics:
             metrics += self.multipliers
         return [*metrics, *self.encoding_norm, *self.own, *self.own_weighted]
 
-    def update_task(self, context: Context, loss: tf.Tensor, shares: tf.Tensor) -> None:
-        """Adds a step's loss (this replica's share of it), accuracy, shares and norms."""
+    def update_task(
+        self, context: Context, loss: tf.Tensor, shares: tf.Tensor, complete: tf.Tensor
+    ) -> None:
+        """Adds a step's loss (this replica's share of it), accuracy, shares and norms.
+
+        Args:
+            context: Context of the step.
+            loss: Scalar, this replica's share of the loss.
+            shares: Tensor `[B, M]`.
+            complete: Tensor `[B]`, 1 for the samples whose shares count.
+        """
         replicas = distribution.num_replicas()
         # a replica may be empty: weights are made of the global batch, values of its shares
         weight = tf.cast(context.global_batch, tf.float32) / replicas
@@ -96,9 +105,9 @@ class StepMetrics:
             metric.update_state(context.labels, probabilities)
         for metric in self.own_weighted:
             metric.update_state(context.labels, probabilities, sample_weight=context.weights)
-        shares = kept(shares, context.complete)
+        shares = kept(shares, complete)
         for m, encoding in enumerate(context.encodings):
-            self.dominance[m].update_state(shares[:, m], sample_weight=context.complete)
+            self.dominance[m].update_state(shares[:, m], sample_weight=complete)
             flat = flattened(tf.cast(encoding, tf.float32))
             self.encoding_norm[m].update_state(tf.norm(flat, axis=-1))
 

@@ -55,19 +55,34 @@ class Tape:
             e.encoding = encoding
         return encodings
 
-    def gradient(self, target: tf.Tensor, sources: Sequence) -> list:
+    def watch(self, tensors: Sequence[tf.Tensor]) -> None:
+        """Lets gradients be asked for at tensors that were made before the tape began."""
+        self._tape.watch(tensors)
+
+    def gradient(
+        self,
+        target: tf.Tensor | Sequence[tf.Tensor],
+        sources: Sequence,
+        upstream: Sequence[tf.Tensor] | None = None,
+    ) -> list:
         """Gradients of the target, None where there is no path.
 
         Args:
-            target: A scalar that was computed within the tape.
-            sources: Variables.
+            target: A scalar that was computed within the tape, or tensors.
+            sources: Variables, or tensors of the tape.
+            upstream: Sequence of tensors of the targets' shapes, the gradients with respect to
+                the targets; for a scalar 1.
         """
         sources = list(sources)
         leaves = [e.encoding for e in self._encoded]
-        seed = None if self._scale is None else tf.cast(self._scale, target.dtype)
+        seed = upstream
+        if self._scale is not None and upstream is None:
+            seed = tf.cast(self._scale, target.dtype)
+        elif self._scale is not None:
+            seed = [u * tf.cast(self._scale, u.dtype) for u in upstream]
         found = self._tape.gradient(target, [*sources, *leaves], output_gradients=seed)
-        gradients, upstream = found[: len(sources)], found[len(sources) :]
-        for parts, gradient in zip(self._encoded, upstream, strict=True):
+        gradients, of_encodings = found[: len(sources)], found[len(sources) :]
+        for parts, gradient in zip(self._encoded, of_encodings, strict=True):
             if gradient is not None:
                 gradients = _added(gradients, parts.backward(gradient, sources))
         if self._scale is None:
@@ -75,13 +90,33 @@ class Tape:
         return [None if g is None else g / tf.cast(self._scale, g.dtype) for g in gradients]
 
 
+def encode_in_use(model: Any, inputs: dict[str, tf.Tensor], parts: int = 1) -> list[tf.Tensor]:
+    """Encodings in inference mode, M tensors `[B, ...]`, without gradients.
+
+    Args:
+        model: The classifier.
+        inputs: As for `MultimodalClassifier.encode`.
+        parts: Into how many parts the batch goes, at most B.
+    """
+    if parts == 1:
+        return model.encode(inputs)
+    return [_Parts(model, name, inputs, parts, False).forward() for name in model.modalities]
+
+
 class _Parts:
     """One encoder and what it has to encode, part by part."""
 
     encoding: tf.Tensor
 
-    def __init__(self, model: Any, name: str, inputs: dict[str, tf.Tensor], parts: int) -> None:
-        self._encode = lambda part: model.encoding(name, part, training=True)
+    def __init__(
+        self,
+        model: Any,
+        name: str,
+        inputs: dict[str, tf.Tensor],
+        parts: int,
+        training: bool = True,
+    ) -> None:
+        self._encode = lambda part: model.encoding(name, part, training=training)
         self._encoder = model.encoders[name]
         self._parts = parts
         self._inputs = {k: x for k, x in inputs.items() if k not in model.modalities or k == name}

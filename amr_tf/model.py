@@ -7,39 +7,39 @@
     R          sum_m | mean(a^m) - r^m |                             (regularizer.py, eq. 1)
 
 Per step, at one point and in one forward pass: the task optimizer gets d(task loss) for all
-variables, the AMR optimizer gets d(weight R) for the head's variables alone.
+variables, the AMR optimizer gets d(weight R) for the head's variables alone. What `compile` sets
+is in _compiling.py; the weight that training finds itself, in _multipliers.py.
 Source: Yerramilli et al., arXiv 2404.02359.
 """
 
 import inspect
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from amr_tf import _checks, _compat, _schedules, distribution
+from amr_tf import _checks, _compat, distribution
+from amr_tf._compiling import Compiling
 from amr_tf._context import Context, inputs_by_name
 from amr_tf._exported import Exported, InputSpecs
-from amr_tf._functions import StepFunctions, wants_xla
+from amr_tf._functions import StepFunctions
 from amr_tf._guard import FiniteGuard
 from amr_tf._metrics import StepMetrics
-from amr_tf._multipliers import AUTO, Multipliers
 from amr_tf._presence import PRESENCE, kept
-from amr_tf._tape import Tape
-from amr_tf.attribution import at_least_float32, attribute, check_target
-from amr_tf.measures import check_measure, measure_shares
+from amr_tf._scope import encoder_gradients, joined
+from amr_tf._tape import Tape, encode_in_use
+from amr_tf.attribution import at_least_float32, attribute
+from amr_tf.measures import measure_shares
 from amr_tf.methods import Method, Naive
 from amr_tf.methods.base import cross_entropy
 from amr_tf.methods.epochs import MethodEpochs
 from amr_tf.modalities import FeaturesLayer
-from amr_tf.regularizer import AttributionRegularizer
 from amr_tf.saving import SavedModelParts
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
-class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model):
+class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, keras.Model):
     """Encoders feed a fusion head; training can hold the modalities' attributions at a ratio.
 
     Example:
@@ -97,6 +97,7 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         self.regularizer = None
         self.amr_weight: float | str = 0.0
         self.multipliers = None
+        self.moving_ratio = None
         self.xla = False
         self._evaluating = False
         self.method.build(self)
@@ -182,102 +183,30 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         inputs = self.features(inputs_by_name(inputs, self.modalities))
         return attribute(self.head, self.encode(inputs), target, labels)
 
-    def compile(
-        self,
-        optimizer: Any = "sgd",
-        amr_weight: float | str = 1.0,
-        amr_ratio: Sequence[float] | None = None,
-        amr_optimizer: Any = None,
-        amr_target: str = "probability",
-        amr_measure: str = "gradient",
-        accumulate: int = 1,
-        skip_nonfinite: bool = False,
-        jit_compile: bool | str = "auto",
-        metrics: Sequence[keras.metrics.Metric] | None = None,
-        weighted_metrics: Sequence[keras.metrics.Metric] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        """Sets both optimizers, and metrics beside the model's own. The loss is the method's.
-
-        Under Keras' policy `mixed_float16` both scale their losses.
-
-        Args:
-            optimizer: Optimizer of the task, for all variables, or its name.
-            amr_weight: Number, the weight of R; 0 trains without AMR, exactly as if there were
-                none. "auto" makes the ratio a constraint, which training meets with a force that
-                grows until it does: see `amr_tf._multipliers`.
-            amr_ratio: Sequence of M numbers, the wanted ratio of the shares; equal by default.
-            amr_optimizer: Optimizer of R, for the head's variables; its learning rate is left
-                alone. By default SGD without momentum, with a learning rate of 0.1 that follows the
-                task's: its schedule's shape, or by the factors by which callbacks change it. The
-                gradient of |.| doesn't shrink near the target, so the rate must.
-            amr_target: String, what is attributed; see `amr_tf.attribution.target_score`.
-            amr_measure: String, whose shares R takes; see `amr_tf.measures.measure_shares`. Steps
-                log the dominance by it, and `Evaluator` by Grad⊙Input.
-            accumulate: Integer, the parts in which encoders take a batch, to need less memory;
-                every result stays the whole batch's. See `amr_tf._tape.Tape`.
-            skip_nonfinite: Boolean, whether a step with a NaN or an infinity is undone, see
-                `amr_tf._guard.FiniteGuard`; it is counted either way.
-            jit_compile: Boolean, whether XLA compiles the steps, see `amr_tf._functions`; "auto"
-                means on GPUs. A batch of another size is compiled anew, for seconds to minutes.
-            metrics: Sequence of Keras metrics that compare class ids `[B]` with probabilities
-                `[B, C]`.
-            weighted_metrics: Sequence of such metrics, which sample weights count in, too.
-            **kwargs: Options of `keras.Model.compile`: `run_eagerly`, `steps_per_execution`.
-
-        Raises:
-            ValueError: A negative weight, a ratio of the wrong length or sign, an unknown target,
-                a frozen head with AMR, an encoder that can't run in parts, or an argument of
-                `keras.Model.compile` that would have no effect, e.g. `loss`.
-        """
-        _checks.check_amr_weight(amr_weight)
-        check_target(amr_target)
-        check_measure(amr_measure, len(self.modalities))
-        _checks.check_compile(kwargs)
-        self.step_metrics.take(metrics, weighted_metrics)
-        _checks.check_parts_of_batch(accumulate, self.encoders)
-        self.xla = wants_xla(jit_compile, self.distribute_strategy, kwargs.get("run_eagerly"))
-        self.xla_wanted = jit_compile
-        one_device = self.distribute_strategy.num_replicas_in_sync == 1
-        super().compile(optimizer=optimizer, jit_compile=self.xla and one_device, **kwargs)
-        self.amr_target = amr_target
-        self.amr_measure = amr_measure
-        self.accumulate = accumulate
-        self.skip_nonfinite = skip_nonfinite
-        weight = AUTO if amr_weight == AUTO else float(amr_weight)
-        self.amr_weight = weight if len(self.modalities) > 1 else 0.0
-        self.regularizer = self._make_regularizer(amr_weight, amr_ratio)
-        self.multipliers = None
-        if self.amr_weight == AUTO:
-            self.multipliers = Multipliers(self.regularizer.ratio)
-        self.amr_optimizer = None
-        self.optimizer.build(self.trainable_variables)
-        self.optimizer_state = _compat.unsaved_optimizer_state(self.optimizer)
-        _compat.take_summed_gradients(self.optimizer)
-        if self.amr_weight:
-            if not self.head.trainable_variables:
-                raise ValueError("AMR trains the head, and the head has no trainable variables")
-            self.amr_optimizer = _schedules.amr_optimizer(amr_optimizer, self.optimizer)
-            self.amr_optimizer = _compat.scaled_like(self.amr_optimizer, self.optimizer)
-            self.amr_optimizer.build(self.head.trainable_variables)
-            self.amr_optimizer_state = _compat.unsaved_optimizer_state(self.amr_optimizer)
-            _compat.take_summed_gradients(self.amr_optimizer)
-
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of AMR; see the head of this file."""
         context = Context.of(self, data, training=True)
         guard = FiniteGuard(self, self.skip_nonfinite)
+        in_use = self._shares_in_use(context) if self.multipliers is not None else None
         with Tape(_compat.loss_scale(self.optimizer)) as task_tape:
             encodings = task_tape.encode(self, context.inputs, self.accumulate)
             context.encodings = self.method.encodings(encodings, context)
             # begins behind the encoders: R knows the head's variables alone
             with Tape(_compat.loss_scale(self.amr_optimizer)) as amr_tape:
+                if self.amr_scope != "head":
+                    amr_tape.watch(context.encodings)
                 context.logits, shares = self._shares(context)
-                amr_loss, *global_shares = self._amr_loss(shares, context)
+                amr_loss, *global_shares = self._amr_loss(shares, context, in_use)
             task_loss = self.method.loss(context)
 
         variables, head_variables = self.trainable_variables, self.head.trainable_variables
         gradients = self.method.gradients(context, task_loss, task_tape, variables)
+        if self.amr_scope != "head":
+            upstream = amr_tape.gradient(amr_loss, context.encodings)
+            of_encoders = encoder_gradients(
+                self, task_tape, encodings, context.encodings, upstream, global_shares[0]
+            )
+            gradients = joined(gradients, variables, of_encoders)
         finite = guard.check(task_loss, gradients)
         if self.amr_weight:
             amr_gradients = amr_tape.gradient(amr_loss, head_variables)
@@ -287,7 +216,7 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         if self.amr_weight:
             _compat.apply_gradients(self.amr_optimizer, amr_gradients, head_variables)
 
-        self.step_metrics.update_task(context, task_loss, shares)
+        self.step_metrics.update_task(context, task_loss, *(in_use or (shares, context.complete)))
         self.step_metrics.update_regularizer(self.regularizer, *global_shares)
         if self.multipliers is not None:
             self.multipliers.update(*global_shares)
@@ -305,9 +234,10 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         context.encodings = self.encode(context.inputs)
         context.logits, shares = self._shares(context)
         loss = context.mean(cross_entropy(context.labels, context.logits))
-        _, *global_shares = self._amr_loss(shares, context)
-        self.step_metrics.update_task(context, loss, shares)
-        self.step_metrics.update_regularizer(self.regularizer, *global_shares)
+        self.step_metrics.update_task(context, loss, shares, context.complete)
+        if self.regularizer is not None:
+            global_shares = self.regularizer.global_mean(shares, context.complete)
+            self.step_metrics.update_regularizer(self.regularizer, *global_shares)
         return self.get_metrics_result()
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
@@ -319,6 +249,7 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
         """
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         given["callbacks"] = [MethodEpochs(), *(given.get("callbacks") or [])]
+        _checks.check_ratio_is_moved(self, given["callbacks"])
         with self.logging_steps_for(given["callbacks"], given.get("verbose", "auto")):
             return super().fit(**given)
 
@@ -375,34 +306,31 @@ class MultimodalClassifier(SavedModelParts, Exported, StepFunctions, keras.Model
             context.training,
         )
 
-    def _amr_loss(self, shares: tf.Tensor, context: Context) -> tuple[tf.Tensor, ...]:
+    def _shares_in_use(self, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
+        """The batch's shares `[B, M]` in inference mode, and which samples are complete `[B]`."""
+        encodings = encode_in_use(self, context.inputs, self.accumulate)
+        _, shares = measure_shares(
+            self.head, encodings, self.amr_measure, self.amr_target, context.labels
+        )
+        return shares, context.complete
+
+    def _amr_loss(
+        self, shares: tf.Tensor, context: Context, in_use: tuple[tf.Tensor, tf.Tensor] | None
+    ) -> tuple[tf.Tensor, ...]:
         """This replica's part of the AMR loss, the global mean shares `[M]` and their count."""
         if self.regularizer is None:
             return tf.constant(0.0), tf.constant([1.0]), context.global_batch
-        if self.multipliers is not None:
-            pull = self.multipliers.pull
-            return self.regularizer.replica_loss(shares, context.complete, pull)
-        loss, mean_shares, count = self.regularizer.replica_loss(shares, context.complete)
-        return self.amr_weight * loss, mean_shares, count
+        if in_use is None:
+            loss, mean_shares, count = self.regularizer.replica_loss(shares, context.complete)
+            return self.amr_weight * loss, mean_shares, count
+        mean_shares, count = self.regularizer.global_mean(*in_use)
+        pull = self.multipliers.pull(mean_shares)
+        loss, *_ = self.regularizer.replica_loss(shares, context.complete, lambda _: pull)
+        return loss, mean_shares, count
 
     def _of_head(self, gradients: list, variables: list) -> list:
         by_id = {id(v): g for v, g in zip(variables, gradients, strict=True)}
         return [by_id[id(v)] for v in self.head.trainable_variables]
-
-    def _make_regularizer(
-        self, weight: float, ratio: Sequence[float] | None
-    ) -> AttributionRegularizer | None:
-        if len(self.modalities) == 1:
-            if weight and ratio is not None:
-                warnings.warn("one modality has no dominance: training without AMR", stacklevel=3)
-            return None
-        ratio = (1,) * len(self.modalities) if ratio is None else ratio
-        if len(ratio) != len(self.modalities):
-            raise ValueError(
-                f"amr_ratio {tuple(ratio)} has {len(ratio)} numbers for the "
-                f"{len(self.modalities)} modalities {', '.join(self.modalities)}"
-            )
-        return AttributionRegularizer(ratio)
 
     def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         """Keras 3 would trace a step here, which fails on several replicas when the first batch

@@ -11,13 +11,14 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import distribution
+from amr_tf._moving_ratio import MovingRatio
 from amr_tf._presence import kept
 
 
 class AttributionRegularizer:
     """Eq. (1): the L1 distance of the batch's mean shares from a wanted ratio.
 
-    R lies in `[0, 2 (1 - min r)]`, r normalised. The object holds no variables.
+    R lies in `[0, 2 (1 - min r)]`, r normalised.
 
     Example:
         >>> shares = tf.constant([[0.9, 0.1], [0.7, 0.3]])  # [B, M]
@@ -27,13 +28,28 @@ class AttributionRegularizer:
 
     Args:
         ratio: Sequence of M numbers, one per modality, not negative and not all zero; `(1, 1)`
-            asks for balance.
+            asks for balance. Or a `MovingRatio`, which training can move.
 
     Raises:
         ValueError: Fewer than two numbers, a negative or non-finite one, or all zero.
     """
 
-    def __init__(self, ratio: Sequence[float] = (1, 1)) -> None:
+    def __init__(self, ratio: Sequence[float] | MovingRatio = (1, 1)) -> None:
+        self._moving = ratio if isinstance(ratio, MovingRatio) else None
+        self._fixed = () if self._moving else self._normalised(ratio)
+
+    @property
+    def ratio(self) -> tuple[float, ...]:
+        """The wanted shares as they are now, of sum 1."""
+        return self._moving.numbers if self._moving else self._fixed
+
+    def wanted(self, dtype: tf.DType = tf.float32) -> tf.Tensor:
+        """The wanted shares `[M]`."""
+        if self._moving:
+            return tf.cast(self._moving.values, dtype)
+        return tf.constant(self._fixed, dtype)
+
+    def _normalised(self, ratio: Sequence[float]) -> tuple[float, ...]:
         values = np.asarray(ratio, np.float64)
         if values.ndim != 1 or len(values) < 2:
             raise ValueError(f"a ratio has one number per modality, two or more; got {ratio!r}")
@@ -41,7 +57,7 @@ class AttributionRegularizer:
             raise ValueError(f"a ratio's numbers are finite and not negative; got {ratio!r}")
         if values.sum() <= 0:
             raise ValueError(f"a ratio has a positive sum; got {ratio!r}")
-        self.ratio = tuple((values / values.sum()).tolist())
+        return tuple((values / values.sum()).tolist())
 
     def __call__(self, shares: tf.Tensor) -> tf.Tensor:
         """R of the mean of `shares` `[B, M]`: a differentiable scalar.
@@ -54,7 +70,27 @@ class AttributionRegularizer:
 
     def penalty(self, mean_shares: tf.Tensor) -> tf.Tensor:
         """R of mean shares `[M]`."""
-        return tf.reduce_sum(tf.abs(mean_shares - tf.constant(self.ratio, mean_shares.dtype)))
+        return tf.reduce_sum(tf.abs(mean_shares - self.wanted(mean_shares.dtype)))
+
+    def global_mean(self, shares: tf.Tensor, complete: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The mean shares `[M]` of the global batch's complete samples, and the number of those.
+
+        Args:
+            shares: Tensor `[B, M]`, those of this replica's samples; B may be 0.
+            complete: Tensor `[B]`, 1 for samples that have all modalities, else 0: the share of an
+                absent modality is 0 by construction and would bias the mean.
+
+        Returns:
+            Two constants for gradients. Without any complete sample the mean is 0.
+        """
+        self._check(shares)
+        complete = tf.cast(complete, shares.dtype)
+        # one packed tensor of M + 1 floats, hence one message
+        local = tf.reduce_sum(kept(shares, complete), axis=0)
+        packed = tf.concat([local, [tf.reduce_sum(complete)]], axis=0)
+        (total,) = distribution.global_sum([tf.stop_gradient(packed)])
+        count = total[-1]
+        return total[:-1] / tf.maximum(count, 1.0), count
 
     def replica_loss(
         self,
@@ -71,8 +107,7 @@ class AttributionRegularizer:
 
         Args:
             shares: Tensor `[B, M]`, those of this replica's samples; B may be 0.
-            complete: Tensor `[B]`, 1 for samples that have all modalities, else 0: the share of an
-                absent modality is 0 by construction and would bias the mean.
+            complete: Tensor `[B]`, 1 for samples that have all modalities, else 0.
             pull: Function, the global mean shares `[M]` -> c `[M]`, the loss's derivative in
                 them; that of R by default.
 
@@ -81,23 +116,18 @@ class AttributionRegularizer:
             not R); the global mean shares `[M]`; the global number of complete samples. Without
             any complete sample the loss has a zero gradient and the mean shares are 0.
         """
-        self._check(shares)
-        complete = tf.cast(complete, shares.dtype)
-        local = tf.reduce_sum(kept(shares, complete), axis=0)
-        # one packed tensor of M + 1 floats, hence one message
-        packed = tf.concat([local, [tf.reduce_sum(complete)]], axis=0)
-        (total,) = distribution.global_sum([tf.stop_gradient(packed)])
-        count = total[-1]
-        mean_shares = total[:-1] / tf.maximum(count, 1.0)
+        mean_shares, count = self.global_mean(shares, complete)
         c = tf.stop_gradient((pull or self._sign)(mean_shares))
+        local = tf.reduce_sum(kept(shares, tf.cast(complete, shares.dtype)), axis=0)
         return tf.reduce_sum(c * local) / tf.maximum(count, 1.0), mean_shares, count
 
     def _sign(self, mean_shares: tf.Tensor) -> tf.Tensor:
-        return tf.sign(mean_shares - tf.constant(self.ratio, mean_shares.dtype))
+        return tf.sign(mean_shares - self.wanted(mean_shares.dtype))
 
     def _check(self, shares: tf.Tensor) -> None:
-        if shares.shape.rank != 2 or shares.shape[1] != len(self.ratio):
+        count = self._moving.count if self._moving else len(self._fixed)
+        if shares.shape.rank != 2 or shares.shape[1] != count:
             raise ValueError(
-                f"the ratio has {len(self.ratio)} numbers, one per modality: "
-                f"shares must be [B, {len(self.ratio)}], got {shares.shape}"
+                f"the ratio has {count} numbers, one per modality: "
+                f"shares must be [B, {count}], got {shares.shape}"
             )

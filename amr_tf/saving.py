@@ -149,16 +149,22 @@ class SavedModelParts:
         return {
             "optimizer": serialize(self.optimizer),
             "amr_weight": self.amr_weight,
-            "amr_ratio": list(self.regularizer.ratio) if self.regularizer else None,
+            "amr_ratio": self._saved_ratio(),
             "amr_optimizer": serialize(self.amr_optimizer) if self.amr_optimizer else None,
             "amr_target": self.amr_target,
             "amr_measure": self.amr_measure,
+            "amr_scope": self.amr_scope,
             "accumulate": self.accumulate,
             "skip_nonfinite": self.skip_nonfinite,
             "jit_compile": self.xla_wanted,
             "metrics": [serialize(m) for m in self.step_metrics.own],
             "weighted_metrics": [serialize(m) for m in self.step_metrics.own_weighted],
         }
+
+    def _saved_ratio(self) -> str | list[float] | None:
+        if self.moving_ratio is not None:
+            return self.amr_ratio  # the numbers are weights
+        return list(self.regularizer.ratio) if self.regularizer else None
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as `get_compile_config` described; both optimizers' state can then be loaded."""

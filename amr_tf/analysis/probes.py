@@ -5,12 +5,25 @@ A head can reach any ratio of attributions by rescaling; probes show whether the
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from amr_tf.analysis.bootstrap import Bootstrap
 from amr_tf.analysis.measurement import PERCENT, Measurement
 from amr_tf.analysis.subject import Subject
+
+
+def linear_probe(inverse_penalty: float = 1.0, iterations: int = 1000) -> Pipeline:
+    """A logistic regression, not fitted yet, on standardised features.
+
+    Args:
+        inverse_penalty: Float, C of scikit-learn: the smaller, the smaller the weights.
+        iterations: Integer, the most steps of the solver.
+    """
+    # standardised: the penalty on the weights then means the same for every encoder
+    return make_pipeline(
+        StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=iterations)
+    )
 
 
 def probe_predictions(
@@ -32,10 +45,7 @@ def probe_predictions(
     Returns:
         Array `[K]` of class ids.
     """
-    # standardised: the penalty on the weights then means the same for every encoder
-    probe = make_pipeline(
-        StandardScaler(), LogisticRegression(C=inverse_penalty, max_iter=iterations)
-    )
+    probe = linear_probe(inverse_penalty, iterations)
     return probe.fit(train.reshape(len(train), -1), labels).predict(test.reshape(len(test), -1))
 
 

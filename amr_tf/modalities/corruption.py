@@ -7,13 +7,15 @@ where nothing is there: empty clips and silence stay as they are.
 """
 
 import dataclasses
+import functools
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 SEVERITIES = (1, 2, 3, 4, 5)
+MIXED = 32  # clips that corruptions mix in, e.g. as babble
 
 Distortion = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
 GraphDistortion = Callable[[tf.Tensor, dict[str, tf.Tensor]], dict[str, tf.Tensor]]
@@ -92,3 +94,22 @@ class Corruption:
             return clip | {self.modality: tf.ensure_shape(after, before.shape)}
 
         return change
+
+
+def in_turn(corruptions: Sequence[Corruption], severity: int) -> GraphDistortion:
+    """Clips that take turns: clip i suffers corruption i modulo their number.
+
+    Args:
+        corruptions: Sequence of corruptions of modalities, one or more.
+        severity: Integer, 0 to 5.
+
+    Returns:
+        A function as `Corruption.in_graph` gives it.
+    """
+    changes = [corruption.in_graph(severity) for corruption in corruptions]
+
+    def change(index: tf.Tensor, clip: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        branches = [functools.partial(c, index, clip) for c in changes]
+        return tf.switch_case(tf.cast(index % len(branches), tf.int32), branches)
+
+    return change

@@ -6,7 +6,6 @@ take turns through the corruptions of the modality.
 """
 
 import dataclasses
-import functools
 import pathlib
 from collections.abc import Callable
 
@@ -15,12 +14,12 @@ from tfrecords import quiet  # noqa: F401  isort: skip
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities import AudioConfig, Corruption, VideoConfig
+from amr_tf.modalities import AudioConfig, VideoConfig
+from amr_tf.modalities.corruption import MIXED, in_turn
 from tfrecords import atomic
 from tfrecords.building import builder
 from tfrecords.building.options import BuildOptions
 from tfrecords.datasets.synthetic import Synthetic
-from tfrecords.reading.clips import CutClip
 from tfrecords.reading.pipeline import Pipeline
 
 AUDIO = AudioConfig(fft_length=256, hop=512)
@@ -31,7 +30,6 @@ SHAPES = {"audio": (AUDIO.shape[0], BINS, 1), "video": VIDEO.shape}
 TRAIN, TEST = 1_600, 800
 CLASSES = 10
 MEASURED_SEVERITIES = (1, 3, 5)
-_OTHERS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +78,7 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
     for split in ("train", "validation", "test"):
         names = {m: f"{split}-{m}" for m in SHAPES} | {"label": f"{split}-label"}
         _write(where, names, lambda split=split: data.evaluate(split))
-    others = list(data.cut("train").take(_OTHERS).as_numpy_iterator())
+    others = list(data.cut("train").take(MIXED).as_numpy_iterator())
     for modality, config in data.inputs.items():
         found = config.corruptions([clip[modality] for clip in others])
         corruptions = tuple(corruption.of(modality) for corruption in found)
@@ -88,27 +86,6 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
             change = in_turn(corruptions, severity)
             names = {modality: corrupted_name(modality, severity)}
             _write(where, names, lambda change=change: data.evaluate("test", change))
-
-
-def in_turn(
-    corruptions: tuple[Corruption, ...], severity: int
-) -> Callable[[tf.Tensor, CutClip], CutClip]:
-    """A change for `Pipeline.evaluate`: clip i suffers corruption i modulo their number.
-
-    Args:
-        corruptions: Tuple of corruptions of one modality.
-        severity: Integer, 1 to 5.
-
-    Returns:
-        A function, (number of the clip, cut clip) -> cut clip.
-    """
-    changes = [corruption.in_graph(severity) for corruption in corruptions]
-
-    def change(index: tf.Tensor, clip: CutClip) -> CutClip:
-        branches = [functools.partial(c, index, clip) for c in changes]
-        return tf.switch_case(tf.cast(index % len(branches), tf.int32), branches)
-
-    return change
 
 
 def load(work: pathlib.Path, level: str, name: str) -> np.ndarray:

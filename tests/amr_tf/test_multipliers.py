@@ -26,7 +26,7 @@ def test_a_convex_toy_ends_in_its_closed_form():
     """
     w = tf.Variable(0.9, dtype=tf.float64)
     regularizer = amr_tf.AttributionRegularizer((3, 7))
-    multipliers = Multipliers(regularizer.ratio)
+    multipliers = Multipliers(regularizer)
     step = tf.function(lambda: toy_step(w, regularizer, multipliers))
     for _ in range(3000):
         step()
@@ -46,7 +46,7 @@ def toy_step(w, regularizer, multipliers):
 def test_against_numpy():
     """Three steps, one of them without a complete sample, of three modalities."""
     ratio = np.array([0.2, 0.3, 0.5])
-    multipliers = Multipliers(ratio)
+    multipliers = Multipliers(amr_tf.AttributionRegularizer(ratio))
     expected, mean = np.zeros(3), np.zeros(3)
     steps = [([0.6, 0.3, 0.1], 4.0), ([0.0, 0.0, 0.0], 0.0), ([0.5, 0.2, 0.3], 2.0)]
     for shares, count in steps:

@@ -8,7 +8,7 @@ from tfrecords.datasets import DEMO
 from trainers.config.encoder_flags import named
 from trainers.config.methods import method_of
 
-_AMR = ("amr_ratio", "amr_optimizer", "amr_learning_rate")
+_AMR = ("amr_ratio", "amr_scope", "amr_optimizer", "amr_learning_rate")
 _FUSION = ("fusion", "hidden", "amr_target", "amr_measure", "amr_weight")
 _TRAINING = (
     "optimizer", "learning_rate", "momentum", "weight_decay", "schedule", "epochs", "clip_norm",

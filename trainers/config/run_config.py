@@ -10,7 +10,7 @@ import typing
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from amr_tf._checks import check_amr_weight
+from amr_tf._checks import MOVING_RATIOS, SCOPES, check_amr_weight
 from amr_tf._registry import check_options, is_trusted
 from amr_tf.attribution import TARGETS
 from amr_tf.heads import HEADS, head_options
@@ -34,8 +34,8 @@ OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
 # Flags about fusion, attribution and the other methods: two runs of one modality that differ in
 # them alone are the same run.
 UNUSED_BY_ONE_MODALITY = (
-    "amr_ratio", "amr_target", "amr_measure", "amr_optimizer", "amr_learning_rate", "fusion",
-    "teachers",
+    "amr_ratio", "amr_scope", "amr_target", "amr_measure", "amr_optimizer", "amr_learning_rate",
+    "fusion", "teachers",
 )  # fmt: skip
 
 Choices = Iterable[str] | Callable[[], Iterable[str]]
@@ -133,7 +133,10 @@ class Config:
         "holds the ratio.",
     )
     amr_ratio: str = _flag(
-        "", "Wanted ratio of attributions, `1:2` or `audio=1,video=2` (default: all equal)."
+        "",
+        "Wanted ratio of attributions, `1:2` or `audio=1,video=2` (default: all equal); auto: in "
+        "proportion to what each modality knows by itself of validation clips; worst_case: moved "
+        "away from the modality whose corruption costs the most.",
     )
     amr_target: str = _flag("probability", "What is attributed.", TARGETS)
     amr_measure: str = _flag(
@@ -141,6 +144,12 @@ class Config:
         "Whose shares are balanced: those of Grad⊙Input, of Integrated Gradients, or of Shapley "
         "values (up to 6 modalities).",
         MEASURES,
+    )
+    amr_scope: str = _flag(
+        "head",
+        "What the regulariser trains: the head, all (the encoders, too), or the head and the "
+        "encoders of the weaker modalities, whose shares are below the ratio.",
+        SCOPES,
     )
     amr_optimizer: str = _flag("sgd", "Optimizer of the regulariser.", OPTIMIZERS)
     amr_learning_rate: float = _flag(
@@ -365,10 +374,12 @@ class Config:
         return tuple(name for name in self.frozen.split(",") if name)
 
     @property
-    def ratio(self) -> tuple[float, ...]:
-        """The wanted ratio in the modalities' order."""
+    def ratio(self) -> tuple[float, ...] | str:
+        """The wanted ratio in the modalities' order, or the word for one that training finds."""
         if len(self.model_modalities) == 1:
             return (1.0,)
+        if self.amr_ratio in MOVING_RATIOS:
+            return self.amr_ratio
         return parse_ratio(self.amr_ratio, self.names)
 
     @property

@@ -10,10 +10,9 @@ from amr_tf.analysis.probes import measure_probes
 from amr_tf.analysis.robustness import measure_robustness
 from amr_tf.analysis.subject import Subject
 from amr_tf.modalities import Corruption, Modality
+from amr_tf.modalities.corruption import MIXED
 from trainers.reporting.contribution_sections import contribution_sections
 from trainers.reporting.report_section import ReportSection
-
-MIXED = 32  # clips that corruptions mix in, e.g. as babble
 
 
 def report_sections(subject: Subject, boots: Bootstrap) -> list[ReportSection]:

@@ -12,10 +12,11 @@ import tensorflow as tf
 from amr_tf.analysis import subject
 from amr_tf.analysis.subject import CorruptedSplit, Subject
 from amr_tf.modalities import Corruption, Modality
+from amr_tf.modalities.corruption import MIXED
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 from trainers.reporting.report_section import ReportSection
-from trainers.reporting.report_sections import MIXED, possible_corruptions
+from trainers.reporting.report_sections import possible_corruptions
 
 # Clips of the training split that give the mean encoding and train the probes.
 TRAIN_CLIPS = 20_000

@@ -156,6 +156,7 @@ def model(
         amr_rate = _schedules.rescaled(rate, config.amr_learning_rate)
         # neither momentum nor weight decay: R has no curvature to smooth
         options["amr_ratio"] = config.ratio
+        options["amr_scope"] = config.amr_scope
         options["amr_optimizer"] = optimizer(config.amr_optimizer, amr_rate)
     classifier.compile(
         optimizer(config.optimizer, rate, config.momentum, config.weight_decay, config.clip_norm),

@@ -10,11 +10,14 @@ from amr_tf.analysis.evaluation import Evaluator, Predictions
 from amr_tf.analysis.metrics import dominance_title, format_dominance
 from tfrecords.progress import Progress
 
+DISTANCE = "amr_distance"
+
 
 class Validation(keras.callbacks.Callback):
     """Evaluates at each epoch's end and adds the results to the logs as `val_...`.
 
-    Put it before the callbacks that read them.
+    With `amr_weight="auto"` it adds how far the ratio is, too. Put it before the callbacks that
+    read them.
 
     Args:
         dataset: The validation split.
@@ -36,6 +39,8 @@ class Validation(keras.callbacks.Callback):
         self.predictions = self._evaluate(self.dataset)
         summary = self.predictions.summary()
         logs.update({f"val_{name}": summary[name] for name in ("loss", "accuracy", "mAP")})
+        if self.model.multipliers is not None:
+            logs[DISTANCE] = self.model.multipliers.distance
         for target, values in (summary["dominance_by_target"] or {}).items():
             suffix = "" if target == "probability" else f"_{target}"
             logs.update({f"val_dominance{suffix}_{m}": value for m, value in values.items()})

@@ -10,13 +10,16 @@ import pathlib
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
 
 from amr_tf import saving
 from tfrecords import atomic
+from trainers.running.callbacks import DISTANCE
+
+TOLERANCE = 0.02  # of shares
 
 
 class Preempted(Exception):
@@ -28,8 +31,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     Args:
         directory: Of the checkpoints: `step-<step>.keras`, and `best.keras`, that of the best
-            validation accuracy.
-        best: The best validation accuracy so far, None before any.
+            epoch by `score`.
+        best: The score of the best epoch so far, see `score`; None before any.
         minutes: Between two checkpoints within an epoch; 0 for none.
         steps: Between two checkpoints within an epoch; 0 for none.
         keep: Checkpoints that are kept beside the best one.
@@ -43,7 +46,7 @@ class Checkpoints(keras.callbacks.Callback):
     def __init__(
         self,
         directory: pathlib.Path,
-        best: float | None = None,
+        best: tuple[float, float] | None = None,
         minutes: float = 10.0,
         steps: int = 0,
         keep: int = 3,
@@ -81,8 +84,9 @@ class Checkpoints(keras.callbacks.Callback):
             self.save()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        if self.best is None or logs["val_accuracy"] > self.best:
-            self.best = logs["val_accuracy"]
+        found = score(logs)
+        if self.best is None or found > self.best:
+            self.best = found
             self._save("best.keras")
         self.save()
 
@@ -107,6 +111,19 @@ class Checkpoints(keras.callbacks.Callback):
 
     def _ask(self, number: int, frame: Any) -> None:
         self._asked = True
+
+
+def score(logs: Mapping[str, float]) -> tuple[float, float]:
+    """How good an epoch is: its validation accuracy, and before that whether it holds the ratio.
+
+    Where the ratio is a constraint, an epoch that misses it by more than `TOLERANCE` loses against
+    each that is nearer: else an early epoch would be taken, before multipliers have grown.
+
+    Args:
+        logs: Mapping, of the epoch.
+    """
+    missed = max(0.0, logs.get(DISTANCE, 0.0) - TOLERANCE)
+    return -missed, logs["val_accuracy"]
 
 
 def saved(directory: pathlib.Path) -> list[pathlib.Path]:

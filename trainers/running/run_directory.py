@@ -20,6 +20,8 @@ from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config, read_flags
 from trainers.reporting import evaluation_results
 from trainers.running import inputs
+from trainers.running.callbacks import DISTANCE
+from trainers.running.checkpoints import score
 
 # Flags that may differ between an interrupted run and the command that goes on with it.
 _FREE = (
@@ -30,6 +32,7 @@ _FREE = (
 _FILES = (
     "config.json", "history.csv", "model.keras", "results.json", "classes.txt", "MODEL_CARD.md",
 )  # fmt: skip
+_SCORED = ("val_accuracy", DISTANCE)
 _DIRECTORIES = ("train", "validation", "checkpoints", "export", "evaluation", "explanations")
 
 
@@ -126,21 +129,22 @@ def trim(history: pathlib.Path, epochs: int) -> None:
         history.unlink()
 
 
-def best_accuracy(history: pathlib.Path) -> float | None:
-    """The best validation accuracy of the epochs before, None where there is none."""
+def best_score(history: pathlib.Path) -> tuple[float, float] | None:
+    """The score of the best epoch before, see `checkpoints.score`; None where there is none."""
     if not history.exists():
         return None
-    accuracies = [accuracy for *_, accuracy in _rows(history)[1]]
-    return max((a for a in accuracies if not math.isnan(a)), default=None)
+    scores = [found for *_, found in _rows(history)[1]]
+    return max((s for s in scores if not math.isnan(sum(s))), default=None)
 
 
-def _rows(history: pathlib.Path) -> tuple[str, list[tuple[str, int, float]], int]:
-    """The head; each whole row with its epoch and validation accuracy; how many are not whole."""
+def _rows(history: pathlib.Path) -> tuple[str, list[tuple[str, int, tuple[float, float]]], int]:
+    """The head; each whole row with its epoch and its score; how many are not whole."""
     head, *lines = history.read_text(errors="replace").splitlines(keepends=True) or [""]
     rows = []
     for line in lines:
         with contextlib.suppress(KeyError, ValueError):
             row = dict(zip(head.rstrip().split(","), line.split(","), strict=True))
             if line.endswith("\n"):
-                rows.append((line, int(row["epoch"]), float(row["val_accuracy"])))
+                numbers = {name: float(row[name]) for name in _SCORED if name in row}
+                rows.append((line, int(row["epoch"]), score(numbers)))
     return head, rows, len(lines) - len(rows)

@@ -13,12 +13,16 @@ import keras
 import amr_tf
 from amr_tf.methods import HeldOut
 from amr_tf.methods.base import HELD_OUT
+from amr_tf.modalities.corruption import MIXED, in_turn
+from amr_tf.ratios import EvidenceRatio, RatioCallback, WorstCaseRatio
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 from trainers.running import callbacks, multi_worker, run_directory
 from trainers.running.checkpoints import Checkpoints
 from trainers.running.nonfinite import NonFinite
 from trainers.running.tensorboard import TensorBoard
+
+_SEVERITY = 3  # of the corruptions that worst_case is about
 
 
 def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) -> dict[str, Any]:
@@ -30,7 +34,7 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
     if chief:
         run_directory.trim(model_dir / "history.csv", epoch)
     multi_worker.barrier(strategy)
-    best = run_directory.best_accuracy(model_dir / "history.csv")
+    best = run_directory.best_score(model_dir / "history.csv")
     if HELD_OUT in model.method.requires:
         model.method.held_out = held_out(data)
     with contextlib.ExitStack() as stack:
@@ -81,7 +85,7 @@ def class_weights(config: Config, data: Pipeline) -> dict[int, float] | None:
 
 
 def _callbacks(
-    config: Config, data: Pipeline, model: Any, best: float | None, chief: bool
+    config: Config, data: Pipeline, model: Any, best: Any, chief: bool
 ) -> list[keras.callbacks.Callback]:
     """In their order; the last is the `Checkpoints`."""
     model_dir = pathlib.Path(config.model_dir)
@@ -94,6 +98,7 @@ def _callbacks(
     return [
         watch,
         validation,
+        *ratio_callbacks(config, data),
         *([callbacks.EpochLines(config.epochs, model.modalities)] if chief else []),
         keras.callbacks.CSVLogger(str(model_dir / "history.csv"), append=True),
         TensorBoard(config, data.inputs, validation, examples),
@@ -108,6 +113,28 @@ def _callbacks(
             ask_every=1 if data.worker[1] == 1 else config.log_every,
         ),
     ]
+
+
+def ratio_callbacks(config: Config, data: Pipeline) -> list[RatioCallback]:
+    """What moves the wanted ratio, where training is to find it.
+
+    Raises:
+        ValueError: It takes corrupted clips, and nothing can corrupt one of the modalities.
+    """
+    if not config.effective_amr_weight or not isinstance(config.ratio, str):
+        return []
+    if config.ratio == EvidenceRatio.kind:
+        return [EvidenceRatio(data.evaluate("validation"))]
+    corrupted = {}
+    others = list(data.cut("train").take(MIXED).as_numpy_iterator())
+    for name, modality in data.inputs.items():
+        known = [c.of(name) for c in modality.corruptions([clip[name] for clip in others])]
+        if not known:
+            raise ValueError(
+                f"--amr_ratio=worst_case takes corrupted clips, and {name} has no corruptions"
+            )
+        corrupted[name] = data.evaluate("validation", in_turn(known, _SEVERITY))
+    return [WorstCaseRatio(corrupted)]
 
 
 def held_out(data: Pipeline) -> HeldOut:

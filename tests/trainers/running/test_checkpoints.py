@@ -154,10 +154,10 @@ def test_history_is_cut_where_a_run_goes_on(tmp_path):
     history.write_text("epoch,val_accuracy\n0,0.5\n1,0.7\n2,0.9\n")
     run_directory.trim(history, 2)
     assert history.read_text() == "epoch,val_accuracy\n0,0.5\n1,0.7\n"
-    assert run_directory.best_accuracy(history) == 0.7
+    assert run_directory.best_score(history) == (0, 0.7)
     run_directory.trim(history, 0)
     assert not history.exists()
-    assert run_directory.best_accuracy(history) is None
+    assert run_directory.best_score(history) is None
 
 
 def test_damaged_rows_of_the_history_are_left_out_and_counted(tmp_path, capsys):
@@ -168,7 +168,7 @@ def test_damaged_rows_of_the_history_are_left_out_and_counted(tmp_path, capsys):
     assert history.read_text() == "epoch,val_accuracy\n0,0.5\n1,0.7\n"
     assert capsys.readouterr().err == f"{history}: 2 rows cannot be read and are left out\n"
     history.write_text("epoch,val_accuracy\n0,nan\n1,0.7\n")
-    assert run_directory.best_accuracy(history) == 0.7
+    assert run_directory.best_score(history) == (0, 0.7)
 
 
 def test_minutes_between_checkpoints_within_an_epoch(tmp_path, monkeypatch):
