@@ -1,10 +1,11 @@
 """The ratio of shares as a constraint of training: an augmented Lagrangian's multipliers.
 
-    L = sum_m lambda_m (a^m - r^m) + rho/2 sum_m (a^m - r^m)^2
+    dL/da^m = lambda_m + rho (ā^m - r^m)
     lambda_m <- lambda_m + eta (ā^m - r^m)              after each step
 
-with a^m the mean share of the global batch, r^m the wanted one and ā^m the mean of a^m over the
-latest steps. Source: Hestenes 1969 and Powell 1969; for networks, Platt and Barr 1988.
+with a^m the mean share of the global batch, r^m the wanted one and ā^m the running mean of a^m
+over the latest steps: a small batch's own mean is mostly noise.
+Source: Hestenes 1969 and Powell 1969; for networks, Platt and Barr 1988.
 
 The a^m that the constraint is about are those of the model in use: in inference mode, of the
 encodings that the method has not changed. Dropout and batch normalisation make those of training
@@ -19,7 +20,7 @@ from amr_tf import _compat
 from amr_tf.regularizer import AttributionRegularizer
 
 AUTO = "auto"  # the `amr_weight` that stands for this
-PENALTY = 20.0  # rho: at a deviation of 0.05 the force of a weight of 1
+PENALTY = 100.0  # rho: at a deviation of 0.01 the force of a weight of 1
 STEP = 0.1  # eta
 MOMENTUM = 0.9  # of ā
 
@@ -45,10 +46,20 @@ class Multipliers(keras.layers.Layer):
         self.deviation = _compat.state(self, "deviation", (count,))
         self.built = True
 
-    def pull(self, mean_shares: tf.Tensor) -> tf.Tensor:
-        """dL/da `[M]`, at the batch's mean shares `[M]`."""
-        values = tf.cast(self.values, mean_shares.dtype)
-        return values + PENALTY * (mean_shares - self.regularizer.wanted(mean_shares.dtype))
+    def pull(self, mean_shares: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """dL/da `[M]`, at a step's shares.
+
+        Args:
+            mean_shares: Tensor `[M]`, the global batch's mean shares.
+            count: Scalar, the complete samples they are of.
+        """
+        deviation = self._deviation_with(mean_shares, count)
+        return tf.cast(self.values + PENALTY * deviation, mean_shares.dtype)
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """The multipliers as Python numbers."""
+        return tuple(tf.convert_to_tensor(self.values).numpy().tolist())
 
     @property
     def distance(self) -> float:
@@ -62,9 +73,13 @@ class Multipliers(keras.layers.Layer):
             mean_shares: Tensor `[M]`, the global batch's mean shares.
             count: Scalar, the complete samples they are of; without any, nothing changes.
         """
-        found = tf.cast(mean_shares, tf.float32) - self.regularizer.wanted()
+        moved = self._deviation_with(mean_shares, count)
         known = tf.cast(count > 0, tf.float32)
-        moved = tf.convert_to_tensor(self.deviation)
-        moved += known * (1 - MOMENTUM) * (found - moved)
         self.deviation.assign(moved)
         self.values.assign_add(known * STEP * (moved - tf.reduce_mean(moved)))
+
+    def _deviation_with(self, mean_shares: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        """ā - r with this step's shares in it."""
+        found = tf.cast(mean_shares, tf.float32) - self.regularizer.wanted()
+        before = tf.convert_to_tensor(self.deviation)
+        return before + tf.cast(count > 0, tf.float32) * (1 - MOMENTUM) * (found - before)

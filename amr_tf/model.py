@@ -324,7 +324,7 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
             loss, mean_shares, count = self.regularizer.replica_loss(shares, context.complete)
             return self.amr_weight * loss, mean_shares, count
         mean_shares, count = self.regularizer.global_mean(*in_use)
-        pull = self.multipliers.pull(mean_shares)
+        pull = self.multipliers.pull(mean_shares, count)
         loss, *_ = self.regularizer.replica_loss(shares, context.complete, lambda _: pull)
         return loss, mean_shares, count
 

@@ -119,8 +119,15 @@ def _model(
     if config.effective_amr_weight:
         lines.append(
             f"Attribution regularisation (AMR, arXiv 2404.02359): weight {config.amr_text}, "
-            f"ratio {_code(config.amr_ratio or 'equal')}, target `{config.amr_target}`."
+            f"ratio {_code(config.amr_ratio or 'equal')}, target `{config.amr_target}`, measure "
+            f"`{config.amr_measure}`, scope `{config.amr_scope}`."
         )
+        if "amr_ratio" in results:
+            lines.append(f"Ratio that training found: {format_dominance(results['amr_ratio'])}.")
+        if "amr_multipliers" in results:
+            found = results["amr_multipliers"].items()
+            text = ", ".join(f"{name} {value:.3f}" for name, value in found)
+            lines.append(f"Multipliers that hold the ratio: {text}.")
     else:
         lines.append("Attribution regularisation (AMR): none.")
     lines += [_input(name, modality) for name, modality in inputs.items()]
@@ -130,7 +137,10 @@ def _model(
             f"{config.learning_rate:g} ({config.schedule}), batch {config.batch_size}, recipe "
             f"`{config.recipe}`, preset `{config.preset}`, seed {config.seed}."
         )
-        lines.append(f"Selected: epoch {results['selected_epoch']}, by its accuracy on validation.")
+        how = "by its accuracy on validation"
+        if "amr_multipliers" in results:
+            how += ", among those that held the ratio"
+        lines.append(f"Selected: epoch {results['selected_epoch']}, {how}.")
     else:
         lines.append("Training: none of its own; its encoders are those of unimodal runs.")
     versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())

@@ -5,11 +5,15 @@ import pathlib
 import shutil
 import tempfile
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
+from amr_tf.modalities import Modality
+from amr_tf.ratios import WorstCaseRatio
 from tfrecords.description import SPLITS
 from tfrecords.reading.records import RecordSet
 from trainers.config.run_config import Config
+from trainers.reporting.report_sections import possible_corruptions
 
 _KEPT_BESIDE = 3  # the best, the one being written, and `model.keras`
 
@@ -76,3 +80,17 @@ def _values(model: Any) -> int:
     optimizers = [o for o in (model.optimizer, model.amr_optimizer) if o is not None]
     kept = [o.variables() if callable(o.variables) else o.variables for o in optimizers]
     return sum(math.prod(v.shape) for some in (model.variables, *kept) for v in some)
+
+
+def check_ratio(config: Config, inputs: Mapping[str, Modality]) -> None:
+    """Refuses a ratio that takes corrupted clips where nothing can corrupt a modality.
+
+    Raises:
+        ValueError: There are no corruptions of one of the modalities.
+    """
+    for name, modality in inputs.items() if config.ratio == WorstCaseRatio.kind else ():
+        if not possible_corruptions(modality):
+            raise ValueError(
+                f"--amr_ratio=worst_case takes corrupted clips, and there are no corruptions of "
+                f"{name}, of the kind {modality.kind}"
+            )

@@ -108,6 +108,7 @@ def _finish(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
             )
         if chief:
             preflight.check_outputs(config, model)
+            preflight.check_ratio(config, data.inputs)
         if model.method.trains:
             borrowing.check(data)
     if chief:
@@ -162,4 +163,18 @@ def _test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
         "seed": config.seed,
         "epochs": config.epochs if model.method.trains else 0,
         "selected_epoch": model.steps_done // data.steps_per_epoch,
+        **_found(model),
     }
+
+
+def _found(model: Any) -> dict[str, Any]:
+    """What training found out beside the weights: the ratio, and what holding it costs."""
+    found = {}
+    if model.moving_ratio is not None:
+        shares = zip(model.modalities, model.regularizer.ratio, strict=True)
+        found["amr_ratio"] = dict(shares)
+    if model.multipliers is not None:
+        found["amr_multipliers"] = dict(
+            zip(model.modalities, model.multipliers.numbers, strict=True)
+        )
+    return found

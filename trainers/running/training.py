@@ -116,11 +116,7 @@ def _callbacks(
 
 
 def ratio_callbacks(config: Config, data: Pipeline) -> list[RatioCallback]:
-    """What moves the wanted ratio, where training is to find it.
-
-    Raises:
-        ValueError: It takes corrupted clips, and nothing can corrupt one of the modalities.
-    """
+    """What moves the wanted ratio, where training is to find it."""
     if not config.effective_amr_weight or not isinstance(config.ratio, str):
         return []
     if config.ratio == EvidenceRatio.kind:
@@ -129,10 +125,6 @@ def ratio_callbacks(config: Config, data: Pipeline) -> list[RatioCallback]:
     others = list(data.cut("train").take(MIXED).as_numpy_iterator())
     for name, modality in data.inputs.items():
         known = [c.of(name) for c in modality.corruptions([clip[name] for clip in others])]
-        if not known:
-            raise ValueError(
-                f"--amr_ratio=worst_case takes corrupted clips, and {name} has no corruptions"
-            )
         corrupted[name] = data.evaluate("validation", in_turn(known, _SEVERITY))
     return [WorstCaseRatio(corrupted)]
 
