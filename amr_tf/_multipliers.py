@@ -20,7 +20,7 @@ from amr_tf import _compat
 from amr_tf.regularizer import AttributionRegularizer
 
 AUTO = "auto"  # the `amr_weight` that stands for this
-PENALTY = 100.0  # rho: at a deviation of 0.01 the force of a weight of 1
+PENALTY = 50.0  # rho: at a deviation of 0.02 the force of a weight of 1
 STEP = 0.1  # eta
 MOMENTUM = 0.9  # of ā
 
