@@ -14,6 +14,8 @@ from amr_tf.analysis.encodings import Encoder
 from amr_tf.analysis.evaluation import Evaluator
 from amr_tf.analysis.probes import linear_probe
 
+__all__ = ["EvidenceRatio", "RatioCallback", "WorstCaseRatio", "evidence"]
+
 _FOLDS = 3
 _MOST_CLIPS = 3_000
 
@@ -23,6 +25,17 @@ class RatioCallback(keras.callbacks.Callback):
 
     It adds `amr_ratio_<modality>` to the epoch's logs: give it before callbacks that read or save
     them.
+
+    Example:
+        >>> class TowardsAudio(amr_tf.ratios.RatioCallback):
+        ...     kind = "auto"
+        ...
+        ...     def wanted(self, ratio):
+        ...         return ratio + np.array([0.01, -0.01])
+        >>> model.compile(keras.optimizers.SGD(0.01), amr_ratio="auto")
+        >>> history = model.fit(dataset, epochs=2, callbacks=[TowardsAudio()], verbose=0)
+        >>> round(history.history["amr_ratio_audio"][-1], 2)
+        0.52
 
     Attributes:
         kind: String, the `amr_ratio` that a model is compiled with to be moved by it.
@@ -120,8 +133,8 @@ class WorstCaseRatio(RatioCallback):
 
     Example:
         >>> model.compile(keras.optimizers.SGD(0.01), amr_weight="auto", amr_ratio="worst_case")
-        >>> corrupted = {"audio": corrupted_audio, "video": corrupted_video}
-        >>> found = amr_tf.ratios.WorstCaseRatio(corrupted)
+        >>> deaf = validation.map(lambda x, y: ({**x, "audio": 0 * x["audio"]}, y))
+        >>> found = amr_tf.ratios.WorstCaseRatio({"audio": deaf, "video": validation})
         >>> history = model.fit(dataset, callbacks=[found], verbose=0)
         >>> round(abs(history.history["amr_ratio_audio"][0] - 0.5), 4)
         0.02

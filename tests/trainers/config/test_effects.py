@@ -28,7 +28,7 @@ SMALL = ("--batch_size=16", "--frame_size=16", "--encoder_width=4")
 # flag -> a value that is not its default; of each the made model, optimizers or data must differ
 MODEL = {
     "method": "dropout", "fusion": "sum", "hidden": "8", "frozen": "audio", "amr_weight": "0",
-    "amr_ratio": "1:2", "amr_target": "logit", "amr_measure": "shapley",
+    "amr_ratio": "1:2", "amr_target": "logit", "amr_measure": "shapley", "amr_scope": "all",
     "amr_optimizer": "adam",
     "amr_learning_rate": "0.3", "optimizer": "adam", "learning_rate": "0.2", "momentum": "0.5",
     "weight_decay": "0.1", "schedule": "constant", "epochs": "3", "clip_norm": "1", "nan": "skip",
