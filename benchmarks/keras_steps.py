@@ -82,11 +82,15 @@ def use_gpu() -> str:
 
 
 def ours(
-    sizes: Sizes, method: methods.Method | None = None, weight: float = 0.0, xla: bool = False
+    sizes: Sizes,
+    method: methods.Method | None = None,
+    weight: float | str = 0.0,
+    xla: bool = False,
+    **amr: str,
 ) -> keras.Model:
-    """A compiled classifier of sound and video."""
+    """A compiled classifier of sound and video; `amr` are further options of AMR."""
     made = amr_tf.MultimodalClassifier(*parts(sizes), method)
-    made.compile(optimizer(), amr_weight=weight, jit_compile=xla)
+    made.compile(optimizer(), amr_weight=weight, jit_compile=xla, **amr)
     return made
 
 

@@ -1,9 +1,9 @@
 """What a training step costs: `python -m benchmarks.step --help`.
 
-Our step without and with AMR against a plain Keras model of the same encoders and head, every
-method against naive fusion, or XLA against none, on random batches in memory: the models take
-turns, so that what else the machine does hits all alike. Our step computes the shares in any case,
-for its metrics; a plain Keras step computes none.
+Our step without and with AMR against a plain Keras model of the same encoders and head, AMR's own
+options against none, every method against naive fusion, or XLA against none, on random batches in
+memory: the models take turns, so that what else the machine does hits all alike. Our step computes
+the shares in any case, for its metrics; a plain Keras step computes none.
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from benchmarks.steps import PRECISIONS
 sizes.define_flags()
 flags.DEFINE_integer("rounds", 20, "Rounds; in each, every model has its turn.")
 flags.DEFINE_integer("steps", 0, "Steps of a turn; by default 10 on a GPU and 1 on a CPU.")
-flags.DEFINE_enum("compare", "amr", ["amr", "methods", "xla"], "What takes turns.")
+flags.DEFINE_enum("compare", "amr", ["amr", "options", "methods", "xla"], "What takes turns.")
 flags.DEFINE_enum("precision", "float32", PRECISIONS, "Keras' policy.")
 flags.DEFINE_bool("jit_compile", False, "Whether XLA compiles the steps.")
 
@@ -49,6 +49,19 @@ def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
             "plain Keras": lambda: plain(task, xla),
             "ours without AMR": lambda: ours(task, xla=xla),
             "ours with AMR": lambda: ours(task, weight=1.0, xla=xla),
+        }
+    if flags.FLAGS.compare == "options":
+        options = {
+            "weight 1": {},
+            "auto": {"weight": "auto"},
+            "measure integrated": {"amr_measure": "integrated"},
+            "measure shapley": {"amr_measure": "shapley"},
+            "scope weaker": {"amr_scope": "weaker"},
+            "scope all": {"amr_scope": "all"},
+        }
+        return {"without AMR": lambda: ours(task, xla=xla)} | {
+            name: lambda given=given: ours(task, xla=xla, **{"weight": 1.0, **given})
+            for name, given in options.items()
         }
     if flags.FLAGS.compare == "xla":
         return {"without XLA": lambda: ours(task), "with XLA": lambda: ours(task, xla=True)}
