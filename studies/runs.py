@@ -1,5 +1,6 @@
 """Finished runs as files: a run that was interrupted leaves none, and is made again."""
 
+import itertools
 import json
 import pathlib
 from collections.abc import Callable, Sequence
@@ -46,17 +47,20 @@ def make(
     work: pathlib.Path,
     waves: Sequence[Sequence[Any]],
     finished: Callable[[pathlib.Path, Any], Any],
-    function: Callable[[pathlib.Path, Any], None],
+    function: Callable[[pathlib.Path, list], list[str]],
     jobs: int,
     timeout: float,
 ) -> list[str]:
     """Makes the runs that are not finished.
 
+    Neighbours of one `graph` go to one process, which traces their train step once.
+
     Args:
         work: Path, the directory of the runs.
         waves: Sequence of sequences of runs; a wave begins when those before it are done.
         finished: Function, (work, run) -> None where the run is not finished.
-        function: Function of a module that makes a run, called in other processes.
+        function: Function of a module, called in other processes: it makes some runs and returns
+            what went wrong, see `each`.
         jobs: Integer, the number of processes.
         timeout: Float, the seconds that a run may take.
 
@@ -64,14 +68,42 @@ def make(
         A line for each run that failed, with what went wrong.
     """
     waves = [[run for run in wave if finished(work, run) is None] for wave in waves]
-    todo, failed = sum(map(len, waves)), []
-    with Progress("runs", todo) as progress:
+    failed = []
+    with Progress("runs", sum(map(len, waves))) as progress:
         for wave in filter(None, waves):
-            results = process_pool.run(function, ((work, run) for run in wave), jobs, timeout)
-            for run, outcome in zip(wave, results, strict=True):
+            groups = [list(group) for _, group in itertools.groupby(wave, lambda run: run.graph)]
+            most = timeout * max(map(len, groups))
+            tasks = ((work, group) for group in groups)
+            results = process_pool.run(function, tasks, jobs, most)
+            for group, outcome in zip(groups, results, strict=True):
                 if isinstance(outcome, process_pool.Lost):
-                    failed.append(f"{run.name}: {outcome.reason}: {outcome.detail}")
-                progress.advance(run.name)
+                    lost = [run for run in group if finished(work, run) is None]
+                    outcome = [f"{run.name}: {outcome.reason}: {outcome.detail}" for run in lost]
+                failed += outcome
+                for run in group:
+                    progress.advance(run.name)
+    return failed
+
+
+def each(
+    make_run: Callable[[pathlib.Path, Any], None], work: pathlib.Path, group: Sequence[Any]
+) -> list[str]:
+    """Makes some runs.
+
+    Args:
+        make_run: Function that makes a run.
+        work: Path, the directory of the runs.
+        group: Sequence of runs.
+
+    Returns:
+        A line for each run that failed, with what went wrong; one does not stop the others.
+    """
+    failed = []
+    for run in group:
+        try:
+            make_run(work, run)
+        except Exception as error:
+            failed.append(f"{run.name}: {type(error).__name__}: {error}")
     return failed
 
 

@@ -67,10 +67,10 @@ def make_run(work: pathlib.Path, run: StudyRun, split: str = "test") -> None:
     runs.write(work, run, SETTINGS, measured)
 
 
-def in_worker(work: pathlib.Path, run: StudyRun) -> None:
-    """Makes a run in a process that may have made others, on one core."""
+def in_worker(work: pathlib.Path, group: list[StudyRun]) -> list[str]:
+    """Makes some runs in a process of its own, on one core; a line for each that failed."""
     runs.on_one_core()
-    make_run(work, run)
+    return runs.each(make_run, work, group)
 
 
 def trained(work: pathlib.Path, run: StudyRun) -> amr_tf.MultimodalClassifier:

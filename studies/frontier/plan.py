@@ -132,7 +132,7 @@ def alone(modalities: dict[str, Sequence[str]], names: Sequence[str]) -> list[Fr
 def tables(names: Sequence[str]) -> list[FrontierRun]:
     """All methods with each weight, and the ensemble, which has nothing to train."""
     runs = []
-    for name, weight in itertools.product(_tabled(names), (AUTO, NONE, ONE)):
+    for weight, name in itertools.product((AUTO, NONE, ONE), _tabled(names)):
         runs += _each([FrontierRun(name, m, weight) for m in fused_methods()], TABLE_SEEDS)
     return runs + _each([FrontierRun(name, ENSEMBLE) for name in _tabled(names)], TABLE_SEEDS)
 

@@ -44,7 +44,7 @@ class Recipe:
     decay: float = 0.1
 
 
-RECIPES = {"components": Recipe(192, 15, 64, 0.003), "clips": Recipe(8, 8, 32, 0.002)}
+RECIPES = {"components": Recipe(192, 15, 128, 0.004), "clips": Recipe(8, 8, 32, 0.002)}
 INPUT_DROPOUT, DROPOUT = 0.2, 0.4  # of encoders of components
 OGM_ALPHA = 0.8  # as published for CREMA-D
 UMT_WEIGHT = 1.0  # the published 50 is for encodings of another scale
@@ -87,10 +87,10 @@ def make_run(work: pathlib.Path, run: FrontierRun) -> None:
     runs.write(work, run, settings(), measured)
 
 
-def in_worker(work: pathlib.Path, run: FrontierRun) -> None:
-    """Makes a run in a process that may have made others, on one core."""
+def in_worker(work: pathlib.Path, group: list[FrontierRun]) -> list[str]:
+    """Makes some runs in a process of its own, on one core; a line for each that failed."""
     runs.on_one_core()
-    make_run(work, run)
+    return runs.each(make_run, work, group)
 
 
 def trained(work: pathlib.Path, run: FrontierRun) -> amr_tf.MultimodalClassifier:

@@ -108,7 +108,7 @@ def test_only_unfinished_runs_go_to_the_workers_and_failures_are_named(work, mon
 
     def workers_run(function, tasks, jobs, timeout):
         for task in tasks:
-            asked.append(task[1])
+            asked.extend(task[1])
             yield train_lost
 
     train_lost = runs.process_pool.Lost("crashed", "why")
@@ -116,6 +116,19 @@ def test_only_unfinished_runs_go_to_the_workers_and_failures_are_named(work, mon
     failed = runs.make(work, [[done, failing], []], train.result, train.in_worker, 1, 9.0)
     assert asked == [failing]
     assert failed == ["even-audio-plain-seed3: crashed: why"]
+
+
+def test_a_run_that_fails_does_not_stop_its_neighbours(tmp_path):
+    made = []
+
+    def make_run(work, run):
+        if run.seed == 1:
+            raise ValueError("no luck")
+        made.append(run.seed)
+
+    group = [StudyRun("even", seed=seed) for seed in range(3)]
+    assert runs.each(make_run, tmp_path, group) == ["even-naive-plain-seed1: ValueError: no luck"]
+    assert made == [0, 2]
 
 
 def test_the_class_common_part_against_numpy(rng):
