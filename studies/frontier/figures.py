@@ -98,6 +98,7 @@ def _dials(results: Results, rows: list[list[FrontierRun]], measures: dict) -> p
             told = "end to end" if run.inputs == "clips" else run.method
             panel.set(title=f"{plan.TITLES[run.set]}\n{told}", xlabel="audio share, %")
             _finish(panel)
+        line[0].set_ylabel("accuracy, %")
     return figure
 
 

@@ -9,7 +9,7 @@ from amr_tf.measures import MEASURES
 from amr_tf.methods import METHODS
 from studies.frontier.data import NOISY, SYNTHETIC
 
-SEEDS, TABLE_SEEDS, CLIP_SEEDS = range(10), range(5), range(2)
+SEEDS, TABLE_SEEDS, CLIP_SEEDS = range(10), range(5), range(3)
 NONE, AUTO, ONE = "0", "auto", "1"
 RATIOS = ("1:4", "1:2", "1:1", "2:1", "4:1")  # audio : video
 EVEN = "1:1"
@@ -150,15 +150,12 @@ def variants(names: Sequence[str]) -> list[FrontierRun]:
 
 
 def clips(names: Sequence[str]) -> list[FrontierRun]:
-    """Naive fusion, end to end: without AMR, at the two ends, even, and between."""
-    there = [n for n in REAL if n in names]
-    order = [None, RATIOS[0], RATIOS[-1], EVEN, RATIOS[1], RATIOS[3]]
-    runs = [
-        FrontierRun(name, inputs="clips") if ratio is None
-        else FrontierRun(name, inputs="clips").amr(ratio=ratio)
-        for ratio in order for name in there
-    ]  # fmt: skip
-    return [run.but(seed=seed) for seed in CLIP_SEEDS for run in runs]
+    """Naive fusion, end to end: without AMR, at the two ends and even; seed by seed."""
+    kinds = []
+    for name in (n for n in REAL if n in names):
+        run = FrontierRun(name, inputs="clips")
+        kinds += [run, *(run.amr(ratio=r) for r in (RATIOS[0], RATIOS[-1], EVEN))]
+    return [run.but(seed=seed) for seed in CLIP_SEEDS for run in kinds]
 
 
 def waves(modalities: dict[str, Sequence[str]], parts: Sequence[str]) -> list[list[FrontierRun]]:
