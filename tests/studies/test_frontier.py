@@ -23,8 +23,7 @@ def test_runs_are_planned_once_and_what_others_learn_from_comes_first():
     planned = everything()
     assert len(set(planned)) == len({run.name for run in planned}) == len(planned)
     assert planned[0] == FrontierRun("words")
-    first = {run.set for run in planned[:300]}
-    assert "views" not in first or planned.index(FrontierRun("words").amr()) < 60
+    assert all(run.method == "naive" for run in planned[:120])  # the dial comes first
     teachers = [i for i, run in enumerate(planned) if run.method == plan.ALONE]
     learners = [i for i, run in enumerate(planned) if run.method in ("umt", plan.ENSEMBLE)]
     assert max(teachers) < min(learners)
@@ -38,16 +37,18 @@ def test_runs_are_planned_once_and_what_others_learn_from_comes_first():
     assert {run.inputs for run in itertools.chain(*plan.waves(NAMES, ["clips"]))} == {"clips"}
 
 
-def test_components_against_an_eigendecomposition(rng):
-    train = rng.normal(size=(400, 300)) * np.linspace(3, 0.1, 300)
-    train[:, :4] *= 20
+def test_components_against_an_eigendecomposition(rng, monkeypatch):
+    monkeypatch.setattr(data, "COMPONENTS", 12)
+    monkeypatch.setattr(data, "_MOST_NUMBERS", 20)
+    train = rng.normal(size=(200, 40)) * np.linspace(3, 0.1, 40)
+    train[:, :4] *= [40, 30, 20, 10]
     found = data.Components(train)(train)
     centred = train - train.mean(axis=0)
     values, vectors = np.linalg.eigh(centred.T @ centred / len(train))
-    expected = centred @ vectors[:, ::-1][:, :4] / values[::-1][:4] ** 0.25
+    expected = centred @ vectors[:, ::-1][:, :12] / values[::-1][:12] ** 0.25
     for k in range(4):  # up to the sign and one factor for all
         assert abs(stats.pearsonr(found[:, k], expected[:, k])[0]) > 0.999
-    ratio = found[:, :4].std(axis=0) / expected.std(axis=0)
+    ratio = found[:, :4].std(axis=0) / expected[:, :4].std(axis=0)
     np.testing.assert_allclose(ratio / ratio[0], 1, rtol=1e-2)
     np.testing.assert_allclose(np.mean(found**2), 1, rtol=1e-5)
     few = data.Components(train[:, :5])(train[:, :5])
@@ -202,7 +203,7 @@ def test_the_curves_cross_where_they_were_made_to(rng):
     assert estimates.best_ratio(results, FrontierRun("words"), "worst") == "1:1"
 
 
-@pytest.mark.parametrize("part", [1.0, 0.1, 0.0])
+@pytest.mark.parametrize("part", [1.0, 0.1])
 def test_the_page_is_made_of_what_is_finished(part, rng, tmp_path, monkeypatch):
     planned = everything()
     results = estimates.Results(made_up(rng, planned[: int(part * len(planned))]))
