@@ -17,7 +17,6 @@ from tfrecords import quiet  # noqa: F401  isort: skip
 
 import numpy as np
 import tensorflow as tf
-from sklearn.decomposition import PCA
 
 from amr_tf.modalities import AudioConfig, FeaturesConfig, VideoConfig
 from amr_tf.modalities.base import Modality
@@ -25,6 +24,7 @@ from amr_tf.modalities.corruption import SEVERITIES
 from studies import arrays
 from studies.arrays import LABEL
 from studies.balance import data as synthetic
+from studies.frontier.components import Components, numbers_of
 from tfrecords import atomic
 from tfrecords.building import builder
 from tfrecords.building.options import BuildOptions
@@ -41,8 +41,6 @@ VIDEO = VideoConfig(frames=16, size=48)
 SPLITS = ("train", "validation", "test")
 NOISY, CLEAN = "words_noisy", "words"  # the first is the second, with noise in training
 SYNTHETIC = "large"  # of `studies.balance`
-COMPONENTS = 256
-_MOST_NUMBERS = 256  # of a clip that keeps its features as they are, standardised
 RENDERED = "rendered"
 _DONE = "modalities.json"  # the last file of a set
 _OTHERS = 32  # training clips that babble is made of
@@ -220,48 +218,10 @@ def _make_clips(work: pathlib.Path, name: str, pipeline: Pipeline) -> None:
 def _make_components(work: pathlib.Path, name: str, names: Sequence[str]) -> None:
     where = directory(work, name) / "components"
     for modality in names:
-        train = _numbers(load(work, name, "clips", f"train-{modality}"))
+        train = numbers_of(load(work, name, "clips", f"train-{modality}"))
         components = Components(train)
         wanted = [f"{split}-{modality}" for split in SPLITS]
         wanted += [arrays.corrupted_name(modality, severity) for severity in SEVERITIES]
         for array in wanted:
-            numbers = _numbers(load(work, name, "clips", array))
+            numbers = numbers_of(load(work, name, "clips", array))
             arrays.save(where / f"{array}.npy", components(numbers))
-
-
-class Components:
-    """Principal components of clips, divided by the square root of their standard deviation.
-
-    That lies between the components as they are and whitened ones, whose last are noise; it was
-    chosen on the validation clips. The mean square is 1. Where a clip has few numbers, these are
-    standardised themselves.
-
-    Args:
-        train: Array `[N, D]`, the training clips.
-    """
-
-    def __init__(self, train: np.ndarray) -> None:
-        self._pca = None
-        if train.shape[1] > _MOST_NUMBERS:
-            count = min(COMPONENTS, len(train) - 1)
-            self._pca = PCA(count, svd_solver="randomized", random_state=0).fit(train)
-        found = self._projected(train)
-        self._mean, std = found.mean(axis=0), found.std(axis=0)
-        self._scale = np.where(std > 0, std, 1) ** (0.5 if self._pca else 1.0)
-        self._scale *= np.sqrt(np.mean(((found - self._mean) / self._scale) ** 2))
-
-    def __call__(self, clips: np.ndarray) -> np.ndarray:
-        """The components `[N, K]` float32 of clips `[N, D]`."""
-        return ((self._projected(clips) - self._mean) / self._scale).astype(np.float32)
-
-    def _projected(self, clips: np.ndarray) -> np.ndarray:
-        return clips if self._pca is None else self._pca.transform(clips)
-
-
-def _numbers(clips: np.ndarray) -> np.ndarray:
-    """Clips as rows of numbers: of frames the brightness, of four pixels each their mean."""
-    if clips.ndim == 5:
-        n, frames, height, width, _ = clips.shape
-        parts = clips.reshape(n, frames, height // 2, 2, width // 2, 2, -1)
-        clips = parts.mean(axis=(3, 5, 6), dtype=np.float32)
-    return np.asarray(clips, np.float32).reshape(len(clips), -1)

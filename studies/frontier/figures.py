@@ -44,7 +44,9 @@ def severity(results: Results, names: Sequence[str]) -> plt.Figure:
         for i, (title, kind) in enumerate(kinds.items()):
             curve(panel, x, [results.mean(kind, m) for m in measures], i, title)
         panel.set(title=plan.TITLES[name], xlabel="← picture worse   severity   sound worse →")
+        panel.set_xticks(x, [str(abs(v)) for v in x])
         _finish(panel)
+    panels[0][0].set_ylabel("accuracy, %")
     return figure
 
 

@@ -20,7 +20,7 @@ from amr_tf.encoders import mlp, spectrogram_cnn, towers
 from amr_tf.layers import StatelessDropout
 from amr_tf.methods.base import CLASS_COUNTS, HELD_OUT, TEACHERS, HeldOut
 from studies import runs, training
-from studies.frontier import data, measurements
+from studies.frontier import components, data, measurements
 from studies.frontier.plan import ALONE, AUTO, FrontierRun
 from tfrecords import atomic
 
@@ -57,10 +57,12 @@ OPTIONS = {
 def settings() -> dict[str, Any]:
     """What a finished run depends on beside its own fields."""
     recipes = {name: dataclasses.asdict(recipe) for name, recipe in RECIPES.items()}
-    dropout = [INPUT_DROPOUT, DROPOUT]
     return {
-        "recipes": recipes, "options": OPTIONS, "components": data.COMPONENTS, "dropout": dropout,
-    }  # fmt: skip
+        "recipes": recipes,
+        "options": OPTIONS,
+        "components": components.COMPONENTS,
+        "dropout": [INPUT_DROPOUT, DROPOUT],
+    }
 
 
 def result(work: pathlib.Path, run: FrontierRun) -> dict[str, Any] | None:

@@ -9,7 +9,7 @@ from scipy import stats
 
 from amr_tf.modalities import AudioConfig, Corruption
 from studies import runs, training
-from studies.frontier import data, estimates, figures, page, plan, tables, train
+from studies.frontier import components, data, estimates, figures, page, plan, tables, train
 from studies.frontier.plan import FrontierRun
 
 NAMES = {"words": ("audio", "video"), "frame": ("audio", "video"), "views": ("a", "b", "c")}
@@ -38,11 +38,11 @@ def test_runs_are_planned_once_and_what_others_learn_from_comes_first():
 
 
 def test_components_against_an_eigendecomposition(rng, monkeypatch):
-    monkeypatch.setattr(data, "COMPONENTS", 12)
-    monkeypatch.setattr(data, "_MOST_NUMBERS", 20)
+    monkeypatch.setattr(components, "COMPONENTS", 12)
+    monkeypatch.setattr(components, "_MOST_NUMBERS", 20)
     train = rng.normal(size=(200, 40)) * np.linspace(3, 0.1, 40)
     train[:, :4] *= [40, 30, 20, 10]
-    found = data.Components(train)(train)
+    found = components.Components(train)(train)
     centred = train - train.mean(axis=0)
     values, vectors = np.linalg.eigh(centred.T @ centred / len(train))
     expected = centred @ vectors[:, ::-1][:, :12] / values[::-1][:12] ** 0.25
@@ -51,14 +51,14 @@ def test_components_against_an_eigendecomposition(rng, monkeypatch):
     ratio = found[:, :4].std(axis=0) / expected[:, :4].std(axis=0)
     np.testing.assert_allclose(ratio / ratio[0], 1, rtol=1e-2)
     np.testing.assert_allclose(np.mean(found**2), 1, rtol=1e-5)
-    few = data.Components(train[:, :5])(train[:, :5])
+    few = components.Components(train[:, :5])(train[:, :5])
     expected = (train[:, :5] - train[:, :5].mean(axis=0)) / train[:, :5].std(axis=0)
     np.testing.assert_allclose(few, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_frames_become_brightness_of_half_the_size(rng):
     clips = rng.integers(0, 256, (2, 3, 4, 6, 3)).astype(np.uint8)
-    found = data._numbers(clips).reshape(2, 3, 2, 3)
+    found = components.numbers_of(clips).reshape(2, 3, 2, 3)
     np.testing.assert_allclose(found[1, 2, 0, 1], clips[1, 2, :2, 2:4].mean(), rtol=1e-6)
 
 
