@@ -7,7 +7,6 @@ take turns through the corruptions of the modality.
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
 
 from tfrecords import quiet  # noqa: F401  isort: skip
 
@@ -16,7 +15,7 @@ import tensorflow as tf
 
 from amr_tf.modalities import AudioConfig, VideoConfig
 from amr_tf.modalities.corruption import MIXED, in_turn
-from tfrecords import atomic
+from studies.arrays import corrupted_name, write
 from tfrecords.building import builder
 from tfrecords.building.options import BuildOptions
 from tfrecords.datasets.synthetic import Synthetic
@@ -53,11 +52,6 @@ def directory(work: pathlib.Path, level: str) -> pathlib.Path:
     return work / "data" / level
 
 
-def corrupted_name(modality: str, severity: int) -> str:
-    """The name of the array of corrupted test clips."""
-    return f"test-{modality}-corrupted{severity}"
-
-
 def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -> None:
     """Makes what is not there yet of a level's arrays.
 
@@ -77,7 +71,7 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
     data = Pipeline(where, INPUTS, batch_size=128)
     for split in ("train", "validation", "test"):
         names = {m: f"{split}-{m}" for m in SHAPES} | {"label": f"{split}-label"}
-        _write(where, names, lambda split=split: data.evaluate(split))
+        write(where, names, lambda split=split: data.evaluate(split), _features)
     others = list(data.cut("train").take(MIXED).as_numpy_iterator())
     for modality, config in data.inputs.items():
         found = config.corruptions([clip[modality] for clip in others])
@@ -85,7 +79,7 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
         for severity in MEASURED_SEVERITIES:
             change = in_turn(corruptions, severity)
             names = {modality: corrupted_name(modality, severity)}
-            _write(where, names, lambda change=change: data.evaluate("test", change))
+            write(where, names, lambda change=change: data.evaluate("test", change), _features)
 
 
 def load(work: pathlib.Path, level: str, name: str) -> np.ndarray:
@@ -115,20 +109,6 @@ def split(work: pathlib.Path, level: str, name: str) -> tuple[dict[str, np.ndarr
     """
     inputs = {m: load(work, level, f"{name}-{m}") for m in SHAPES}
     return inputs, np.asarray(load(work, level, f"{name}-label"))
-
-
-def _write(where: pathlib.Path, names: dict[str, str], dataset: Callable) -> None:
-    """Writes features of a dataset as .npy files; under its name a file is whole."""
-    if all((where / f"{name}.npy").exists() for name in names.values()):
-        return
-    found: dict[str, list[np.ndarray]] = {key: [] for key in names}
-    for inputs, labels in dataset().as_numpy_iterator():
-        for key in names:
-            found[key].append(labels if key == "label" else _features(key, inputs[key]))
-    for key, name in names.items():
-        whole = atomic.writing(where / f"{name}.npy", where / f".{name}.part")
-        with whole as part, part.open("wb") as file:
-            np.save(file, np.concatenate(found[key]))
 
 
 def _features(modality: str, raw: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ import amr_tf
 from amr_tf.analysis import ablation, calibration, conflicts, metrics, probes
 from amr_tf.analysis.encodings import in_batches, logits_of
 from amr_tf.attribution import attribution_shares
+from studies import arrays
 from studies.balance import data
 
 Arrays = dict[str, np.ndarray]
@@ -55,7 +56,7 @@ def measure_model(
         probed = probes.probe_predictions(train[name], train_labels, e, 0.1, iterations=200)
         found[f"probe_{name}"] = float(np.mean(probed == labels))
         for severity in data.MEASURED_SEVERITIES if split == "test" else ():
-            changed = data.load(work, level, data.corrupted_name(name, severity))
+            changed = data.load(work, level, arrays.corrupted_name(name, severity))
             changed = test | encode(model, {name: changed})
             changed_logits = logits_of(model.head, list(changed.values()))
             found[f"{name}_corrupted{severity}"] = metrics.accuracy(labels, changed_logits)

@@ -1,10 +1,7 @@
 """The figures of the study, readable in black and white: markers and fills tell, not colours."""
 
-import pathlib
-from collections.abc import Sequence
-
-import matplotlib
 import numpy as np
+from matplotlib import pyplot as plt
 
 from amr_tf.analysis.seed_intervals import Estimate
 from studies.balance import study_plan
@@ -12,13 +9,7 @@ from studies.balance.data import MEASURED_SEVERITIES
 from studies.balance.estimates import CONDITIONS, ROWS, Results, effects
 from studies.balance.study_plan import StudyRun
 from studies.balance.study_tables import VARIANT_TITLES
-
-matplotlib.use("Agg")
-from matplotlib import pyplot as plt
-
-MARKERS = "osv^D"
-LINES = ("-", "--", ":", "-.")
-FACES = ("white", "black", "#999999", "#555555")
+from studies.drawing import MARKERS, curve, dots
 
 
 def where(results: Results) -> plt.Figure:
@@ -54,7 +45,7 @@ def severity(results: Results) -> plt.Figure:
     for panel, level in zip(panels, study_plan.LEVELS, strict=True):
         for i, amr in enumerate(("", "probability")):
             found = [results.mean(StudyRun(level, amr=amr), name) for name in names]
-            _curve(panel, x, found, i, "with AMR" if amr else "without AMR")
+            curve(panel, x, found, i, "with AMR" if amr else "without AMR")
         panel.set(title=level, xlabel="← picture worse    severity    sound worse →")
         panel.set_xticks(x, [str(abs(v)) for v in x])
         panel.grid(color="#dddddd", lw=0.6)
@@ -78,7 +69,7 @@ def logit(results: Results) -> plt.Figure:
             found = [results.mean(StudyRun(level, amr=amr), name) for name in measures]
             x = np.arange(len(measures)) + 0.22 * (i - 1)
             label = f"AMR, {amr} target" if amr else "no AMR"
-            _dots(panel, x, found, i, label)
+            dots(panel, x, found, i, label)
         panel.set_xticks(range(len(measures)), measures.values(), fontsize=9)
         panel.set_title(level)
     panels[0].set_ylabel("audio, %")
@@ -102,7 +93,7 @@ def pushed(results: Results) -> plt.Figure:
     ):
         for i, (measure, label) in enumerate(measures.items()):
             found = [results.mean(run, measure) for run in runs.values()]
-            _curve(panel, range(len(runs)), found, i, label)
+            curve(panel, range(len(runs)), found, i, label)
         panel.set_xticks(range(len(runs)), [f"{value:g}" for value in runs])
         panel.set_xlabel(name)
         panel.axhline(50, color="#888888", lw=0.8, ls=":")
@@ -122,7 +113,7 @@ def variants(results: Results) -> plt.Figure:
     panel.axhline(50, color="#888888", lw=0.8, ls=":")
     for i, amr in enumerate(("", "probability", "all_variables", "per_sample")):
         found = [results.mean(StudyRun("moderate", amr=amr), name) for name in measures]
-        _dots(panel, np.arange(len(measures)) + 0.18 * (i - 1.5), found, i, VARIANT_TITLES[amr])
+        dots(panel, np.arange(len(measures)) + 0.18 * (i - 1.5), found, i, VARIANT_TITLES[amr])
     panel.set_xticks(range(len(measures)), measures.values())
     panel.set_ylabel("%")
     panel.legend(frameon=False, ncols=2, fontsize=9)
@@ -134,40 +125,9 @@ ALL = {
 }  # fmt: skip
 
 
-def write(directory: pathlib.Path, results: Results) -> None:
-    """Draws all figures as PNG files.
-
-    Args:
-        directory: Path, a directory that is there.
-        results: Results, of the finished runs.
-    """
-    for name, draw in ALL.items():
-        figure = draw(results)
-        figure.savefig(directory / f"{name}.png", dpi=110)
-        plt.close(figure)
-
-
 def _point(panel: plt.Axes, value: Estimate | None, y: float, filled: bool, marker: str) -> None:
     if value is None:
         return
     panel.plot([value.low, value.high], [y, y], color="black", lw=1)
     face = "black" if filled else "white"
     panel.plot(value.mean, y, marker, color="black", markerfacecolor=face, ms=6)
-
-
-def _dots(panel: plt.Axes, x: Sequence[float], found: list, i: int, label: str) -> None:
-    there = [(at, value) for at, value in zip(x, found, strict=True) if value is not None]
-    if not there:
-        return
-    at = [a for a, _ in there]
-    half = [np.nan_to_num(v.half_width) for _, v in there]
-    panel.errorbar(
-        at, [v.mean for _, v in there], half, fmt=MARKERS[i], color="black", ecolor="#555555",
-        markerfacecolor=FACES[i], ms=6, lw=1, capsize=2, label=label,
-    )  # fmt: skip
-
-
-def _curve(panel: plt.Axes, x: Sequence[float], found: list, i: int, label: str) -> None:
-    _dots(panel, x, found, i, label)
-    there = [(at, v.mean) for at, v in zip(x, found, strict=True) if v is not None]
-    panel.plot(*zip(*there, strict=True) if there else ([], []), LINES[i], color="black", lw=1)

@@ -9,17 +9,16 @@ others are counts and times. `plain` stands for no AMR.
 """
 
 import pathlib
-import re
 
 import numpy as np
 
 from amr_tf.analysis.seed_intervals import Estimate
+from studies import drawing, page
 from studies.balance import study_figures, study_plan, study_tables
 from studies.balance.estimates import POOLED, Results, effects
 from studies.balance.study_plan import StudyRun
 
 TEMPLATE = pathlib.Path(__file__).with_name("template.md")
-_FIELD = re.compile(r"\{\{(\w+) *([^{}]*)\}\}")
 
 
 def write(work: pathlib.Path, docs: pathlib.Path) -> None:
@@ -32,32 +31,9 @@ def write(work: pathlib.Path, docs: pathlib.Path) -> None:
     results = Results.load(work)
     directory = docs / "study"
     directory.mkdir(parents=True, exist_ok=True)
-    study_figures.write(directory, results)
-    (directory / "runs.csv").write_text(study_tables.runs(results))
-    (docs / "study.md").write_text(filled(TEMPLATE.read_text(), results))
-
-
-def filled(template: str, results: Results) -> str:
-    """Fills in the fields of a template.
-
-    Args:
-        template: String, the text with its fields.
-        results: Results, of the finished runs.
-
-    Returns:
-        The text.
-
-    Raises:
-        ValueError: A field has a name that there is not.
-    """
-
-    def field(match: re.Match) -> str:
-        name, arguments = match[1], match[2].split()
-        if name not in _FIELDS:
-            raise ValueError(f"the template has a field {match[0]}: there is no {name}")
-        return _FIELDS[name](results, *arguments)
-
-    return _FIELD.sub(field, template)
+    drawing.write(directory, study_figures.ALL, results)
+    (directory / "runs.csv").write_text(page.runs_csv(StudyRun, results))
+    (docs / "study.md").write_text(page.filled(TEMPLATE.read_text(), FIELDS, results))
 
 
 def _run(level: str, method: str, amr: str) -> StudyRun:
@@ -65,24 +41,24 @@ def _run(level: str, method: str, amr: str) -> StudyRun:
 
 
 def _mean(results: Results, measure: str, level: str, method: str, amr: str) -> str:
-    return study_tables.plain(results.mean(_run(level, method, amr), measure))
+    return page.plain(results.mean(_run(level, method, amr), measure))
 
 
 def _effect(results: Results, measure: str, level: str, method: str, amr: str) -> str:
     run = _run(level, method, amr)
-    return study_tables.signed(results.difference(run, run.but(amr=""), measure))
+    return page.signed(results.difference(run, run.but(amr=""), measure))
 
 
 def _against(results: Results, measure: str, level: str, amr: str, other: str) -> str:
     runs = (_run(level, "naive", a) for a in (amr, other))
-    return study_tables.signed(results.difference(*runs, measure))
+    return page.signed(results.difference(*runs, measure))
 
 
 def _pushed(results: Results, measure: str, kind: str, value: str) -> str:
     naive = StudyRun("moderate")
     decayed = naive.but(weight_decay=float(value))
     run = decayed if kind == "decay" else naive.but(method="dropout", rate=float(value))
-    return study_tables.signed(results.difference(run, naive, measure))
+    return page.signed(results.difference(run, naive, measure))
 
 
 def _all(results: Results, measure: str) -> list[float]:
@@ -90,14 +66,14 @@ def _all(results: Results, measure: str) -> list[float]:
 
 
 def _pooled(results: Results, measure: str, level: str) -> str:
-    return study_tables.signed(results.pooled(level, measure))
+    return page.signed(results.pooled(level, measure))
 
 
 def _single(results: Results) -> list[tuple[Estimate, bool]]:
     return [found for key, found in effects(results).items() if key[-1] != POOLED]
 
 
-_FIELDS = {
+FIELDS = {
     "table": lambda results, name: study_tables.ALL[name](results),
     "mean": _mean,
     "effect": _effect,

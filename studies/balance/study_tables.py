@@ -1,14 +1,9 @@
-"""The tables of the study, in Markdown, and the CSV of all runs."""
+"""The tables of the study, in Markdown."""
 
-import csv
-import dataclasses
-import io
-from collections.abc import Sequence
-
-from amr_tf.analysis.seed_intervals import Estimate
 from studies.balance import study_plan
 from studies.balance.estimates import CONDITIONS, POOLED, ROWS, Results, effects
 from studies.balance.study_plan import StudyRun
+from studies.page import markdown, plain, signed
 
 VARIANT_TITLES = {
     "": "no AMR",
@@ -17,50 +12,6 @@ VARIANT_TITLES = {
     "per_sample": "AMR, per sample",
     "logit": "AMR, logit target",
 }
-
-
-def plain(value: Estimate | None) -> str:
-    """A mean as `74.1 ± 1.2`: percent and half of the 95 % interval.
-
-    Args:
-        value: Estimate; None for a dash.
-
-    Returns:
-        The text.
-    """
-    if value is None:
-        return "-"
-    return (
-        f"{value.mean:.1f} ± {value.half_width:.1f}"
-        if len(value.points) > 1
-        else f"{value.mean:.1f}"
-    )
-
-
-def signed(value: Estimate | None) -> str:
-    """A difference as `+0.4 [-0.3, +1.1]`: points and the 95 % interval.
-
-    Args:
-        value: Estimate; None for a dash.
-
-    Returns:
-        The text.
-    """
-    return "-" if value is None else f"{value.mean:+.1f} [{value.low:+.1f}, {value.high:+.1f}]"
-
-
-def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table in Markdown.
-
-    Args:
-        head: Sequence of strings, the headings of the columns.
-        rows: Sequence of rows, each as long as the head.
-
-    Returns:
-        The text.
-    """
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def levels(results: Results) -> str:
@@ -161,19 +112,6 @@ def variants(results: Results) -> str:
     head = ["", "audio share", "behaviour", "accuracy", "sound corrupted", "picture corrupted",
             "probe audio", "probe video", "accuracy against head only"]  # fmt: skip
     return markdown(head, rows)
-
-
-def runs(results: Results) -> str:
-    """The CSV of all runs, a line each."""
-    fields = [field.name for field in dataclasses.fields(StudyRun)]
-    names = list(dict.fromkeys(name for found in results.measured.values() for name in found))
-    text = io.StringIO()
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow([*fields, *names])
-    for run, found in results.measured.items():
-        numbers = [f"{found[name]:.5g}" if name in found else "" for name in names]
-        rows.writerow([*dataclasses.astuple(run), *numbers])
-    return text.getvalue()
 
 
 ALL = {

@@ -1,7 +1,6 @@
 """One run: builds the model, trains it, gives it to the measurement, keeps the result in a file."""
 
 import functools
-import json
 import pathlib
 import time
 from typing import Any
@@ -13,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 import amr_tf
-from amr_tf import _compat, methods
+from amr_tf import methods
 from amr_tf._schedules import AMR_LEARNING_RATE
 from amr_tf.encoders import build_encoder
+from studies import runs, training
 from studies.balance import data, model_measurements
 from studies.balance.study_plan import MODALITIES, StudyRun
 from studies.balance.variants import EncodersToo, PerSampleRegularizer
@@ -31,11 +31,6 @@ SETTINGS = {
 }  # fmt: skip
 
 
-def path(work: pathlib.Path, run: StudyRun) -> pathlib.Path:
-    """The file of a finished run."""
-    return work / "runs" / f"{run.name}.json"
-
-
 def result(work: pathlib.Path, run: StudyRun) -> dict[str, Any] | None:
     """What a finished run measured.
 
@@ -47,11 +42,7 @@ def result(work: pathlib.Path, run: StudyRun) -> dict[str, Any] | None:
         A dictionary, name -> number; None if the run is not finished, or was made by other
         settings.
     """
-    try:
-        found = json.loads(path(work, run).read_text())
-    except (FileNotFoundError, ValueError):
-        return None
-    return found["measured"] if found["settings"] == SETTINGS else None
+    return runs.read(work, run, SETTINGS)
 
 
 def make_run(work: pathlib.Path, run: StudyRun, split: str = "test") -> None:
@@ -73,31 +64,23 @@ def make_run(work: pathlib.Path, run: StudyRun, split: str = "test") -> None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with atomic.writing(kept) as part, part.open("wb") as file:
             np.savez(file, *_weights(model))
-    path(work, run).parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_text(path(work, run), json.dumps({"settings": SETTINGS, "measured": measured}))
+    runs.write(work, run, SETTINGS, measured)
 
 
-def in_worker(work: pathlib.Path, run: StudyRun) -> None:
-    """Makes a run in a process that may have made others, on one core."""
-    if tf.config.threading.get_intra_op_parallelism_threads() != 1:  # its first run
-        tf.config.threading.set_intra_op_parallelism_threads(1)
-        tf.config.threading.set_inter_op_parallelism_threads(1)
-    make_run(work, run)
+def in_worker(work: pathlib.Path, group: list[StudyRun]) -> list[str]:
+    """Makes some runs in a process of its own, on one core; a line for each that failed."""
+    runs.on_one_core()
+    return runs.each(make_run, work, group)
 
 
 def trained(work: pathlib.Path, run: StudyRun) -> amr_tf.MultimodalClassifier:
     """The model of a run, trained to the end."""
-    model = fresh(work, run)
-    traced = _traced(run.graph)
-    if traced:  # its train step is traced already: it takes the new model's variables
-        _compat.restore(traced[0], _compat.snapshot(model))
-        model = traced[0]
-    else:
-        traced.append(model)
+    model = training.with_traced_step(fresh(work, run), _traced(run.graph))
     inputs, labels = data.split(work, run.level, "train")
     inputs = {m: inputs[m] for m in model.modalities}
     steps = len(labels) // BATCH
-    batches = _batches(inputs, labels, order(len(labels), run.seed))
+    rows = training.order(len(labels), BATCH, EPOCHS, run.seed)
+    batches = training.batches(inputs, labels, rows, lambda x: tf.cast(x, tf.float32))
     model.fit(batches, epochs=EPOCHS, steps_per_epoch=steps, verbose=0)
     return model
 
@@ -115,23 +98,6 @@ def fresh(work: pathlib.Path, run: StudyRun) -> amr_tf.MultimodalClassifier:
     if run.amr == "per_sample":
         model.regularizer = PerSampleRegularizer(model.regularizer.ratio)
     return model
-
-
-def order(clips: int, seed: int) -> np.ndarray:
-    """The clips that each step takes: a permutation an epoch.
-
-    Args:
-        clips: Integer, the training clips.
-        seed: Integer, the seed of the permutations.
-
-    Returns:
-        Array `[steps, BATCH]` of indices.
-    """
-    rng = np.random.default_rng(seed)
-    whole = clips // BATCH * BATCH
-    return np.concatenate(
-        [rng.permutation(clips)[:whole].reshape(-1, BATCH) for _ in range(EPOCHS)]
-    )
 
 
 @functools.cache
@@ -183,14 +149,3 @@ def _weights(model: amr_tf.MultimodalClassifier) -> list[np.ndarray]:
 
 def _teacher_path(work: pathlib.Path, run: StudyRun) -> pathlib.Path:
     return work / "teachers" / f"{run.name}.npz"
-
-
-def _batches(inputs: dict, labels: np.ndarray, rows: np.ndarray) -> tf.data.Dataset:
-    inputs = {m: tf.constant(np.asarray(x)) for m, x in inputs.items()}
-    labels = tf.constant(labels)
-
-    def batch(index: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-        x = {m: tf.cast(tf.gather(values, index), tf.float32) for m, values in inputs.items()}
-        return x, tf.gather(labels, index)
-
-    return tf.data.Dataset.from_tensor_slices(rows).map(batch).prefetch(2)

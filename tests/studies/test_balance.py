@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 from scipy import stats
 
+from studies import page, runs, statistics
 from studies.balance import (
     estimates,
     model_measurements,
@@ -19,27 +20,26 @@ from studies.balance import (
     study_tables,
     train,
 )
-from studies.balance.__main__ import make
 from studies.balance.study_plan import StudyRun
 from studies.balance.variants import EncodersToo, PerSampleRegularizer
 from tests.amr_tf.models import classifier, data
 
 
 def test_every_wanted_run_is_planned_once_and_teachers_first():
-    runs = study_plan.everything()
-    assert len(set(runs)) == len({run.name for run in runs}) == len(runs)
+    planned = study_plan.everything()
+    assert len(set(planned)) == len({run.name for run in planned}) == len(planned)
     wanted = itertools.product(
         ("even", "moderate", "large"),
         ("naive", "dropout", "modality_dropout", "umt", "ogm"),
         ("", "probability"),
         range(5),
     )
-    assert {StudyRun(*key) for key in wanted} <= set(runs)
+    assert {StudyRun(*key) for key in wanted} <= set(planned)
     assert {
         StudyRun(level, "naive", "logit", s) for level in study_plan.LEVELS for s in range(5)
-    } <= set(runs)
-    last_teacher = max(i for i, run in enumerate(runs) if run.method in study_plan.MODALITIES)
-    assert last_teacher < min(i for i, run in enumerate(runs) if run.method == "umt")
+    } <= set(planned)
+    last_teacher = max(i for i, run in enumerate(planned) if run.method in study_plan.MODALITIES)
+    assert last_teacher < min(i for i, run in enumerate(planned) if run.method == "umt")
     # what shares a traced step follows one another
     graphs = [key for key, _ in itertools.groupby(run.graph for run in study_plan.fused())]
     assert len(graphs) == len(set(graphs))
@@ -68,7 +68,7 @@ def work(tmp_path, monkeypatch, rng):
 def test_a_finished_run_is_not_repeated_and_a_half_written_one_is(work, monkeypatch):
     run = StudyRun("even", "audio")
     train.make_run(work, run)
-    path = train.path(work, run)
+    path = runs.path(work, run)
     first = train.result(work, run)
     assert {"accuracy", "mAP", "ECE", "seconds"} <= first.keys()
     stamp = path.stat().st_mtime_ns
@@ -101,21 +101,34 @@ def test_a_run_measures_everything_and_umt_finds_its_teachers(work):
 
 def test_only_unfinished_runs_go_to_the_workers_and_failures_are_named(work, monkeypatch):
     done, failing = StudyRun("even", "audio"), StudyRun("even", "audio", seed=3)
-    train.path(work, done).parent.mkdir()
+    runs.path(work, done).parent.mkdir()
     text = json.dumps({"settings": train.SETTINGS, "measured": {"accuracy": 1.0}})
-    train.path(work, done).write_text(text)
+    runs.path(work, done).write_text(text)
     asked = []
 
     def workers_run(function, tasks, jobs, timeout):
         for task in tasks:
-            asked.append(task[1])
+            asked.extend(task[1])
             yield train_lost
 
-    train_lost = make.__globals__["process_pool"].Lost("crashed", "why")
-    monkeypatch.setattr(make.__globals__["process_pool"], "run", workers_run)
-    failed = make(work, [done, failing], 1)
+    train_lost = runs.process_pool.Lost("crashed", "why")
+    monkeypatch.setattr(runs.process_pool, "run", workers_run)
+    failed = runs.make(work, [[done, failing], []], train.result, train.in_worker, 1, 9.0)
     assert asked == [failing]
     assert failed == ["even-audio-plain-seed3: crashed: why"]
+
+
+def test_a_run_that_fails_does_not_stop_its_neighbours(tmp_path):
+    made = []
+
+    def make_run(work, run):
+        if run.seed == 1:
+            raise ValueError("no luck")
+        made.append(run.seed)
+
+    group = [StudyRun("even", seed=seed) for seed in range(3)]
+    assert runs.each(make_run, tmp_path, group) == ["even-naive-plain-seed1: ValueError: no luck"]
+    assert made == [0, 2]
 
 
 def test_the_class_common_part_against_numpy(rng):
@@ -215,8 +228,9 @@ def test_differences_are_paired_and_holm_counts_the_family(rng):
     ]
     pooled = found["accuracy", "large", estimates.POOLED][0]
     np.testing.assert_allclose(pooled.points, np.mean(each, axis=0))
-    assert estimates.holm([0.01, 0.04, 0.03, 0.005]) == [True, False, False, True]  # Holm 1979
-    assert estimates.holm([0.2, 0.001]) == [False, True]
+    corrected = statistics.holm([0.01, 0.04, 0.03, 0.005])  # Holm 1979
+    np.testing.assert_allclose(corrected, [0.03, 0.06, 0.06, 0.02])
+    np.testing.assert_allclose(statistics.holm([0.2, 0.001], hypotheses=5), [0.8, 0.005])
 
 
 def test_the_report_is_made_of_what_is_finished(rng, tmp_path, monkeypatch):
@@ -239,4 +253,4 @@ def test_the_report_is_made_of_what_is_finished(rng, tmp_path, monkeypatch):
 
 def test_an_unknown_field_of_the_template_is_named(rng):
     with pytest.raises(ValueError, match="there is no nonsense"):
-        study_page.filled("{{nonsense 3}}", _made_up(rng))
+        page.filled("{{nonsense 3}}", study_page.FIELDS, _made_up(rng))
