@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from amr_tf.modalities import AudioConfig, FeaturesConfig, VideoConfig
 from amr_tf.modalities.base import Modality
-from amr_tf.modalities.corruption import MIXED, SEVERITIES, in_turn
+from amr_tf.modalities.corruption import MIXED, SEVERITIES, GraphDistortion, in_turn
 from studies import arrays
 from studies.arrays import LABEL
 from studies.balance import data as synthetic
@@ -130,7 +130,7 @@ def as_input(x: tf.Tensor) -> tf.Tensor:
     return VIDEO.features(x) if x.dtype == tf.uint8 else tf.cast(x, tf.float32)
 
 
-def sometimes_noisy(config: Modality, others: list[np.ndarray]) -> arrays.Change:
+def sometimes_noisy(config: Modality, others: list[np.ndarray]) -> GraphDistortion:
     """A change for `Pipeline.evaluate` that corrupts the sound of every second clip.
 
     Corruptions take turns, and behind them severities.
