@@ -51,7 +51,7 @@ def compared(project, records):
 @pytest.fixture(scope="module")
 def run(compared):
     """The run of the user's method with AMR."""
-    return compared[0] / "runs" / "steadied-momentum=0.8-amr-seed0"
+    return compared[0] / "runs" / "steadied-momentum=0.8-amr1-seed0"
 
 
 def fit(model_dir, records, *arguments, **options):
@@ -86,7 +86,7 @@ def test_compared_beside_naive_fusion(compared):
     table = (output / "table.md").read_text()
     assert "| naive |" in table
     assert "| steadied(momentum=0.8) |" in table
-    flags = json.loads((output / "runs/naive-plain-seed0/config.json").read_text())["flags"]
+    flags = json.loads((output / "runs/naive-amr0-seed0/config.json").read_text())["flags"]
     assert flags["plugins"] == "my_plugins"
     assert flags["audio_encoder"] == "pooled(units=6)"
 

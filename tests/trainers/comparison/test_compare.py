@@ -35,11 +35,11 @@ def test_runs_and_tables(compared):
     lines = done.stdout.splitlines()
     assert lines[0].startswith("5 runs, 0 of them finished")
     assert [line.split(":")[0] for line in lines[1:6]] == [
-        "[1/5] audio-plain-seed0", "[2/5] video-plain-seed0", "[3/5] naive-plain-seed0",
-        "[4/5] naive-amr-seed0", "[5/5] ume-plain-seed0",
+        "[1/5] audio-amr0-seed0", "[2/5] video-amr0-seed0", "[3/5] naive-amr0-seed0",
+        "[4/5] naive-amr1-seed0", "[5/5] ume-amr0-seed0",
     ]  # fmt: skip
     assert all("about 0 min left" in line or "min left" in line for line in lines[1:6])
-    assert [(r["model"], r["amr"]) for r in numbers(output)] == [
+    assert [(r["model"], r["amr_weight"]) for r in numbers(output)] == [
         ("naive", "0"), ("naive", "1"), ("ume", "0"),
     ]  # fmt: skip
     assert (output / "table.md").read_text() in done.stdout
@@ -48,16 +48,16 @@ def test_runs_and_tables(compared):
         "dominance.png",
         "accuracy-dominance.png",
         "runs.csv",
-        "tensorboard/naive-amr-seed0",
+        "tensorboard/naive-amr1-seed0",
     ):
         assert (output / name).exists()
     weights = {
         name: json.loads((output / "runs" / name / "results.json").read_text())["amr_weight"]
-        for name in ("naive-plain-seed0", "naive-amr-seed0")
+        for name in ("naive-amr0-seed0", "naive-amr1-seed0")
     }
-    assert weights == {"naive-plain-seed0": 0.0, "naive-amr-seed0": 1.0}
-    config = json.loads((output / "runs/ume-plain-seed0/config.json").read_text())["flags"]
-    assert config["teachers"].startswith(f"audio={output}/runs/audio-plain-seed0,video=")
+    assert weights == {"naive-amr0-seed0": 0.0, "naive-amr1-seed0": 1.0}
+    config = json.loads((output / "runs/ume-amr0-seed0/config.json").read_text())["flags"]
+    assert config["teachers"].startswith(f"audio={output}/runs/audio-amr0-seed0,video=")
     assert done.stderr == ""
 
 
@@ -69,14 +69,14 @@ def test_a_failure_stops_nothing_and_what_is_missing_alone_is_made_again(
     shutil.copytree(compared[0], output)
     before = numbers(output)
     # as if killed while it tested: trained, without results
-    (output / "runs/naive-amr-seed0/results.json").unlink()
+    (output / "runs/naive-amr1-seed0/results.json").unlink()
     (output / "table.csv").unlink()
     again = compare(records, output, "--methods=ogm(start=x),naive,ume", check=False)
     assert again.returncode == 1
     assert "7 runs, 4 of them finished" in again.stdout
-    assert "ogm-start=x-plain-seed0: FAILED:" in again.stdout
-    assert "2 of 7 runs failed: ogm-start=x-plain-seed0, ogm-start=x-amr-seed0" in again.stderr
-    assert "[7/7] naive-amr-seed0" in again.stdout
+    assert "ogm-start=x-amr0-seed0: FAILED:" in again.stdout
+    assert "2 of 7 runs failed: ogm-start=x-amr0-seed0, ogm-start=x-amr1-seed0" in again.stderr
+    assert "[7/7] naive-amr1-seed0" in again.stdout
     assert again.stdout.count("accuracy 1") + again.stdout.count("accuracy 2") <= 2
     assert numbers(output) == before
 
