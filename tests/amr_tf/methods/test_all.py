@@ -28,7 +28,7 @@ def dataset(n=64):
 
 
 def trained(method):
-    model = classifier(method, hidden=8)
+    model = classifier(method, hidden=8, run_eagerly=True)
     model.fit(dataset(), epochs=2, verbose=0)
     return {key: value.numpy() for key, value in variables(model).items()}
 
@@ -54,6 +54,7 @@ def test_strength_0_is_naive_bit_for_bit(name, naive):
         for n in METHODS
     ],
 )
+@pytest.mark.usefixtures("eagerly")
 def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path):
     model = classifier(METHODS[name](), batch_norm=True)
     model.fit(dataset(), epochs=3, verbose=0)
