@@ -123,7 +123,16 @@ def parse_sweeps(texts: Sequence[str], known: Sequence[str]) -> list[list[tuple[
 
 
 def shared_config(values: flags.FlagValues) -> Config:
-    """What the runs share; it has the default weight of AMR, which is each run's own."""
+    """Makes the configuration that the runs share, with the default weight of AMR.
+
+    Args:
+        values: The parsed flags.
+
+    Raises:
+        ValueError: An impossible value or combination, a flag without effect, or modalities that
+            the records do not hold.
+        FileNotFoundError: `--data_dir` holds no record set.
+    """
     given = trainer_flags.given_flags(values)
     given.pop(WEIGHT, None)
     config = trainer_flags.config_of(arguments(given))
@@ -132,12 +141,20 @@ def shared_config(values: flags.FlagValues) -> Config:
 
 
 def shared_flags(values: flags.FlagValues) -> dict[str, Any]:
-    """The flags of `trainers.fit` that were given, but for the weights."""
+    """Finds the flags of `trainers.fit` that were given for all runs, which the weights are not.
+
+    Args:
+        values: The parsed flags.
+    """
     given = trainer_flags.given_flags(values) | trainer_flags.given_aliases(values)
     given.pop(WEIGHT, None)
     return given
 
 
 def arguments(given: Mapping[str, Any]) -> list[str]:
-    """Flag -> value, as a command line has them."""
+    """Writes flags as a command line has them.
+
+    Args:
+        given: Mapping, flag -> value.
+    """
     return [f"--{name}={value}" for name, value in given.items()]

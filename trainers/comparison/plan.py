@@ -105,14 +105,14 @@ def rows(
 
 
 def titles(table: Sequence[Row]) -> list[str]:
-    """What stands over the blocks of runs of the rows: without AMR, then one a weight.
+    """Names the blocks of runs that the rows have: without AMR, then one for each weight.
 
     Args:
         table: Sequence of rows.
 
     Returns:
-        A title for each place in the rows' `runs`; it names the weight unless that is the rows' to
-        say.
+        A title for each place in the rows' `runs`; it names the weight, unless that differs from
+        row to row.
     """
     found = ["without AMR"]
     for place in range(1, max(len(row.runs) for row in table)):

@@ -46,7 +46,11 @@ _WITH = (
 
 
 def styles(titles: Sequence[str]) -> dict[str, Style]:
-    """Title of a block of runs -> how it is drawn; more than three weights share the styles."""
+    """Chooses how each block of runs is drawn; a fourth weight looks like the first again.
+
+    Args:
+        titles: Strings, the titles of the blocks, the first without AMR.
+    """
     found = [_WITHOUT, *(_WITH[i % len(_WITH)] for i in range(len(titles) - 1))]
     return dict(zip(titles, found, strict=True))
 
