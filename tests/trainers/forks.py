@@ -144,7 +144,8 @@ def _become(asked: dict) -> typing.NoReturn:
     os.chdir(asked["cwd"])
     if asked["eager"]:
         tf.config.run_functions_eagerly(True)
-        warnings.simplefilter("ignore")  # TensorFlow's: pipelines of data remain graphs
+        message = "Even though the `tf.config.experimental_run_functions_eagerly`"
+        warnings.filterwarnings("ignore", message)  # pipelines of data remain graphs
     if asked["module"] == "trainers.compare":
         _fork_runs(asked["eager"])
     sys.argv = [asked["module"], *asked["arguments"]]
