@@ -28,6 +28,14 @@ def rng():
     return np.random.default_rng(7)
 
 
+@pytest.fixture
+def eagerly():
+    """Functions run without graphs, whose building takes most of the time of a few tiny steps."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 REPLICAS = [2, pytest.param(4, marks=pytest.mark.slow)]  # the suite is to end in 12 minutes
 
 

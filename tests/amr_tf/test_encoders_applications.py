@@ -1,5 +1,6 @@
 """Networks of keras.applications: our inputs, their preprocessing, their weights."""
 
+import functools
 import importlib
 
 import keras
@@ -37,17 +38,36 @@ def preprocess_input(name, x):
     return module.preprocess_input(x.copy())
 
 
-def plain(name, seed=0):
+@functools.lru_cache(maxsize=2)
+def plain(name):
     """Keras' own network, all weights of its own, with statistics that are not 0 and 1."""
-    keras.utils.set_random_seed(seed)
+    keras.utils.set_random_seed(0)
     network = BACKBONES[name].plain(*IMAGE[:2])
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     weights = [
         w if w.ndim > 1 else w + rng.uniform(0, 0.1, w.shape).astype(w.dtype)
         for w in network.get_weights()
     ]
     network.set_weights(weights)
     return network
+
+
+@pytest.fixture(scope="module")
+def quick():
+    """An encoder that tests leave as it is."""
+    return build_encoder(QUICK, "image", IMAGE)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    """A directory of the files in which the weights of `plain(QUICK)` may come."""
+    directory = tmp_path_factory.mktemp("saved")
+    plain(QUICK).save(directory / "plain.h5")  # what Keras publishes
+    encoder = build_encoder(QUICK, "image", IMAGE)
+    backbone_of(encoder).set_weights(plain(QUICK).get_weights())
+    encoder.save(directory / "encoder.keras")
+    encoder.save_weights(directory / "encoder.weights.h5")
+    return directory
 
 
 def encode(network, name, x):
@@ -95,16 +115,9 @@ def test_saving_and_loading(name, tmp_path):
 
 
 @pytest.mark.parametrize("file", ["encoder.keras", "encoder.weights.h5", "plain.h5"])
-def test_weights_of_an_encoder_and_of_the_older_kind_of_files(file, tmp_path):
-    path, network = tmp_path / file, plain(QUICK)
-    if file == "plain.h5":  # what Keras publishes
-        network.save(path)
-    else:
-        encoder = build_encoder(QUICK, "image", IMAGE)
-        backbone_of(encoder).set_weights(network.get_weights())
-        encoder.save(path) if file.endswith(".keras") else encoder.save_weights(path)
-    other = build_encoder(QUICK, "image", IMAGE, seed=5, weights=path)
-    for mine, wanted in zip(other.get_weights(), network.get_weights(), strict=True):
+def test_weights_of_an_encoder_and_of_the_older_kind_of_files(file, saved):
+    other = build_encoder(QUICK, "image", IMAGE, seed=5, weights=saved / file)
+    for mine, wanted in zip(other.get_weights(), plain(QUICK).get_weights(), strict=True):
         np.testing.assert_array_equal(mine, wanted)
 
 
@@ -116,15 +129,14 @@ def test_a_saved_network_of_keras_itself_is_read_where_it_is_of_plain_layers(tmp
         np.testing.assert_array_equal(mine, wanted)
 
 
-def test_weights_of_another_network_are_refused(tmp_path):
-    encoder = build_encoder(QUICK, "image", IMAGE)
+def test_weights_of_another_network_are_refused(quick, tmp_path):
     plain("mobilenet_v2").save_weights(tmp_path / "plain.weights.h5")
     small = build_encoder("small", "image", IMAGE)
     small.save(tmp_path / "encoder.keras")
     (tmp_path / "broken.h5").write_bytes(b"no HDF5")
     for file in ("plain.weights.h5", "encoder.keras", "broken.h5"):
         with pytest.raises(ValueError, match=f"image_encoder: .*{file} (does not fit|holds)"):
-            load_weights(encoder, tmp_path / file)
+            load_weights(quick, tmp_path / file)
     with pytest.raises(ValueError, match=r"ends in \.keras or \.weights\.h5"):
         load_weights(small, tmp_path / "broken.h5")
 
@@ -132,7 +144,7 @@ def test_weights_of_another_network_are_refused(tmp_path):
 @pytest.mark.slow
 def test_the_published_efficientnet_normalises_by_the_deviation(tmp_path):
     """Its file holds the deviation for the variance; see `adjust_statistics`."""
-    network = plain("efficientnet_b0")
+    network = plain.__wrapped__("efficientnet_b0")  # to change it
     normalise = next(x for x in network.layers if isinstance(x, keras.layers.Normalization))
     own = [*normalise.get_weights()]
     own[:2] = np.float32([0.485, 0.456, 0.406]), np.float32([0.229, 0.224, 0.225])
@@ -150,15 +162,18 @@ def test_the_published_efficientnet_normalises_by_the_deviation(tmp_path):
     np.testing.assert_array_equal(again(x), encoder(x))
 
 
-def test_initial_weights_are_a_function_of_seed_and_modality():
-    def weights(modality, seed):
-        encoder = build_encoder(QUICK, modality, IMAGE, seed=seed)
+def test_initial_weights_are_a_function_of_seed_and_modality(quick):
+    def weights(encoder):
         return [w for w in encoder.get_weights() if w.ndim > 1]
 
-    first = weights("image", 1)
-    for mine, again in zip(first, weights("image", 1), strict=True):
-        np.testing.assert_array_equal(mine, again)
-    for other in (weights("image", 2), weights("photo", 1)):
+    first = weights(quick)
+    again, *others = (
+        weights(build_encoder(QUICK, modality, IMAGE, seed=seed))
+        for modality, seed in (("image", 0), ("image", 2), ("photo", 0))
+    )
+    for mine, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(mine, same)
+    for other in others:
         for mine, different in zip(first, other, strict=True):
             assert (mine != different).any()
     # and no two layers start alike
@@ -201,11 +216,10 @@ def test_training_on_uneven_replicas_is_training_on_one_device(strategy):
         np.testing.assert_allclose(mine, wanted, rtol=1e-2, atol=2e-3)
 
 
-def test_under_xla():
-    encoder = build_encoder(QUICK, "image", IMAGE)
+def test_under_xla(quick):
     x = normalised(pixels(IMAGE))
-    found = tf.function(encoder, jit_compile=True)(x)
-    np.testing.assert_allclose(found, encoder(x), rtol=1e-3, atol=1e-5)
+    found = tf.function(quick, jit_compile=True)(x)
+    np.testing.assert_allclose(found, quick(x), rtol=1e-3, atol=1e-5)
 
 
 def test_frozen_it_computes_what_it_computes_in_inference():

@@ -109,6 +109,7 @@ def test_replicas_have_one_devices_multipliers(strategy):
     assert largest_difference(one, several) < 1e-5
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_saved_and_resumed_bit_for_bit(tmp_path):
     whole, interrupted = (classifier(amr_weight="auto", amr_ratio=(1, 9)) for _ in range(2))
     whole.fit(batches(), epochs=4, verbose=0)
@@ -121,6 +122,7 @@ def test_saved_and_resumed_bit_for_bit(tmp_path):
     assert largest_difference(whole, resumed) == 0
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_step_that_is_undone_leaves_the_multipliers_alone():
     x, y = data(16)
     x["audio"][3] = np.nan
@@ -129,6 +131,7 @@ def test_a_step_that_is_undone_leaves_the_multipliers_alone():
     np.testing.assert_array_equal(values(model), [0, 0])
 
 
+@pytest.mark.usefixtures("eagerly")
 def test_a_batch_without_a_complete_sample_moves_nothing_of_the_head_but_the_task():
     x, y = data(16)
     x["presence"] = np.tile([1.0, 0.0], (16, 1)).astype("float32")

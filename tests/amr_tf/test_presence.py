@@ -49,12 +49,17 @@ def assert_same_and_finite(a, b):
         np.testing.assert_array_equal(u.numpy(), v.numpy(), err_msg=u.name)  # moving averages, too
 
 
+@pytest.fixture(scope="module")
+def with_zeros():
+    """Parts of a batch -> a model that was trained with zeros there."""
+    return {parts: trained(0.0, accumulate=parts) for parts in (1, 2)}
+
+
 @pytest.mark.parametrize("filling", FILLINGS.values(), ids=FILLINGS)
-def test_training_is_that_with_zeros_there(filling):
+def test_training_is_that_with_zeros_there(filling, with_zeros):
     """Weights and moving averages, in parts of a batch too."""
-    for accumulate in (1, 2):
-        found = trained(filling, accumulate=accumulate)
-        assert_same_and_finite(found, trained(0.0, accumulate=accumulate))
+    for parts, expected in with_zeros.items():
+        assert_same_and_finite(trained(filling, accumulate=parts), expected)
 
 
 @pytest.mark.parametrize("name", WITH_DROPOUT)

@@ -61,8 +61,12 @@ def pipeline(config, worker=(0, 1)):
     return assembly.pipeline(config, inputs_of_records(config, info), worker)
 
 
-def command(module, *arguments, check=True, cwd=None, fresh=False):
-    """Runs `python -m trainers.<module>`, if `fresh` as a process of its own; what it printed."""
+def command(module, *arguments, check=True, cwd=None, fresh=False, eager=False):
+    """Runs `python -m trainers.<module>`; what it printed.
+
+    It is a process of its own if `fresh`, and builds no graphs if `eager`: for tests of what else a
+    command does.
+    """
     if fresh:
         done = subprocess.run(
             [sys.executable, "-m", f"trainers.{module}", *arguments],
@@ -73,7 +77,7 @@ def command(module, *arguments, check=True, cwd=None, fresh=False):
             cwd=cwd,
         )
     else:
-        done = forks.run(f"trainers.{module}", arguments, cwd)
+        done = forks.run(f"trainers.{module}", arguments, cwd, eager)
     if check:
         assert done.returncode == 0, done.stdout + done.stderr
     return done

@@ -128,7 +128,7 @@ def test_two_films_are_two_modalities_and_sound_may_be_missing(films_run):
 
 def test_the_full_report_corrupts_what_each_modality_declares(words_run):
     run, _ = words_run
-    command("evaluate", f"--model_dir={run}", "--suite=full")
+    command("evaluate", f"--model_dir={run}", "--suite=full", eager=True)
     report = json.loads((run / "evaluation" / "test" / "report.json").read_text())
     text = json.dumps(report)
     for name in ("image / blur", "text / word drops", "steps / noise", "steps / lost features"):
@@ -140,7 +140,7 @@ def test_the_full_report_corrupts_what_each_modality_declares(words_run):
 
 def test_the_report_of_two_films(films_run):
     run, _ = films_run
-    command("evaluate", f"--model_dir={run}", "--suite=full")
+    command("evaluate", f"--model_dir={run}", "--suite=full", eager=True)
     text = (run / "evaluation" / "test" / "report.json").read_text()
     assert "rgb / frame drops" in text
     assert "flow / frame drops" in text
@@ -183,7 +183,8 @@ def test_predictions_of_run_and_export_agree(name, request):
 )
 def test_an_explanation_has_a_panel_for_each_modality(name, panels, request, tmp_path):
     data, (run, _) = request.getfixturevalue(name), request.getfixturevalue(f"{name}_run")
-    command("explain", f"--model_dir={run}", f"--output_dir={tmp_path}", clip(data, "clip07"))
+    where = (f"--model_dir={run}", f"--output_dir={tmp_path}")
+    command("explain", *where, clip(data, "clip07"), eager=True)
     (page,) = tmp_path.rglob("explanation.html")
     for panel in panels:
         assert (page.parent / f"{panel}.png").stat().st_size > 1000
@@ -193,7 +194,7 @@ def test_an_explanation_has_a_panel_for_each_modality(name, panels, request, tmp
 def test_a_comparison_has_a_row_for_each_modality_alone(words, tmp_path):
     command(
         "compare", *TINY, "--epochs=1", f"--data_dir={words}", f"--output_dir={tmp_path}",
-        "--methods=naive,image", "--seeds=1",
+        "--methods=naive,image", "--seeds=1", eager=True,
     )  # fmt: skip
     table = (tmp_path / "table.md").read_text()
     for row in ("naive", "image"):

@@ -113,7 +113,8 @@ def test_a_full_disk_and_a_directory_that_cannot_be_written(records, tmp_path, m
 
 def test_a_teacher_of_other_classes_or_encoders(finished_run, records, tmp_path, changed):
     teacher = tmp_path / "audio"
-    command("fit", f"--data_dir={records}", *SMALL, "--method=audio", f"--model_dir={teacher}")
+    where = (f"--data_dir={records}", f"--model_dir={teacher}")
+    command("fit", *where, *SMALL, "--method=audio", eager=True)
     where = (f"--model_dir={tmp_path}/run", "--method=umt", f"--teachers=audio={teacher}")
     done = command("fit", f"--data_dir={records}", *where, *SMALL, "--audio_encoder=small(width=4)",
                    check=False)  # fmt: skip

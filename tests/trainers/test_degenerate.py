@@ -204,7 +204,7 @@ def test_what_cannot_be_measured_is_one_line(
     run = shutil.copytree(finished_run[0], tmp_path / "run")
     data = changed(records, tmp_path / "records", kept, further)
     flags = (f"--model_dir={run}", f"--data_dir={data}", "--suite=full")
-    done = command("evaluate", *flags, check=False)
+    done = command("evaluate", *flags, check=False, eager=True)
     assert done.returncode == 1
     assert re.search(message, done.stderr)
     assert done.stderr.splitlines()[-1].startswith("error: ")
@@ -215,7 +215,7 @@ def test_the_basic_table_of_clips_without_sound(finished_run, records, tmp_path)
     """There is no dominance, hence no plot of it; the JSON says null."""
     run = shutil.copytree(finished_run[0], tmp_path / "run")
     data = changed(records, tmp_path / "records", {"test": silent})
-    done = command("evaluate", f"--model_dir={run}", f"--data_dir={data}")
+    done = command("evaluate", f"--model_dir={run}", f"--data_dir={data}", eager=True)
     assert "warning" not in done.stderr.lower()
     path = run / "evaluation/test/results.json"
     results = json.loads(path.read_text(), parse_constant=pytest.fail)
@@ -229,7 +229,7 @@ def test_a_model_that_diverged_is_one_line(finished_run, records, tmp_path):
     model = keras.models.load_model(run / "model.keras")
     model.audio_encoder.set_weights([w * np.nan for w in model.audio_encoder.get_weights()])
     model.save(run / "model.keras")
-    done = command("evaluate", f"--model_dir={run}", "--suite=full", check=False)
+    done = command("evaluate", f"--model_dir={run}", "--suite=full", check=False, eager=True)
     assert done.returncode == 1
     assert "error: the encodings of audio of 40 of 40 clips are not finite" in done.stderr
     assert "Traceback" not in done.stderr

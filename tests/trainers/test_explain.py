@@ -27,7 +27,7 @@ def test_pages_of_good_files_and_a_line_for_each_bad_one(finished_run, clip, tmp
         file.writeframes(samples.astype("<i2").tobytes())
     files = [str(path) for path in (text, clip, tmp_path / "gone.mp4", sound)]
     where = (f"--model_dir={finished_run[0]}", f"--output_dir={tmp_path}/pages")
-    done = command("explain", *where, *files, check=False)
+    done = command("explain", *where, *files, check=False, eager=True)
     assert done.returncode == 1
     errors = done.stderr.splitlines()
     assert len(errors) == 2
@@ -58,8 +58,8 @@ def test_no_page_overwrites_another(finished_run, clip, tmp_path):
         shutil.copyfile(clip, tmp_path / name / "001.mp4")
     paths = [str(tmp_path / name / "001.mp4") for name in ("happy", "angry", "sad")]
     where = (f"--model_dir={finished_run[0]}", f"--output_dir={tmp_path}/pages")
-    first = command("explain", *where, *paths[:2]).stdout.split()[1::2]
-    second = command("explain", *where, paths[2], paths[0]).stdout.split()[1::2]
+    first = command("explain", *where, *paths[:2], eager=True).stdout.split()[1::2]
+    second = command("explain", *where, paths[2], paths[0], eager=True).stdout.split()[1::2]
     assert [page.split("/")[-2] for page in first] == ["001", "001-2"]
     assert [page.split("/")[-2] for page in second] == ["001-3", "001"]
     for page, path in zip(first, paths, strict=False):
@@ -69,7 +69,7 @@ def test_no_page_overwrites_another(finished_run, clip, tmp_path):
 def test_a_long_file_is_shown_over_time(finished_run, tmp_path):
     long_clip = files.clip(tmp_path / "long.mp4", seconds=7)
     where = (f"--model_dir={finished_run[0]}", f"--output_dir={tmp_path}/pages")
-    command("explain", *where, str(long_clip))
+    command("explain", *where, str(long_clip), eager=True)
     page = (tmp_path / "pages" / "long" / "explanation.html").read_text()
     assert ">Over time<" in page
     assert "mean of 4 windows" in page

@@ -3,6 +3,7 @@
 See tests/fuzzing.py for long runs.
 """
 
+import itertools
 import json
 import pathlib
 import tempfile
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.fuzzing import changed_json, csv_files, fuzz
 from tfrecords.datasets import cremad_votes
-from trainers.comparison import plan
+from trainers.comparison import asked, plan
 from trainers.config.methods import method_names
 from trainers.config.parsing import parse_options, parse_ratio
 from trainers.config.run_config import Config
@@ -73,14 +74,14 @@ def test_methods_with_any_options(method, options):
 @given(text_of(*METHOD_NAMES, "(", ")", ",", "=", "alpha", "../", "\n"))
 def test_methods(text):
     try:
-        found = plan.parse_methods(text, MODALITIES)
+        found = asked.parse_methods(text, MODALITIES)
     except ValueError as error:
         assert "--methods" in str(error)  # noqa: PT017
         return
     assert found
     assert all(name in METHOD_NAMES for name, _ in found)
     for row in plan.rows(found, [0], MODALITIES):
-        for run in (*row.plain, *row.amr):  # a name is one part of a path
+        for run in itertools.chain(*row.runs.values()):  # a name is one part of a path
             assert pathlib.PurePath(run.name).name == run.name
             assert len(run.name) < 255
             assert run.name.isascii()
@@ -90,14 +91,14 @@ def test_methods(text):
 @given(st.lists(text_of("amr_weight", "epochs", "=", ",", *NUMBERS, "../x"), max_size=3))
 def test_sweeps(texts):
     try:
-        sweeps = plan.parse_sweeps(texts, ["amr_weight", "epochs"])
+        sweeps = asked.parse_sweeps(texts, ["amr_weight", "epochs"])
     except ValueError as error:
         assert "--sweep=" in str(error)  # noqa: PT017
         return
     assert len(sweeps) == len(texts)
     assert all(flag in ("amr_weight", "epochs") and value for s in sweeps for flag, value in s)
     for row in plan.rows([("naive", "")], [0], MODALITIES, sweeps)[:9]:
-        for run in (*row.plain, *row.amr):
+        for run in itertools.chain(*row.runs.values()):
             assert pathlib.PurePath(run.name).name == run.name
 
 

@@ -43,7 +43,7 @@ def compared(project, records):
     """The user's method beside naive fusion, both with the user's encoder and head."""
     done = command(
         "compare", PLUGINS, *SHARED, f"--data_dir={records}", "--output_dir=compared",
-        "--methods=naive,steadied(momentum=0.8)", "--seeds=1", cwd=project,
+        "--methods=naive,steadied(momentum=0.8)", "--seeds=1", cwd=project, eager=True,
     )  # fmt: skip
     return project / "compared", done
 
@@ -51,18 +51,19 @@ def compared(project, records):
 @pytest.fixture(scope="module")
 def run(compared):
     """The run of the user's method with AMR."""
-    return compared[0] / "runs" / "steadied-momentum=0.8-amr-seed0"
+    return compared[0] / "runs" / "steadied-momentum=0.8-amr1-seed0"
 
 
 def fit(model_dir, records, *arguments, **options):
     where = (f"--model_dir={model_dir}", f"--data_dir={records}", "--noexport")
-    return command("fit", PLUGINS, *SHARED, *METHOD, *where, *arguments, **options)
+    return command("fit", PLUGINS, *SHARED, *METHOD, *where, *arguments, eager=True, **options)
 
 
 def interrupted(project, model_dir, records):
     """The same run as a process that gets SIGTERM as its second epoch begins."""
     arguments = [PLUGINS, *SHARED, *METHOD, f"--model_dir={model_dir}", f"--data_dir={records}"]
-    ended = "import signal, my_plugins as m, trainers.fit as fit\n" + (
+    ended = "import signal, tensorflow as tf, my_plugins as m, trainers.fit as fit\n" + (
+        "tf.config.run_functions_eagerly(True)\n"
         "m.Steadied.on_epoch_begin = lambda self, model, epoch: "
         "epoch == 1 and signal.raise_signal(signal.SIGTERM)\n"
         "fit.main()"
@@ -86,7 +87,7 @@ def test_compared_beside_naive_fusion(compared):
     table = (output / "table.md").read_text()
     assert "| naive |" in table
     assert "| steadied(momentum=0.8) |" in table
-    flags = json.loads((output / "runs/naive-plain-seed0/config.json").read_text())["flags"]
+    flags = json.loads((output / "runs/naive-amr0-seed0/config.json").read_text())["flags"]
     assert flags["plugins"] == "my_plugins"
     assert flags["audio_encoder"] == "pooled(units=6)"
 
@@ -120,12 +121,12 @@ def _weights(model_dir):
 
 
 def test_evaluated_and_explained(project, run, records):
-    evaluated = command("evaluate", PLUGINS, f"--model_dir={run}", cwd=project)
+    evaluated = command("evaluate", PLUGINS, f"--model_dir={run}", cwd=project, eager=True)
     assert "steadied" in evaluated.stdout
     results = [json.loads((run / f).read_text()) for f in ("results.json", RESULTS)]
     assert results[0]["accuracy"] == pytest.approx(results[1]["accuracy"])
     assert results[0]["dominance"] == pytest.approx(results[1]["dominance"], abs=1e-5)
-    page = command("explain", PLUGINS, f"--model_dir={run}", clip(records), cwd=project)
+    page = command("explain", PLUGINS, f"--model_dir={run}", clip(records), cwd=project, eager=True)
     assert page.stdout.startswith("explanation  ")
 
 

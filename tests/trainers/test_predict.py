@@ -127,7 +127,8 @@ def test_an_export_alone_gives_equal_answers(finished_run, clips, of_run, tmp_pa
 
 def test_table(finished_run, clips, of_run):
     row = json.loads(of_run.stdout)[-1]
-    done = command("predict", f"--model_dir={finished_run[0]}", *map(str, clips[-2:]))
+    where = f"--model_dir={finished_run[0]}"
+    done = command("predict", where, *map(str, clips[-2:]), eager=True)
     lines = [line.strip("│┃ ") for line in done.stdout.splitlines()]
     assert lines[1].endswith("missing")
     assert "audio/video" in lines[1]

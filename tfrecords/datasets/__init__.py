@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from tfrecords import registration
 from tfrecords.datasets.arrays import Arrays
+from tfrecords.datasets.av_digits import AVDigits
 from tfrecords.datasets.ave import AVE
 from tfrecords.datasets.base import About, Dataset, option
 from tfrecords.datasets.cremad import Cremad
@@ -68,6 +69,7 @@ register("kinetics_sounds")(KineticsSounds)
 register("ravdess")(RAVDESS)
 register("ucf101")(UCF101)
 register("grid")(Grid)
+register("av_digits")(AVDigits)
 
 __all__ = [
     "AVE",
@@ -75,6 +77,7 @@ __all__ = [
     "DEMO",
     "RAVDESS",
     "UCF101",
+    "AVDigits",
     "About",
     "Annotation",
     "Arrays",

@@ -10,7 +10,6 @@ import csv
 import dataclasses
 import hashlib
 import io
-import json
 import os
 import pathlib
 
@@ -19,10 +18,9 @@ import numpy as np
 
 from tfrecords import atomic
 from tfrecords.building import process_pool
-from tfrecords.datasets import patterns, vggsound
+from tfrecords.datasets import made, patterns, vggsound
 from tfrecords.datasets.base import About, Dataset, option
 from tfrecords.datasets.listing import Listing, SourceError
-from tfrecords.differences import differences
 from tfrecords.progress import Progress
 
 LABELS = "vggsound.csv"
@@ -80,14 +78,14 @@ class Entry:
 
 def entries(recipe: Recipe) -> list[Entry]:
     """The list of clips; the classes take turns."""
-    made = []
+    found = []
     for split, count in (("train", recipe.num_train), ("test", recipe.num_test)):
         for number in range(count):
             digest = hashlib.blake2b(f"{recipe.seed}/{split}/{number}".encode()).digest()
             youtube_id = base64.urlsafe_b64encode(digest[:9]).decode()[:11]
             start = int.from_bytes(digest[9:11], "big") % 600
-            made.append(Entry(youtube_id, start, number % len(_CLASSES), split, number))
-    return made
+            found.append(Entry(youtube_id, start, number % len(_CLASSES), split, number))
+    return found
 
 
 def clip(recipe: Recipe, entry: Entry) -> bytes:
@@ -151,7 +149,11 @@ def render(
     directory = pathlib.Path(directory)
     try:
         (directory / "video").mkdir(parents=True, exist_ok=True)
-        _claim(directory / DESCRIPTION, recipe)
+        strengths = {
+            "audio_snr_db": list(patterns.AUDIO_SNR_DB),
+            "video_snr_db": list(patterns.VIDEO_SNR_DB),
+        }
+        made.claim(directory / DESCRIPTION, dataclasses.asdict(recipe) | strengths)
         listed = entries(recipe)
         there = set(os.listdir(directory / "video"))
         missing = [entry for entry in listed if entry.file not in there]
@@ -209,24 +211,3 @@ class Synthetic(Dataset):
         """The set of the preset."""
         train, test = PRESETS[preset]
         return dataclasses.replace(self, num_train=train, num_test=test)
-
-
-def _claim(path: pathlib.Path, recipe: Recipe) -> None:
-    """Writes the recipe, or checks that it is the one that stands there."""
-    wanted = dataclasses.asdict(recipe) | {
-        "audio_snr_db": list(patterns.AUDIO_SNR_DB),
-        "video_snr_db": list(patterns.VIDEO_SNR_DB),
-    }
-    if not path.exists():
-        atomic.write_json(path, wanted, indent=1)
-        return
-    try:
-        there = json.loads(path.read_text())
-        differing = differences({name: there[name] for name in wanted}, wanted)
-    except (ValueError, KeyError, TypeError) as error:
-        raise SourceError(f"{path} is no description of rendered clips: {error!r}") from error
-    if differing:
-        raise SourceError(
-            f"{path.parent} holds clips of another recipe: {differing}; "
-            "render to another directory or delete this one"
-        )

@@ -5,12 +5,13 @@ import json
 import pathlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from amr_tf.analysis.metrics import dominance_title, format_dominance
 from tfrecords.differences import differences
 from trainers.comparison import hparams, plan, plots, tables
+from trainers.comparison.asked import arguments
 from trainers.comparison.jobs import Jobs
 from trainers.config import effects
 from trainers.config.flags import config_of
@@ -51,7 +52,7 @@ class Comparison:
         """
         self.output.mkdir(parents=True, exist_ok=True)
         path = self.output / "compare.json"
-        now = {**self.shared, **self.aliases, "amr_weight": self.config.amr_weight}
+        now = {**self.shared, **self.aliases}
         if path.exists():
             there = json.loads(path.read_text())
             if differing := differences(there, now):
@@ -73,18 +74,15 @@ class Comparison:
     def command(self, run: plan.Run) -> list[str]:
         """The call of `trainers.fit` that makes a run."""
         given = {**self.shared, **run.flags, "model_dir": self.directory(run), "export": False}
-        given.setdefault("amr_weight", self.config.amr_weight)
-        if not run.amr:
-            given["amr_weight"] = 0
         known = method_of(run.method, self.config.names).flags
         given |= {name: value for name, value in self.aliases.items() if name in known}
         if needed := plan.teachers(run, self.config.names):
             named = [f"{m}={self.directory(teacher)}" for m, teacher in needed.items()]
             given["teachers"] = ",".join(named)
-        useless = effects.without_effect(config_of(_arguments(given)))
+        useless = effects.without_effect(config_of(arguments(given)))
         for name in useless.keys() & self.shared.keys() - run.flags.keys():
             given.pop(name)  # it is for the other runs
-        return [sys.executable, "-m", "trainers.fit", *_arguments(given)]
+        return [sys.executable, "-m", "trainers.fit", *arguments(given)]
 
     def check(self, runs: Sequence[plan.Run]) -> None:
         """Checks the flags of all runs before the first is begun.
@@ -145,17 +143,19 @@ class Comparison:
         Args:
             table: List of the tables' rows.
         """
-        planned = {run for row in table for run in (*row.plain, *row.amr)}
+        planned = {run for row in table for runs in row.runs.values() for run in runs}
         results = {run: found for run in planned if (found := self.results(run))}
         found = [
             tables.Line(
                 row,
-                [results[run] for run in row.plain if run in results],
-                [results[run] for run in row.amr if run in results],
+                {
+                    weight: [results[run] for run in runs if run in results]
+                    for weight, runs in row.runs.items()
+                },
             )
             for row in table
         ]
-        found = [line for line in found if line.plain or line.amr]
+        found = [line for line in found if any(line.results.values())]
         if not found:
             return
         tables.write(self.output, found, self.config)
@@ -196,10 +196,6 @@ class Comparison:
             shares = results["dominance"]
             line += f", {dominance_title(tuple(shares))} {format_dominance(shares)}"
         return line
-
-
-def _arguments(flags: Mapping[str, Any]) -> list[str]:
-    return [f"--{name}={value}" for name, value in flags.items()]
 
 
 def _duration(seconds: float) -> str:

@@ -1,18 +1,20 @@
-"""A comparison's figures beside its table: dominance over training, accuracy against dominance.
+"""A comparison's figures: its table, dominance over training, accuracy against dominance.
 
-Both tell runs without and with AMR apart by line and marker, so that they read in black and white.
+All tell the weights of AMR apart by line and marker, so that they read in black and white.
 """
 
 import csv
+import dataclasses
 import math
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib
 import numpy as np
 
+from amr_tf.analysis.seed_intervals import estimate
 from trainers.comparison import plan
-from trainers.comparison.tables import Line, share
+from trainers.comparison.tables import Line, metrics, share, values
 from trainers.config.run_config import Config
 
 matplotlib.use("Agg")
@@ -20,8 +22,37 @@ from matplotlib import pyplot as plt
 
 COLUMNS = 4  # panels side by side
 MARKERS = "os^vDPX*<>hdp8"  # of the methods
-# without AMR, with AMR: colour, line, whether markers are filled
-STYLES = {"without AMR": ("#b05a2a", "--", False), "with AMR": ("#2a5a9a", "-", True)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Style:
+    """How runs of one weight of AMR are drawn.
+
+    Attributes:
+        color: String, the colour.
+        dashes: String, Matplotlib's style of lines.
+        fill: String, Matplotlib's style of filling markers.
+    """
+
+    color: str
+    dashes: str
+    fill: str
+
+
+_WITHOUT = Style("#b05a2a", "--", "none")
+_WITH = (
+    Style("#2a5a9a", "-", "full"), Style("#3a7a3a", "-.", "left"), Style("#7a3a8a", ":", "bottom"),
+)  # fmt: skip
+
+
+def styles(titles: Sequence[str]) -> dict[str, Style]:
+    """Chooses how each block of runs is drawn; a fourth weight looks like the first again.
+
+    Args:
+        titles: Strings, the titles of the blocks, the first without AMR.
+    """
+    found = [_WITHOUT, *(_WITH[i % len(_WITH)] for i in range(len(titles) - 1))]
+    return dict(zip(titles, found, strict=True))
 
 
 def write(
@@ -30,44 +61,53 @@ def write(
     config: Config,
     directory: Callable[[plan.Run], pathlib.Path],
 ) -> None:
-    """Writes dominance.png and accuracy-dominance.png, as far as the runs have a dominance.
+    """Writes table.png and, if the runs have a dominance, dominance.png and accuracy-dominance.png.
 
     Args:
-        output: Directory of the comparison.
-        lines: Rows of its table, with the results of the finished runs.
-        config: What the runs share.
-        directory: Run -> its model directory, with `history.csv`.
+        output: Path of the comparison's directory.
+        lines: Sequence of the table's rows, with the results of the finished runs.
+        config: Configuration that the runs share.
+        directory: Function, run -> its model directory, with `history.csv`.
     """
     first = config.names[0]
-    histories = {line.row.label: curves(line, directory, first) for line in lines}
+    titles = plan.titles([line.row for line in lines])
+    plot_table(output / "table.png", lines, titles, config)
+    histories = {line.row.label: curves(line, titles, directory, first) for line in lines}
     histories = {label: found for label, found in histories.items() if any(found.values())}
     wanted = 100 * config.ratio[0] / sum(config.ratio)
     if histories:
         plot_training(output / "dominance.png", histories, wanted, first)
-    if any(points(line, first)[name] for line in lines for name in STYLES):
-        plot_accuracy(output / "accuracy-dominance.png", lines, wanted, first)
+    shown = {line.row.label: points(line, titles, first) for line in lines}
+    shown = {label: found for label, found in shown.items() if any(found.values())}
+    if shown:
+        plot_accuracy(output / "accuracy-dominance.png", shown, wanted, first)
 
 
 def curves(
-    line: Line, directory: Callable[[plan.Run], pathlib.Path], modality: str
+    line: Line,
+    titles: Sequence[str],
+    directory: Callable[[plan.Run], pathlib.Path],
+    modality: str,
 ) -> dict[str, list]:
-    """`without AMR`, `with AMR` -> of each finished run the modality's share by epoch, percent."""
-    runs = zip(STYLES, (line.row.plain, line.row.amr), (line.plain, line.amr), strict=True)
-    found = {}
-    for name, planned, results in runs:
+    """Title -> of each finished run of that block the modality's share by epoch, percent."""
+    found = {title: [] for title in titles}
+    for title, (weight, results) in zip(titles, line.results.items(), strict=False):
         seeds = {r["seed"] for r in results}
-        paths = [directory(run) / "history.csv" for run in planned if run.seed in seeds]
-        found[name] = [c for path in paths if (c := _history(path, modality))]
+        runs = [run for run in line.row.runs[weight] if run.seed in seeds]
+        paths = [directory(run) / "history.csv" for run in runs]
+        found[title] = [c for path in paths if (c := _history(path, modality))]
     return found
 
 
-def points(line: Line, modality: str) -> dict[str, tuple[float, float] | None]:
-    """`without AMR`, `with AMR` -> the modality's mean share and the accuracy, percent."""
-    found = {}
-    for name, results in zip(STYLES, (line.plain, line.amr), strict=True):
+def points(
+    line: Line, titles: Sequence[str], modality: str
+) -> dict[str, tuple[float, float] | None]:
+    """Title -> the modality's mean share and the accuracy of that block's runs, percent."""
+    found = dict.fromkeys(titles)
+    for title, results in zip(titles, line.results.values(), strict=False):
         pairs = [(share(r, "probability", modality), 100 * r["accuracy"]) for r in results]
         pairs = [pair for pair in pairs if pair[0] is not None]
-        found[name] = tuple(np.mean(pairs, axis=0)) if pairs else None
+        found[title] = tuple(np.mean(pairs, axis=0)) if pairs else None
     return found
 
 
@@ -78,6 +118,50 @@ def _history(path: pathlib.Path, modality: str) -> list[float]:
     column = f"val_dominance_{modality}"
     with path.open(newline="") as file:
         return [100 * float(row[column]) for row in csv.DictReader(file) if row.get(column)]
+
+
+def plot_table(
+    path: pathlib.Path, lines: Sequence[Line], titles: Sequence[str], config: Config
+) -> None:
+    """One panel a metric, one line a model: points of the seeds, mean and interval.
+
+    Args:
+        path: PNG file to write.
+        lines: Sequence of the table's rows, with the results of the finished runs.
+        titles: Strings, the titles of the rows' blocks.
+        config: Configuration that the runs share.
+    """
+    measured, first = metrics(config.names), f"{config.names[0]} share"
+    panels = [(measured[name], f"{name}, %") for name in ("mAP", "accuracy", first)]
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(12, 1.4 + 0.21 * len(titles) * len(lines)), sharey=True,
+        squeeze=False,
+    )  # fmt: skip
+    shifts = np.linspace(-0.16, 0.16, len(titles)) * len(titles) / 2 if len(titles) > 1 else [0.0]
+    for axis, (metric, label) in zip(axes[0], panels, strict=True):
+        for shift, (title, style) in zip(shifts, styles(titles).items(), strict=True):
+            look = {"color": style.color, "fillstyle": style.fill, "mfcalt": "white"}
+            for place, line in enumerate(lines):
+                results = dict(zip(titles, line.results.values(), strict=False)).get(title, ())
+                found = values(metric, results)
+                if not found:
+                    continue
+                mean, at = estimate(found), place + shift
+                axis.plot(found, [at] * len(found), "|", color=style.color, ms=7, alpha=0.7)
+                error = None if len(found) == 1 else mean.half_width
+                axis.errorbar(mean.mean, at, xerr=error, fmt="o", ms=5, capsize=2, **look)
+            axis.plot([], [], "o", label=title, **look)
+        low, high = axis.get_xlim()
+        axis.set_xlim(max(0, low), min(100, high))  # an interval may go further, a percentage not
+        axis.set_xlabel(label)
+        axis.grid(axis="x", alpha=0.3)
+    axes[0][2].axvline(100 * config.ratio[0] / sum(config.ratio), color="gray", ls=":")
+    axes[0][0].set_yticks(range(len(lines)), [line.row.label for line in lines])
+    axes[0][0].set_ylim(len(lines) - 0.5, -0.5)
+    axes[0][2].legend(frameon=False, loc="best")
+    figure.suptitle(f"{config.data_name}, test split: seeds, means and 95 % t-intervals")
+    figure.tight_layout()
+    _save(figure, path)
 
 
 def plot_training(
@@ -94,6 +178,7 @@ def plot_training(
         wanted: Number, the share that the ratio asks for, percent.
         modality: String, the modality whose share is drawn.
     """
+    looks = styles(list(next(iter(histories.values()))))
     columns = min(COLUMNS, len(histories))
     rows = math.ceil(len(histories) / columns)
     figure, axes = plt.subplots(
@@ -105,11 +190,12 @@ def plot_training(
     for axis in axes.flat[: len(histories)][-columns:]:  # the last of each column
         axis.tick_params(labelbottom=True)
     for axis, (label, found) in zip(axes.flat, histories.items(), strict=False):
-        for name, (color, dashes, filled) in STYLES.items():
-            for curve in found[name]:
+        for title, style in looks.items():
+            for curve in found[title]:
                 axis.plot(
-                    range(1, len(curve) + 1), curve, dashes, color=color, lw=1.2, marker="o", ms=3,
-                    mfc=color if filled else "white", markevery=max(1, len(curve) // 16),
+                    range(1, len(curve) + 1), curve, style.dashes, color=style.color, lw=1.2,
+                    marker="o", ms=3, fillstyle=style.fill, mfcalt="white",
+                    markevery=max(1, len(curve) // 16),
                 )  # fmt: skip
         axis.axhline(wanted, color="gray", ls=":", lw=1)
         axis.set_title(label, fontsize=10)
@@ -120,40 +206,50 @@ def plot_training(
     figure.supxlabel("epoch", fontsize=10)
     figure.supylabel(f"{modality} share on validation, %", fontsize=10)
     handles = [
-        plt.Line2D([], [], color=c, ls=dashes, marker="o", ms=4, mfc=c if filled else "white")
-        for c, dashes, filled in STYLES.values()
-    ]
+        plt.Line2D(
+            [], [], color=style.color, ls=style.dashes, marker="o", ms=4, fillstyle=style.fill,
+            mfcalt="white",
+        )
+        for style in looks.values()
+    ]  # fmt: skip
     handles.append(plt.Line2D([], [], color="gray", ls=":"))
-    names = [*STYLES, "wanted"]
-    figure.legend(handles, names, frameon=False, ncols=3, loc="outside upper center")
+    figure.legend(
+        handles, [*looks, "wanted"], frameon=False, ncols=len(handles), loc="outside upper center"
+    )
     _save(figure, path)
 
 
-def plot_accuracy(path: pathlib.Path, lines: Sequence[Line], wanted: float, modality: str) -> None:
-    """A marker a method, open without and filled with AMR, joined by a line.
+def plot_accuracy(
+    path: pathlib.Path,
+    shown: Mapping[str, Mapping[str, tuple[float, float] | None]],
+    wanted: float,
+    modality: str,
+) -> None:
+    """A marker a method, filled by the weight of AMR; a line joins those of a method.
 
     Args:
         path: PNG file to write.
-        lines: Rows of the table.
+        shown: Mapping, label of a row -> `points`.
         wanted: Number, the share that the ratio asks for, percent.
         modality: String, the modality whose share is drawn.
     """
+    looks = styles(list(next(iter(shown.values()))))
     figure, axis = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
-    shown = [(line.row.label, points(line, modality)) for line in lines]
-    shown = [(label, found) for label, found in shown if any(found.values())]
-    for place, (label, found) in enumerate(shown):
+    for place, (label, found) in enumerate(shown.items()):
         marker = MARKERS[place % len(MARKERS)]
-        if all(found.values()):
-            axis.plot(*zip(*found.values(), strict=True), color="gray", lw=0.8, zorder=1)
-        for name, (color, _, filled) in STYLES.items():
-            if found[name]:
+        there = [point for point in found.values() if point]
+        axis.plot(*zip(*there, strict=True), color="gray", lw=0.8, zorder=1)
+        for title, style in looks.items():
+            if found[title]:
                 axis.plot(
-                    *found[name], marker, color=color, ms=8, mec="black" if filled else color,
-                    mew=0.6 if filled else 1.4, mfc=color if filled else "white",
+                    *found[title], marker, color=style.color, ms=8, mew=1.4,
+                    fillstyle=style.fill, mfcalt="white",
                 )  # fmt: skip
         axis.plot([], [], marker, color="black", mfc="white", ms=8, label=label)
-    for name, (color, _, filled) in STYLES.items():
-        axis.plot([], [], "s", color=color, mfc=color if filled else "white", ms=10, label=name)
+    for title, style in looks.items():
+        axis.plot(
+            [], [], "s", color=style.color, ms=10, fillstyle=style.fill, mfcalt="white", label=title
+        )
     axis.axvline(wanted, color="gray", ls=":", lw=1, label="wanted")
     axis.set(
         xlabel=f"{modality} share of the attribution, %", ylabel="accuracy, %",

@@ -71,19 +71,18 @@ def _with_options(head: str) -> str:
     return f"{head}({options})" if options else head
 
 
-def config(values: flags.FlagValues, aliases: bool = True) -> Config:
+def config(values: flags.FlagValues) -> Config:
     """Recipe, then preset, then the flags that were given, the later ones winning.
 
     Args:
         values: The parsed flags.
-        aliases: Boolean, whether flags that stand for a method's options are taken.
 
     Raises:
         ValueError: An impossible value or combination, a flag without effect, or modalities that
             the records do not hold.
         FileNotFoundError: `--data_dir` holds no record set.
     """
-    found = _config(values, aliases)
+    found = _config(values)
     effects.refuse(found, given_flags(values))
     return found
 
@@ -104,10 +103,10 @@ def config_of(arguments: Sequence[str]) -> Config:
         values(["trainers.fit", *arguments])
     except flags.Error as error:
         raise ValueError(str(error).replace("\n", ": ")) from error
-    return _config(values, aliases=True)
+    return _config(values)
 
 
-def _config(values: flags.FlagValues, aliases: bool) -> Config:
+def _config(values: flags.FlagValues) -> Config:
     given = given_flags(values)
     known = recipes()
     recipe = given.get("recipe", Config.recipe)
@@ -118,8 +117,7 @@ def _config(values: flags.FlagValues, aliases: bool) -> Config:
     sized = preset if first and "data_dir" not in given else {}
     merged = {**known[recipe], **sized, **given}
     method, options = merged.get("method", Config.method), merged.get("method_options", "")
-    named = given_aliases(values) if aliases else {}
-    options = with_aliases(method, options, named)
+    options = with_aliases(method, options, given_aliases(values))
     merged["method_options"] = with_published(method, options, recipe)
     return with_modalities(Config(**merged).located())
 

@@ -460,8 +460,7 @@ class Config:
             config = dataclasses.replace(config, **unused, amr_weight=0.0)
         model_dir = self.model_dir
         if self.modalities and not model_dir:
-            weight = config.effective_amr_weight
-            run = f"{self.data_name}-{self.method}-amr{weight:g}-seed{self.seed}"
+            run = f"{self.data_name}-{self.method}-amr{config.amr_text}-seed{self.seed}"
             model_dir = f"runs/{run}{self.suffix}"
         return dataclasses.replace(config, model_dir=model_dir)
 

@@ -28,7 +28,7 @@ def dataset(n=64):
 
 
 def trained(method):
-    model = classifier(method, hidden=8)
+    model = classifier(method, hidden=8, run_eagerly=True)
     model.fit(dataset(), epochs=2, verbose=0)
     return {key: value.numpy() for key, value in variables(model).items()}
 
@@ -54,16 +54,18 @@ def test_strength_0_is_naive_bit_for_bit(name, naive):
         for n in METHODS
     ],
 )
-def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path):
+def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path, request):
+    if name != "gradient_blending":  # of which each estimate is a training of many steps
+        request.getfixturevalue("eagerly")
     model = classifier(METHODS[name](), batch_norm=True)
-    model.fit(dataset(), epochs=3, verbose=0)
+    model.fit(dataset(32), epochs=3, verbose=0)
     model.save(tmp_path / "model.keras")
     loaded = saving.load_model(tmp_path / "model.keras")
     assert loaded.method.get_config().keys() == model.method.get_config().keys()
     if name == "gradient_blending":
         blending(loaded.method)
     for m in (model, loaded):
-        m.fit(dataset(), initial_epoch=3, epochs=5, verbose=0)
+        m.fit(dataset(32), initial_epoch=3, epochs=5, verbose=0)
     assert largest_difference(model, loaded) == 0
     for a, b in zip(model.non_trainable_variables, loaded.non_trainable_variables, strict=True):
         np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.name)

@@ -31,7 +31,10 @@ def test_the_table_tells_each_set_as_it_tells_itself(name):
     assert dataset.about.what
 
 
-@pytest.mark.parametrize("name", ["ave", "kinetics_sounds", "ravdess", "ucf101", "grid"])
+OPTIONED = ["ave", "kinetics_sounds", "ravdess", "ucf101", "grid", "av_digits"]
+
+
+@pytest.mark.parametrize("name", OPTIONED)
 def test_options_are_on_the_page(name):
     for field in dataclasses.fields(datasets.find(name)):
         assert f"--{field.name}" in PAGE

@@ -13,15 +13,15 @@ FLAGS = ("--epochs=1", "--batch_size=16", "--seeds=1")
 
 @pytest.fixture(scope="module")
 def compared(records, tmp_path_factory):
-    """naive and ume, whose teachers are made first; what the command printed."""
+    """naive with two weights, and ume, whose teachers are made first; what was printed."""
     output = tmp_path_factory.mktemp("compared")
-    done = compare(records, output, "--methods=naive,ume")
+    done = compare(records, output, "--methods=naive,ume", "--amr_weight=1,auto")
     return output, done
 
 
 def compare(records, output, *arguments, check=True):
     where = (f"--data_dir={records}", f"--output_dir={output}")
-    return command("compare", *FLAGS, *where, *arguments, check=check)
+    return command("compare", *FLAGS, *where, *arguments, check=check, eager=True)
 
 
 def numbers(output):
@@ -33,14 +33,14 @@ def numbers(output):
 def test_runs_and_tables(compared):
     output, done = compared
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("5 runs, 0 of them finished")
-    assert [line.split(":")[0] for line in lines[1:6]] == [
-        "[1/5] audio-plain-seed0", "[2/5] video-plain-seed0", "[3/5] naive-plain-seed0",
-        "[4/5] naive-amr-seed0", "[5/5] ume-plain-seed0",
+    assert lines[0].startswith("6 runs, 0 of them finished")
+    assert [line.split(":")[0] for line in lines[1:7]] == [
+        "[1/6] audio-amr0-seed0", "[2/6] video-amr0-seed0", "[3/6] naive-amr0-seed0",
+        "[4/6] naive-amr1-seed0", "[5/6] naive-amrauto-seed0", "[6/6] ume-amr0-seed0",
     ]  # fmt: skip
-    assert all("about 0 min left" in line or "min left" in line for line in lines[1:6])
-    assert [(r["model"], r["amr"]) for r in numbers(output)] == [
-        ("naive", "0"), ("naive", "1"), ("ume", "0"),
+    assert all("about 0 min left" in line or "min left" in line for line in lines[1:7])
+    assert [(r["model"], r["amr_weight"]) for r in numbers(output)] == [
+        ("naive", "0"), ("naive", "1"), ("naive", "auto"), ("ume", "0"),
     ]  # fmt: skip
     assert (output / "table.md").read_text() in done.stdout
     for name in (
@@ -48,16 +48,16 @@ def test_runs_and_tables(compared):
         "dominance.png",
         "accuracy-dominance.png",
         "runs.csv",
-        "tensorboard/naive-amr-seed0",
+        "tensorboard/naive-amr1-seed0",
     ):
         assert (output / name).exists()
     weights = {
         name: json.loads((output / "runs" / name / "results.json").read_text())["amr_weight"]
-        for name in ("naive-plain-seed0", "naive-amr-seed0")
+        for name in ("naive-amr0-seed0", "naive-amr1-seed0", "naive-amrauto-seed0")
     }
-    assert weights == {"naive-plain-seed0": 0.0, "naive-amr-seed0": 1.0}
-    config = json.loads((output / "runs/ume-plain-seed0/config.json").read_text())["flags"]
-    assert config["teachers"].startswith(f"audio={output}/runs/audio-plain-seed0,video=")
+    assert list(weights.values()) == [0.0, 1.0, "auto"]
+    config = json.loads((output / "runs/ume-amr0-seed0/config.json").read_text())["flags"]
+    assert config["teachers"].startswith(f"audio={output}/runs/audio-amr0-seed0,video=")
     assert done.stderr == ""
 
 
@@ -69,14 +69,15 @@ def test_a_failure_stops_nothing_and_what_is_missing_alone_is_made_again(
     shutil.copytree(compared[0], output)
     before = numbers(output)
     # as if killed while it tested: trained, without results
-    (output / "runs/naive-amr-seed0/results.json").unlink()
+    (output / "runs/naive-amr1-seed0/results.json").unlink()
     (output / "table.csv").unlink()
-    again = compare(records, output, "--methods=ogm(start=x),naive,ume", check=False)
+    given = ("--methods=ogm(start=x),naive,ume", "--amr_weight=1,auto")
+    again = compare(records, output, *given, check=False)
     assert again.returncode == 1
-    assert "7 runs, 4 of them finished" in again.stdout
-    assert "ogm-start=x-plain-seed0: FAILED:" in again.stdout
-    assert "2 of 7 runs failed: ogm-start=x-plain-seed0, ogm-start=x-amr-seed0" in again.stderr
-    assert "[7/7] naive-amr-seed0" in again.stdout
+    assert "9 runs, 5 of them finished" in again.stdout
+    assert "ogm-start=x-amr0-seed0: FAILED:" in again.stdout
+    assert "3 of 9 runs failed: ogm-start=x-amr0-seed0, ogm-start=x-amr1-seed0" in again.stderr
+    assert "[9/9] naive-amr1-seed0" in again.stdout
     assert again.stdout.count("accuracy 1") + again.stdout.count("accuracy 2") <= 2
     assert numbers(output) == before
 

@@ -220,14 +220,14 @@ def test_a_comparison_gives_each_run_the_flags_that_it_has_a_use_for(records, tm
     values = flags.FlagValues()
     compare.trainer_flags.define(values, without=compare._OWN)
     values(["compare", f"--data_dir={records}", "--amr_ratio=1:2", "--hop=64", "--hidden=4"])
-    config = compare.trainer_flags.config(values, aliases=False)
-    made = compare.Comparison(tmp_path / "c", config, compare.shared_flags(values))
+    config = compare.asked.shared_config(values)
+    made = compare.Comparison(tmp_path / "c", config, compare.asked.shared_flags(values))
     table = compare.plan.rows([("naive", ""), ("video", "")], [0], config.names, [])
     for run in compare.plan.in_order(table, config.names):
         given = made.command(run)
         parsed(*given[3:])
         has = {g.split("=")[0] for g in given}
-        assert ("--amr_ratio" in has) == run.amr
+        assert ("--amr_ratio" in has) == (run.amr_weight == "1")
         assert ("--hop" in has) == (run.method != "video")
         assert ("--hidden" in has) == (run.method != "video")
 

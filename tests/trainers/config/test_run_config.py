@@ -64,6 +64,8 @@ def test_defaults_recipe_preset_and_given_flags(tmp_path):
         parsed("--preset=quick", "--amr_weight=0").model_dir
         == "runs/synthetic-naive-amr0-seed0-quick"
     )
+    auto = parsed("--preset=quick", "--amr_weight=auto").model_dir
+    assert auto == "runs/synthetic-naive-amrauto-seed0-quick"
     run = parsed("--method=audio", "--preset=full").model_dir
     assert run == "runs/synthetic-audio-amr0-seed0"
 

@@ -17,6 +17,8 @@ IMPATIENT = """
 from tfrecords import quiet
 from tfrecords.reading import machines
 machines.PAUSE_SECONDS = 0.2
+import tensorflow as tf
+tf.config.run_functions_eagerly(True)
 import runpy
 runpy.run_module("trainers.fit", run_name="__main__", alter_sys=True)
 """
@@ -29,9 +31,9 @@ def history(model_dir):
 def test_a_run_on_two_machines_equals_one_without(flags_of_run, tmp_path):
     flags = [*flags_of_run, "--cache=no", "--noexport"]
     alone, lent = (f"--model_dir={tmp_path / name}" for name in ("alone", "lent"))
-    command("fit", *flags, alone)
+    command("fit", *flags, alone, eager=True)
     with serving.command() as (_, one), serving.command() as (_, two):
-        done = command("fit", *flags, lent, f"--data_service={one},{two}")
+        done = command("fit", *flags, lent, f"--data_service={one},{two}", eager=True)
         assert f"batches made at {one},{two}, in the order of --cache=no" in done.stdout
         assert done.stderr == ""
         assert history(tmp_path / "lent") == history(tmp_path / "alone")
@@ -80,7 +82,7 @@ def test_what_cannot_be_is_refused_in_one_line(flags_of_run, tmp_path, flags, me
 
 def test_a_run_that_keeps_its_clips_goes_on_by_itself(flags_of_run, tmp_path):
     flags = [*flags_of_run, "--noexport", f"--model_dir={tmp_path}", "--epochs=1"]
-    command("fit", *flags, "--cache=auto")
+    command("fit", *flags, "--cache=auto", eager=True)
     assert json.loads((tmp_path / "config.json").read_text())["cached"]
     (tmp_path / "results.json").unlink()
     done = command("fit", *flags, f"--data_service=localhost:{serving.free_port()}", check=False)

@@ -15,7 +15,8 @@ def taught(records, tmp_path_factory):
     """A run of umt, beside which the teachers were trained; what was printed."""
     runs = tmp_path_factory.mktemp("taught")
     where = (f"--data_dir={records}", f"--model_dir={runs}/umt")
-    return runs, command("fit", *FLAGS, *where, "--method=umt", "--method_options=weight=5")
+    options = ("--method=umt", "--method_options=weight=5")
+    return runs, command("fit", *FLAGS, *where, *options, eager=True)
 
 
 def results(directory):
@@ -43,15 +44,14 @@ def test_a_unimodal_run_by_hand_is_the_teacher(taught, records):
 
 def test_ume_trains_nothing_and_shares_the_teachers(taught, records):
     runs, _ = taught
-    done = command(
-        "fit", *FLAGS, f"--data_dir={records}", f"--model_dir={runs}/ume", "--method=ume"
-    )
+    where = (f"--data_dir={records}", f"--model_dir={runs}/ume")
+    done = command("fit", *FLAGS, *where, "--method=ume", eager=True)
     assert done.stdout.count("-amr0-seed0, finished\n") == 2
     assert "AMR     none: nothing is trained" in done.stdout
     assert "epoch" not in done.stdout.split("model   ume")[1]
     found = results(runs / "ume")
     assert (found["epochs"], found["amr_weight"], found["seconds"]) == (0, 0.0, 0.0)
-    again = command("evaluate", f"--model_dir={runs}/ume")
+    again = command("evaluate", f"--model_dir={runs}/ume", eager=True)
     assert f"{100 * found['accuracy']:.2f}" in again.stdout
 
 

@@ -40,8 +40,9 @@ def long_clip(tmp_path_factory):
     return files.clip(tmp_path_factory.mktemp("long") / "long.mp4", seconds=7)
 
 
-def predicted(run, *arguments):
-    done = command("predict", f"--model_dir={run}", "--format=json", *map(str, arguments))
+def predicted(run, *arguments, eager=True):
+    given = (f"--model_dir={run}", "--format=json", *map(str, arguments))
+    done = command("predict", *given, eager=eager)
     return json.loads(done.stdout)
 
 
@@ -98,7 +99,7 @@ def test_how_long_windows_are_is_the_users_to_say(finished_run, long_clip):
 
 
 def test_table_and_csv_name_the_times(finished_run, long_clip):
-    done = command("predict", f"--model_dir={finished_run[0]}", str(long_clip))
+    done = command("predict", f"--model_dir={finished_run[0]}", str(long_clip), eager=True)
     assert "mean of 4 windows" in done.stdout
     done = command(
         "predict", f"--export_dir={finished_run[0]}/export", "--format=csv", "--per_window",
@@ -114,8 +115,9 @@ def test_windows_that_cannot_be_read_are_counted(finished_run, long_clip, tmp_pa
     whole = cut.read_bytes()
     cut.write_bytes(whole[: len(whole) * 6 // 10])
     done = command(
-        "predict", f"--model_dir={finished_run[0]}", "--format=json", str(cut), check=False
-    )
+        "predict", f"--model_dir={finished_run[0]}", "--format=json", str(cut), check=False,
+        eager=True,
+    )  # fmt: skip
     assert "windows are left out; the one at" in done.stderr
     (row,) = json.loads(done.stdout)
     assert 1 <= row["windows"] < 4
@@ -127,14 +129,14 @@ def test_a_run_is_whole_without_its_records_and_from_anywhere(finished_run, long
     assert content["flags"]["data_dir"].startswith("/")
     content["flags"]["data_dir"] = "/gone"
     (run / "config.json").write_text(json.dumps(content))
-    expected = predicted(finished_run[0], long_clip)
+    expected = predicted(finished_run[0], long_clip, eager=False)
     elsewhere = {"cwd": tmp_path}
     done = command("predict", "--model_dir=moved", "--format=json", str(long_clip), **elsewhere)
     assert json.loads(done.stdout) == expected
     command("export", "--model_dir=moved", "--export_dir=out", **elsewhere)
     done = command("predict", "--export_dir=out", "--format=json", str(long_clip), **elsewhere)
     assert json.loads(done.stdout) == expected
-    command("explain", "--model_dir=moved", str(long_clip), **elsewhere)
+    command("explain", "--model_dir=moved", str(long_clip), eager=True, **elsewhere)
     done = command("evaluate", "--model_dir=moved", check=False, **elsewhere)
     assert done.returncode == 1
     assert done.stderr.startswith("error: /gone")
