@@ -14,7 +14,8 @@ from trainers.config.run_config import UNUSED_BY_ONE_MODALITY
 WITHOUT = "0"  # the weight of a run without AMR
 # Sweeping these changes nothing in a run without AMR.
 _AMR_ONLY = (
-    WEIGHT, "amr_ratio", "amr_target", "amr_measure", "amr_optimizer", "amr_learning_rate",
+    WEIGHT, "amr_ratio", "amr_scope", "amr_target", "amr_measure", "amr_optimizer",
+    "amr_learning_rate",
 )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def write(
     plot_table(output / "table.png", lines, titles, config)
     histories = {line.row.label: curves(line, titles, directory, first) for line in lines}
     histories = {label: found for label, found in histories.items() if any(found.values())}
-    wanted = 100 * config.ratio[0] / sum(config.ratio)
+    wanted = _wanted(config)
     if histories:
         plot_training(output / "dominance.png", histories, wanted, first)
     shown = {line.row.label: points(line, titles, first) for line in lines}
@@ -155,7 +155,7 @@ def plot_table(
         axis.set_xlim(max(0, low), min(100, high))  # an interval may go further, a percentage not
         axis.set_xlabel(label)
         axis.grid(axis="x", alpha=0.3)
-    axes[0][2].axvline(100 * config.ratio[0] / sum(config.ratio), color="gray", ls=":")
+    axes[0][2].axvline(_wanted(config), color="gray", ls=":")
     axes[0][0].set_yticks(range(len(lines)), [line.row.label for line in lines])
     axes[0][0].set_ylim(len(lines) - 0.5, -0.5)
     axes[0][2].legend(frameon=False, loc="best")
@@ -175,7 +175,7 @@ def plot_training(
     Args:
         path: PNG file to write.
         histories: Label of a row -> `curves`.
-        wanted: Number, the share that the ratio asks for, percent.
+        wanted: Number, the share that the ratio asks for, percent; NaN for none.
         modality: String, the modality whose share is drawn.
     """
     looks = styles(list(next(iter(histories.values()))))
@@ -230,7 +230,7 @@ def plot_accuracy(
     Args:
         path: PNG file to write.
         shown: Mapping, label of a row -> `points`.
-        wanted: Number, the share that the ratio asks for, percent.
+        wanted: Number, the share that the ratio asks for, percent; NaN for none.
         modality: String, the modality whose share is drawn.
     """
     looks = styles(list(next(iter(shown.values()))))
@@ -259,6 +259,13 @@ def plot_accuracy(
     axis.spines[["top", "right"]].set_visible(False)
     figure.legend(frameon=False, loc="outside right upper")
     _save(figure, path)
+
+
+def _wanted(config: Config) -> float:
+    """The first modality's wanted share in percent; NaN, which isn't drawn, where runs find it."""
+    if isinstance(config.ratio, str):
+        return float("nan")
+    return 100 * config.ratio[0] / sum(config.ratio)
 
 
 def _save(figure: plt.Figure, path: pathlib.Path) -> None:

@@ -64,8 +64,9 @@ def test_points_are_means_over_seeds(lines):
     assert plots.points(lines[2], TITLES, "audio") == dict.fromkeys(TITLES)
 
 
-def test_figures_are_written_where_there_is_a_dominance(lines, directory, tmp_path):
-    plots.write(tmp_path, lines, Config(modalities="audio,video", amr_ratio="3:1"), directory)
+@pytest.mark.parametrize("ratio", ["3:1", "auto"])  # a ratio that runs find has no line
+def test_figures_are_written_where_there_is_a_dominance(ratio, lines, directory, tmp_path):
+    plots.write(tmp_path, lines, Config(modalities="audio,video", amr_ratio=ratio), directory)
     for name in ("table.png", "dominance.png", "accuracy-dominance.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
         (tmp_path / name).unlink()
