@@ -43,7 +43,10 @@ def _derived(found: dict[str, float]) -> dict[str, float]:
         for m in names
     }
     missing = [found[f"without_{m}"] for m in names]
+    even = 1 / len(names)
     return means | {
+        "missed": max(abs(found[f"share_{m}"] - even) for m in names),
+        "missed_train": max(abs(found[f"train_share_{m}"] - even) for m in names),
         "worst": min(means.values()),
         "mean_corrupted": float(np.mean(list(means.values()))),
         "worst_missing": min(missing),

@@ -83,6 +83,8 @@ def _tables(results: Results, names: Sequence[str], kind: str) -> str:
     for name in (n for n in (*plan.PAIRS, plan.MANY) if n in names):
         if kind == "methods" and name in (*plan.REAL, plan.MANY):
             parts.append((plan.TITLES[name], tables.methods(results, names, name)))
+        elif kind == "reached" and name in (*plan.REAL, plan.MANY):
+            parts.append((plan.TITLES[name], tables.reached(results, names, name)))
         elif kind == "variants" and name in (*plan.REAL, plan.SYNTHETIC):
             parts.append((plan.TITLES[name], tables.variants(results, names, name)))
         elif kind == "dial" and name != plan.MANY:

@@ -70,6 +70,23 @@ def methods(results: Results, names: Sequence[str], name: str) -> str:
     return markdown(head, rows)
 
 
+def reached(results: Results, names: Sequence[str], name: str) -> str:
+    """The table of how far the largest share is from an even one, on train and on test clips."""
+    rows = []
+    for run in (FrontierRun(name, m) for m in plan.fused_methods()):
+        cells = [
+            plain(results.mean(run.but(weight=w), n))
+            for w in (plan.NONE, plan.ONE, plan.AUTO) for n in ("missed_train", "missed")
+        ]  # fmt: skip
+        rows.append([run.method, *cells])
+    if all(cell == "-" for row in rows for cell in row[1:]):
+        return NOTHING
+    head = ["method"]
+    for weight in ("without", "weight 1", "auto"):
+        head += [f"{weight}: train", "test"]
+    return markdown(head, rows)
+
+
 def dial(results: Results, names: Sequence[str], name: str, method: str, inputs: str) -> str:
     """The table of the dial on a set: no AMR, and AMR at each ratio."""
     run = FrontierRun(name, method, inputs=inputs)

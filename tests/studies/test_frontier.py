@@ -169,6 +169,7 @@ def made_up(rng, planned):
         if not run.modality:
             for m, s in (("audio", share), ("video", 1 - share)):
                 numbers |= {f"{n}_{m}": s for n in ("share", "shapley", "behaviour")}
+                numbers |= {f"train_share_{m}": s}
                 numbers |= {f"without_{m}": 0.5, f"probe_{m}": 0.5 + rng.normal(0, 0.01)}
                 corrupted = {f"{m}_corrupted{k}": 0.9 - 0.5 * s + noise for k in range(1, 6)}
                 numbers |= corrupted
@@ -195,6 +196,17 @@ def test_comparisons_are_paired_and_corrected_for_all_that_were_planned(rng):
     smallest = min(o.p for o in found.values() if o.difference is not None)
     corrected = min(o.corrected for o in found.values() if o.difference is not None)
     np.testing.assert_allclose(corrected, min(1, smallest * len(found)))
+
+
+def test_how_far_a_share_is_from_an_even_one(rng):
+    planned = [run for run in everything() if run.inputs != "clips"]
+    results = estimates.Results(made_up(rng, planned))
+    naive = FrontierRun("words")
+    assert results.mean(naive.amr(), "missed").mean == pytest.approx(0)
+    assert results.mean(naive.amr(ratio="4:1"), "missed_train").mean == pytest.approx(30)
+    assert (
+        tables.reached(results, list(NAMES), "words").count("| 10.0 ± 0.0 |") > 2
+    )  # 60/40 without AMR
 
 
 def test_the_curves_cross_where_they_were_made_to(rng):
