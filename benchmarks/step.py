@@ -77,6 +77,7 @@ def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
         "mmpareto": methods.MMPareto,
         "agm": methods.AGM,
         "dgl": methods.DGL,
+        "mmcosine": methods.MMCosine,
     }
     return {"naive": lambda: ours(task, xla=xla)} | {
         name: lambda make=make: ours(task, make(), xla=xla) for name, make in made.items()

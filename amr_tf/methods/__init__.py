@@ -14,6 +14,7 @@ from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
 from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
+from amr_tf.methods.mmcosine import MMCosine
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
 from amr_tf.methods.naive import Naive
@@ -73,6 +74,7 @@ register_method("gge", GGE)
 register_method("mmpareto", MMPareto)
 register_method("agm", AGM)
 register_method("dgl", DGL)
+register_method("mmcosine", MMCosine)
 register_method("ume", UME)
 
 __all__ = [
@@ -88,6 +90,7 @@ __all__ = [
     "Dropout",
     "GradientBlending",
     "HeldOut",
+    "MMCosine",
     "MMPareto",
     "Method",
     "ModalityDropout",
