@@ -78,6 +78,7 @@ def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
         "agm": methods.AGM,
         "dgl": methods.DGL,
         "mmcosine": methods.MMCosine,
+        "cml": methods.CML,
     }
     return {"naive": lambda: ours(task, xla=xla)} | {
         name: lambda make=make: ours(task, make(), xla=xla) for name, make in made.items()

@@ -10,6 +10,7 @@ import keras
 from amr_tf._registry import Registry
 from amr_tf.methods.agm import AGM
 from amr_tf.methods.base import Context, HeldOut, Method
+from amr_tf.methods.cml import CML
 from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
 from amr_tf.methods.gge import GGE
@@ -75,10 +76,12 @@ register_method("mmpareto", MMPareto)
 register_method("agm", AGM)
 register_method("dgl", DGL)
 register_method("mmcosine", MMCosine)
+register_method("cml", CML)
 register_method("ume", UME)
 
 __all__ = [
     "AGM",
+    "CML",
     "DGL",
     "GGE",
     "METHODS",

@@ -93,6 +93,7 @@ def blending_data(n=64):
 # strong enough to matter, weak enough not to magnify rounding
 METHODS = {
     "agm": lambda: amr_tf.methods.AGM(),
+    "cml": lambda: amr_tf.methods.CML(weight=1.0, seed=3),
     "dgl": lambda: amr_tf.methods.DGL(),
     "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
     "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),

@@ -22,6 +22,7 @@ from tests.conftest import mirrored
 
 STRENGTH_0 = {
     "agm": lambda: amr_tf.methods.AGM(0.0),
+    "cml": lambda: amr_tf.methods.CML(weight=0.0, subset_weight=0.0),
     "gge": lambda: amr_tf.methods.GGE(strength=0.0),
     "mmpareto": lambda: amr_tf.methods.MMPareto(gamma=1.0, unimodal_weight=0.0),
     "ogm": lambda: amr_tf.methods.OGM(0.0, "ablation"),
