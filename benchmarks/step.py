@@ -79,6 +79,7 @@ def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
         "dgl": methods.DGL,
         "mmcosine": methods.MMCosine,
         "cml": methods.CML,
+        "opm": lambda: methods.OPM(start=0),
     }
     return {"naive": lambda: ours(task, xla=xla)} | {
         name: lambda make=make: ours(task, make(), xla=xla) for name, make in made.items()

@@ -20,6 +20,7 @@ from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
 from amr_tf.methods.naive import Naive
 from amr_tf.methods.ogm import OGM, OGMGE
+from amr_tf.methods.opm import OPM
 from amr_tf.methods.ume import UME
 from amr_tf.methods.umt import UMT
 from amr_tf.methods.unimodal import Unimodal
@@ -77,6 +78,7 @@ register_method("agm", AGM)
 register_method("dgl", DGL)
 register_method("mmcosine", MMCosine)
 register_method("cml", CML)
+register_method("opm", OPM)
 register_method("ume", UME)
 
 __all__ = [
@@ -87,6 +89,7 @@ __all__ = [
     "METHODS",
     "OGM",
     "OGMGE",
+    "OPM",
     "UME",
     "UMT",
     "Context",

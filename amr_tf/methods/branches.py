@@ -117,5 +117,25 @@ def ablation_logits(context: Context) -> list[tf.Tensor]:
     ]
 
 
+def modality_logits(context: Context) -> list[tf.Tensor]:
+    """Each modality's part of the fused logits, M tensors `[B, C]`; any head.
+
+    That of `linear_logits` where the logits are a sum over modalities, else of `ablation_logits`.
+    """
+    linear = linear_logits(context.model.head, context.encodings)
+    return ablation_logits(context) if linear is None else linear
+
+
+def true_probability(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The probability of the true class, `softmax(z)[y]`, of each sample: `[B]` float32.
+
+    Args:
+        labels: Tensor `[B]`, the class ids.
+        logits: Tensor `[B, C]`.
+    """
+    true = tf.one_hot(labels, logits.shape[-1])
+    return tf.reduce_sum(tf.nn.softmax(tf.cast(logits, tf.float32)) * true, axis=-1)
+
+
 def _linear() -> Any:
     return keras.activations.get("linear")
