@@ -21,6 +21,7 @@ from amr_tf.methods.modality_dropout import ModalityDropout
 from amr_tf.methods.naive import Naive
 from amr_tf.methods.ogm import OGM, OGMGE
 from amr_tf.methods.opm import OPM
+from amr_tf.methods.pmr import PMR
 from amr_tf.methods.ume import UME
 from amr_tf.methods.umt import UMT
 from amr_tf.methods.unimodal import Unimodal
@@ -79,6 +80,7 @@ register_method("dgl", DGL)
 register_method("mmcosine", MMCosine)
 register_method("cml", CML)
 register_method("opm", OPM)
+register_method("pmr", PMR)
 register_method("ume", UME)
 
 __all__ = [
@@ -90,6 +92,7 @@ __all__ = [
     "OGM",
     "OGMGE",
     "OPM",
+    "PMR",
     "UME",
     "UMT",
     "Context",

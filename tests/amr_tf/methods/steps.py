@@ -103,6 +103,7 @@ METHODS = {
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.5, "attribution"),
     "ogm_ge": lambda: amr_tf.methods.OGMGE(0.5, "ablation", seed=3),
     "opm": lambda: amr_tf.methods.OPM(start=0, seed=3),
+    "pmr": lambda: amr_tf.methods.PMR(mu=0.1, momentum=0.5),
     "umt": lambda: amr_tf.methods.UMT(teachers(), weight=5.0),
     "umt_predictions": lambda: amr_tf.methods.UMT(teachers(), weight=5.0, target="predictions"),
 }

@@ -29,6 +29,7 @@ STRENGTH_0 = {
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.0, "attribution"),
     "ogm_ge": lambda: amr_tf.methods.OGMGE(0.0, "ablation", noise=0.0),
     "opm": lambda: amr_tf.methods.OPM(q_base=0.0, start=0),
+    "pmr": lambda: amr_tf.methods.PMR(alpha=0.0, mu=0.0),
     "umt": lambda: amr_tf.methods.UMT(teachers(), weight=0.0),
 }
 
