@@ -229,7 +229,7 @@ class Cosine(keras.layers.Layer):
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
         """The similarity of two tensors."""
-        a, b = (_direction(x) for x in inputs)
+        a, b = (direction(x) for x in inputs)
         return tf.cast(tf.reduce_sum(a * b, axis=-1), inputs[0].dtype)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
@@ -238,7 +238,7 @@ class Cosine(keras.layers.Layer):
         return tuple(tf.broadcast_static_shape(tf.TensorShape(a), tf.TensorShape(b)))[:-1]
 
 
-def _direction(x: tf.Tensor) -> tf.Tensor:
+def direction(x: tf.Tensor) -> tf.Tensor:
     """`x / |x|` along the last axis; 0 for the zero vector. Squares need more than float16."""
     if x.dtype in (tf.float16, tf.bfloat16):
         x = tf.cast(x, tf.float32)

@@ -89,7 +89,9 @@ def ours(
     **amr: str,
 ) -> keras.Model:
     """A compiled classifier of sound and video; `amr` are further options of AMR."""
-    made = amr_tf.MultimodalClassifier(*parts(sizes), method)
+    method = method or methods.Naive()
+    encoders, head = method.parts(tuple(sizes.shapes), lambda: parts(sizes))
+    made = amr_tf.MultimodalClassifier(encoders, head, method)
     made.compile(optimizer(), amr_weight=weight, jit_compile=xla, **amr)
     return made
 

@@ -77,6 +77,10 @@ def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
         "mmpareto": methods.MMPareto,
         "agm": methods.AGM,
         "dgl": methods.DGL,
+        "mmcosine": methods.MMCosine,
+        "cml": methods.CML,
+        "opm": lambda: methods.OPM(start=0),
+        "pmr": methods.PMR,
     }
     return {"naive": lambda: ours(task, xla=xla)} | {
         name: lambda make=make: ours(task, make(), xla=xla) for name, make in made.items()

@@ -10,14 +10,18 @@ import keras
 from amr_tf._registry import Registry
 from amr_tf.methods.agm import AGM
 from amr_tf.methods.base import Context, HeldOut, Method
+from amr_tf.methods.cml import CML
 from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
 from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
+from amr_tf.methods.mmcosine import MMCosine
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
 from amr_tf.methods.naive import Naive
 from amr_tf.methods.ogm import OGM, OGMGE
+from amr_tf.methods.opm import OPM
+from amr_tf.methods.pmr import PMR
 from amr_tf.methods.ume import UME
 from amr_tf.methods.umt import UMT
 from amr_tf.methods.unimodal import Unimodal
@@ -73,21 +77,29 @@ register_method("gge", GGE)
 register_method("mmpareto", MMPareto)
 register_method("agm", AGM)
 register_method("dgl", DGL)
+register_method("mmcosine", MMCosine)
+register_method("cml", CML)
+register_method("opm", OPM)
+register_method("pmr", PMR)
 register_method("ume", UME)
 
 __all__ = [
     "AGM",
+    "CML",
     "DGL",
     "GGE",
     "METHODS",
     "OGM",
     "OGMGE",
+    "OPM",
+    "PMR",
     "UME",
     "UMT",
     "Context",
     "Dropout",
     "GradientBlending",
     "HeldOut",
+    "MMCosine",
     "MMPareto",
     "Method",
     "ModalityDropout",

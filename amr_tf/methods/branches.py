@@ -22,15 +22,27 @@ def add_unimodal_heads(model: Any, seed: int = 0) -> None:
     Raises:
         ValueError: The head is not a functional model, so that the encodings' shapes are unknown.
     """
-    inputs = getattr(model.head, "inputs", None)
-    if not inputs:
-        raise ValueError(
-            f"{type(model.method).__name__} needs a functional head, to know the encodings' shapes"
-        )
+    shapes = encoding_shapes(model.head, type(model.method).__name__)
     classes = model.head.output_shape[-1]
-    for m, (name, e) in enumerate(zip(model.modalities, inputs, strict=True)):
-        branch = heads.concat([tuple(e.shape[1:])], classes, seed=1000 * (seed + 1) + 10 * m)
+    for m, (name, shape) in enumerate(zip(model.modalities, shapes, strict=True)):
+        branch = heads.concat([shape], classes, seed=1000 * (seed + 1) + 10 * m)
         setattr(model, f"{name}_head", branch)
+
+
+def encoding_shapes(head: Any, method: str) -> list[tuple[int | None, ...]]:
+    """The shapes of the encodings that a head takes, without the batch.
+
+    Args:
+        head: Functional model.
+        method: String, the name of the method that asks.
+
+    Raises:
+        ValueError: The head is not a functional model, so that they are unknown.
+    """
+    inputs = getattr(head, "inputs", None)
+    if not inputs:
+        raise ValueError(f"{method} needs a functional head, to know the encodings' shapes")
+    return [tuple(e.shape[1:]) for e in inputs]
 
 
 def unimodal_heads(model: Any) -> list[keras.Model]:
@@ -103,6 +115,26 @@ def ablation_logits(context: Context) -> list[tf.Tensor]:
         )
         for m in range(len(context.encodings))
     ]
+
+
+def modality_logits(context: Context) -> list[tf.Tensor]:
+    """Each modality's part of the fused logits, M tensors `[B, C]`; any head.
+
+    That of `linear_logits` where the logits are a sum over modalities, else of `ablation_logits`.
+    """
+    linear = linear_logits(context.model.head, context.encodings)
+    return ablation_logits(context) if linear is None else linear
+
+
+def true_probability(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """The probability of the true class, `softmax(z)[y]`, of each sample: `[B]` float32.
+
+    Args:
+        labels: Tensor `[B]`, the class ids.
+        logits: Tensor `[B, C]`.
+    """
+    true = tf.one_hot(labels, logits.shape[-1])
+    return tf.reduce_sum(tf.nn.softmax(tf.cast(logits, tf.float32)) * true, axis=-1)
 
 
 def _linear() -> Any:

@@ -11,7 +11,7 @@ from amr_tf._presence import kept
 from amr_tf._tape import Tape
 from amr_tf.attribution import attribute, attribution_shares
 from amr_tf.methods.base import Context, Method
-from amr_tf.methods.branches import ablation_logits, linear_logits
+from amr_tf.methods.branches import ablation_logits, linear_logits, true_probability
 
 SCORES = ("linear", "ablation", "attribution")
 
@@ -121,9 +121,8 @@ class OGM(Method):
                 logits = linear_logits(context.model.head, context.encodings)
             else:
                 logits = ablation_logits(context)
-            true = tf.one_hot(context.labels, logits[0].shape[-1])
-            chosen = [tf.nn.softmax(tf.cast(z, tf.float32)) * true for z in logits]
-            per_sample = tf.stack([tf.reduce_sum(p, axis=-1) for p in chosen], axis=-1)
+            chosen = [true_probability(context.labels, z) for z in logits]
+            per_sample = tf.stack(chosen, axis=-1)
         return tf.reduce_sum(kept(per_sample, context.complete), axis=0)
 
     def _active(self, context: Context) -> tf.Tensor:

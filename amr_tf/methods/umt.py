@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf.methods.base import TEACHERS, Context, Method
-from amr_tf.methods.branches import ablation_logits, linear_logits
+from amr_tf.methods.branches import modality_logits
 
 UMT_TARGETS = ("encodings", "predictions")
 
@@ -101,14 +101,10 @@ class UMT(Method):
             pairs = zip(context.encodings, [e for e, _ in wanted], strict=True)
             distances = [_mean_square(e, tf.stop_gradient(t)) for e, t in pairs]
         else:
-            pairs = zip(self._logits(context), [z for _, z in wanted], strict=True)
+            pairs = zip(modality_logits(context), [z for _, z in wanted], strict=True)
             distances = [self._divergence(z, tf.stop_gradient(t)) for z, t in pairs]
         losses = [context.mean(context.present(m, d)) for m, d in enumerate(distances)]
         return super().loss(context) + self.weight * tf.add_n(losses)
-
-    def _logits(self, context: Context) -> list[tf.Tensor]:
-        linear = linear_logits(context.model.head, context.encodings)
-        return ablation_logits(context) if linear is None else linear
 
     def _divergence(self, student: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
         """T^2 KL(teacher || student) of each sample, `[B]` float32."""

@@ -36,7 +36,7 @@ def encoder(features, units, seed=0, name="encoder", batch_norm=False, dtype="fl
 
 def classifier(method=None, batch_norm=False, hidden=0, classes=3, dtype="float32", **compiled):
     """Two small encoders (5 -> 4 and 7 -> 6 features) and a head, compiled with SGD."""
-    model = amr_tf.MultimodalClassifier(
+    model = of_parts(
         {
             "audio": encoder(5, 4, 1, "audio_encoder", batch_norm, dtype),
             "video": encoder(7, 6, 2, "video_encoder", batch_norm, dtype),
@@ -46,6 +46,13 @@ def classifier(method=None, batch_norm=False, hidden=0, classes=3, dtype="float3
     )
     model.compile(compiled.pop("optimizer", None) or keras.optimizers.SGD(0.1), **compiled)
     return model
+
+
+def of_parts(encoders, head, method=None):
+    """A classifier of these parts, or of those that the method has in their place."""
+    if method is not None:
+        encoders, head = method.parts(tuple(encoders), lambda: (encoders, head))
+    return amr_tf.MultimodalClassifier(encoders, head, method)
 
 
 def data(n=64, classes=3, seed=0, dtype="float32"):

@@ -36,7 +36,7 @@ def test_a_bad_step_is_skipped_and_counted(value):
         assert np.isfinite(v).all()
 
 
-@pytest.mark.parametrize("name", ["naive", "agm", "ogm", "dgl"])
+@pytest.mark.parametrize("name", ["naive", "agm", "ogm", "dgl", "pmr"])
 def test_skipping_is_as_if_the_batch_had_not_been(name):
     make = METHODS.get(name, lambda: None)
     eager = {"run_eagerly": True}  # a graph's is the test above

@@ -8,7 +8,7 @@ import tensorflow as tf
 import amr_tf
 from amr_tf import _compat, heads, saving
 from tests.amr_tf.methods.steps import METHODS
-from tests.amr_tf.models import data, largest_difference
+from tests.amr_tf.models import data, largest_difference, of_parts
 
 SIZES = {"audio": 4, "video": 6}  # those of the methods' teachers
 POLICIES = ("mixed_bfloat16", "mixed_float16")
@@ -34,7 +34,7 @@ def model(method=None, weights=None, **compiled):
         x = keras.layers.Dense(SIZES[name], "relu", kernel_initializer=init)(x)
         encoders[name] = keras.Model(inputs, x, name=f"{name}_e")
     head = heads.concat([(4,), (6,)], 3, hidden=6, seed=1)
-    made = amr_tf.MultimodalClassifier(encoders, head, method and method())
+    made = of_parts(encoders, head, method and method())
     if weights:
         made.set_weights(weights)
     made.compile(compiled.pop("optimizer", None) or keras.optimizers.SGD(0.05), **compiled)

@@ -9,8 +9,8 @@ import amr_tf
 from amr_tf import heads, layers, saving
 from amr_tf.modalities import FeaturesConfig
 from amr_tf.serving import ServedClassifier
-from tests.amr_tf.methods.steps import METHODS
-from tests.amr_tf.models import largest_difference
+from tests.amr_tf.methods.steps import METHODS, walked
+from tests.amr_tf.models import largest_difference, of_parts
 
 SHAPES = {"audio": (5, 3), "video": (4, 2, 3)}
 # methods whose own heads, too, are to take what they are given; teachers are of other sizes
@@ -28,7 +28,7 @@ def encoder(name, shape, known, seed):
 def classifier(known, method=None, head=None, **options):
     parts = {m: encoder(m, shape, known, k) for k, (m, shape) in enumerate(SHAPES.items())}
     shapes = [(*(s if known else (None, *s[1:]))[:-1], 4) for s in SHAPES.values()]
-    model = amr_tf.MultimodalClassifier(parts, head or own_head(shapes), method)
+    model = of_parts(parts, head or own_head(shapes), method)
     model.compile(keras.optimizers.SGD(0.1), amr_ratio=(1, 9), **options)
     return model
 
@@ -78,7 +78,9 @@ def test_the_number_of_steps_may_change_from_batch_to_batch():
     assert np.isfinite(list(logs.values())).all()
 
 
-@pytest.mark.parametrize("name", ["naive", "dropout", "modality_dropout", *OTHERS])
+@pytest.mark.parametrize(
+    "name", walked(["naive", "dropout", "modality_dropout", *OTHERS], slow=("cml", "opm"))
+)
 def test_every_method_takes_them(name):
     made = {
         "naive": lambda: None,

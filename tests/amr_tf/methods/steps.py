@@ -1,6 +1,7 @@
 """One step of a method, and what it is compared with."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import amr_tf
@@ -92,16 +93,25 @@ def blending_data(n=64):
 # strong enough to matter, weak enough not to magnify rounding
 METHODS = {
     "agm": lambda: amr_tf.methods.AGM(),
+    "cml": lambda: amr_tf.methods.CML(weight=1.0, seed=3),
     "dgl": lambda: amr_tf.methods.DGL(),
     "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
     "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),
+    "mmcosine": lambda: amr_tf.methods.MMCosine(scale=5.0),
     "mmpareto": lambda: amr_tf.methods.MMPareto(),
     "ogm": lambda: amr_tf.methods.OGM(0.5, "ablation"),
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.5, "attribution"),
     "ogm_ge": lambda: amr_tf.methods.OGMGE(0.5, "ablation", seed=3),
+    "opm": lambda: amr_tf.methods.OPM(start=0, seed=3),
+    "pmr": lambda: amr_tf.methods.PMR(mu=0.1, momentum=0.5),
     "umt": lambda: amr_tf.methods.UMT(teachers(), weight=5.0),
     "umt_predictions": lambda: amr_tf.methods.UMT(teachers(), weight=5.0, target="predictions"),
 }
+
+
+def walked(names, slow):
+    """Names for a walk over methods; those that repeat what another shows are marked slow."""
+    return [pytest.param(n, marks=pytest.mark.slow if n in slow else []) for n in names]
 
 
 def blending(method):

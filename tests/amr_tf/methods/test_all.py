@@ -8,17 +8,28 @@ import tensorflow as tf
 import amr_tf
 from amr_tf import heads, saving
 from amr_tf.heads import HEADS
-from tests.amr_tf.methods.steps import METHODS, blending, classifier, data, teachers, variables
-from tests.amr_tf.models import encoder, largest_difference
+from tests.amr_tf.methods.steps import (
+    METHODS,
+    blending,
+    classifier,
+    data,
+    teachers,
+    variables,
+    walked,
+)
+from tests.amr_tf.models import encoder, largest_difference, of_parts
 from tests.conftest import mirrored
 
 STRENGTH_0 = {
     "agm": lambda: amr_tf.methods.AGM(0.0),
+    "cml": lambda: amr_tf.methods.CML(weight=0.0, subset_weight=0.0),
     "gge": lambda: amr_tf.methods.GGE(strength=0.0),
     "mmpareto": lambda: amr_tf.methods.MMPareto(gamma=1.0, unimodal_weight=0.0),
     "ogm": lambda: amr_tf.methods.OGM(0.0, "ablation"),
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.0, "attribution"),
     "ogm_ge": lambda: amr_tf.methods.OGMGE(0.0, "ablation", noise=0.0),
+    "opm": lambda: amr_tf.methods.OPM(q_base=0.0, start=0),
+    "pmr": lambda: amr_tf.methods.PMR(alpha=0.0, mu=0.0),
     "umt": lambda: amr_tf.methods.UMT(teachers(), weight=0.0),
 }
 
@@ -46,13 +57,7 @@ def test_strength_0_is_naive_bit_for_bit(name, naive):
 
 
 @pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            n, marks=pytest.mark.slow if n in ("ogm_attribution", "umt_predictions") else []
-        )
-        for n in METHODS
-    ],
+    "name", walked(METHODS, slow=("cml", "ogm_attribution", "opm", "umt_predictions"))
 )
 def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path, request):
     if name != "gradient_blending":  # of which each estimate is a training of many steps
@@ -73,6 +78,8 @@ def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path, request):
 
 # of the others each is built of the same pieces as one of these
 INTRICATE = ("agm", "gradient_blending", "mmpareto")
+# where both encodings have one active feature, shares of cosines are shares of rounding
+WITHOUT_AMR = ("mmcosine",)
 
 
 @pytest.fixture(scope="module")
@@ -80,15 +87,13 @@ def two_replicas():
     return mirrored(2)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[] if n in INTRICATE else pytest.mark.slow) for n in METHODS],
-)
+@pytest.mark.parametrize("name", walked(METHODS, slow=METHODS.keys() - set(INTRICATE)))
 def test_two_replicas_equal_one(name, two_replicas):
     """33 samples in batches of 16: in the last step one replica is empty."""
 
     def train():
-        model = classifier(METHODS[name](), batch_norm=True, hidden=8, amr_ratio=(1, 9))
+        amr = {"amr_weight": 0.0} if name in WITHOUT_AMR else {"amr_ratio": (1, 9)}
+        model = classifier(METHODS[name](), batch_norm=True, hidden=8, **amr)
         model.fit(dataset(33), epochs=2, verbose=0)
         return model
 
@@ -116,7 +121,7 @@ def test_every_head_with_amr(name, head):
 
 
 def with_head(method, head):
-    model = amr_tf.MultimodalClassifier(
+    model = of_parts(
         {"audio": encoder(5, 4, 1, "audio_encoder"), "video": encoder(7, 6, 2, "video_encoder")},
         HEADS[head]([(4,), (6,)], 3, seed=1),
         method,
@@ -128,7 +133,7 @@ def with_head(method, head):
 @pytest.mark.parametrize("name", [n for n in METHODS if not n.startswith(("umt", "gradient"))])
 def test_three_modalities(name):
     sizes = {"audio": 5, "video": 7, "text": 4}
-    model = amr_tf.MultimodalClassifier(
+    model = of_parts(
         {m: encoder(n, 4, i, f"{m}_encoder") for i, (m, n) in enumerate(sizes.items())},
         heads.concat([(4,)] * 3, 3, hidden=6, seed=1),
         METHODS[name](),
