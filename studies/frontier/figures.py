@@ -131,7 +131,7 @@ def _frontier(results: Results, names: Sequence[str], pattern: str, told: str) -
 def _settings(name: str) -> list[tuple[str, str, str, dict[str, FrontierRun]]]:
     """Marker, face, label and runs of each series of a frontier."""
     run = FrontierRun(name)
-    methods = {m: FrontierRun(name, m) for m in plan.fused_methods()}
+    methods = {m: FrontierRun(name, m) for m in plan.FUSED}
     auto = {m: r.amr() for m, r in methods.items()}
     ratios = {r: run.amr(ratio=r) for r in plan.RATIOS}
     shared = {run, *auto.values(), *ratios.values()}

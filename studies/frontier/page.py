@@ -108,7 +108,7 @@ def _gains(results: Results, names: Sequence[str]) -> str:
         naive = FrontierRun(name)
         kinds = {f"naive, {t}": r for t, r in tables.variant_kinds(name).items() if r != naive}
         kinds |= {f"naive, {r}": naive.amr(ratio=r) for r in plan.RATIOS if r != plan.EVEN}
-        for method in plan.fused_methods():
+        for method in plan.FUSED:
             run = FrontierRun(name, method)
             pairs = (("", run), (", even AMR", run.amr())) if run != naive else ()
             kinds |= {f"{method}{told}": one for told, one in pairs}
