@@ -16,6 +16,7 @@ from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
+from amr_tf.methods.mslr import MSLR
 from amr_tf.methods.naive import Naive
 from amr_tf.methods.ogm import OGM, OGMGE
 from amr_tf.methods.ume import UME
@@ -73,6 +74,7 @@ register_method("gge", GGE)
 register_method("mmpareto", MMPareto)
 register_method("agm", AGM)
 register_method("dgl", DGL)
+register_method("mslr", MSLR)
 register_method("ume", UME)
 
 __all__ = [
@@ -80,6 +82,7 @@ __all__ = [
     "DGL",
     "GGE",
     "METHODS",
+    "MSLR",
     "OGM",
     "OGMGE",
     "UME",

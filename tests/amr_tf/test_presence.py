@@ -9,7 +9,7 @@ import amr_tf
 from amr_tf.methods.dropout import Dropout
 from amr_tf.modalities import FeaturesConfig, FeaturesLayer
 from amr_tf.serving import ServedClassifier
-from tests.amr_tf.methods.steps import METHODS, data
+from tests.amr_tf.methods.steps import METHODS, data, walked
 from tests.amr_tf.models import classifier, dense_head, encoder, largest_difference
 
 FILLINGS = {"NaN": np.nan, "infinity": np.inf, "large": 1e30}
@@ -62,7 +62,7 @@ def test_training_is_that_with_zeros_there(filling, with_zeros):
         assert_same_and_finite(trained(filling, accumulate=parts), expected)
 
 
-@pytest.mark.parametrize("name", WITH_DROPOUT)
+@pytest.mark.parametrize("name", walked(WITH_DROPOUT))
 def test_every_method_ignores_what_stands_there(name):
     found, expected = (
         trained(filling, WITH_DROPOUT[name](), run_eagerly=True) for filling in (np.nan, 0.0)

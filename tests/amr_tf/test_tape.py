@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import amr_tf
 from amr_tf._tape import Tape
-from tests.amr_tf.methods.steps import METHODS
+from tests.amr_tf.methods.steps import METHODS, walked
 from tests.amr_tf.models import classifier, data, dense_head, encoder, largest_difference
 
 
@@ -20,7 +20,7 @@ def eager_steps(model, count=2, n=17):
     return model
 
 
-@pytest.mark.parametrize("name", ["naive", *METHODS])
+@pytest.mark.parametrize("name", walked(["naive", *METHODS]))
 def test_parts_equal_the_whole_batch(name):
     make = METHODS.get(name, lambda: None)
     whole, parts = (

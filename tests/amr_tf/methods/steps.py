@@ -1,6 +1,7 @@
 """One step of a method, and what it is compared with."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import amr_tf
@@ -96,12 +97,22 @@ METHODS = {
     "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
     "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),
     "mmpareto": lambda: amr_tf.methods.MMPareto(),
+    "mslr": lambda: blending(amr_tf.methods.MSLR(window=1)),
     "ogm": lambda: amr_tf.methods.OGM(0.5, "ablation"),
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.5, "attribution"),
     "ogm_ge": lambda: amr_tf.methods.OGMGE(0.5, "ablation", seed=3),
     "umt": lambda: amr_tf.methods.UMT(teachers(), weight=5.0),
     "umt_predictions": lambda: amr_tf.methods.UMT(teachers(), weight=5.0, target="predictions"),
 }
+
+
+# whose steps are naive ones, or OGM's with other factors: their walks through steps are slow tests
+PLAIN = ("mslr", "relearning")
+
+
+def walked(names=METHODS):
+    """The methods as parameters of a test of what their steps do."""
+    return [pytest.param(n, marks=pytest.mark.slow if n in PLAIN else []) for n in names]
 
 
 def blending(method):
