@@ -16,6 +16,7 @@ from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
+from amr_tf.methods.mses import MSES
 from amr_tf.methods.mslr import MSLR
 from amr_tf.methods.naive import Naive
 from amr_tf.methods.ogm import OGM, OGMGE
@@ -75,6 +76,7 @@ register_method("mmpareto", MMPareto)
 register_method("agm", AGM)
 register_method("dgl", DGL)
 register_method("mslr", MSLR)
+register_method("mses", MSES)
 register_method("ume", UME)
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "DGL",
     "GGE",
     "METHODS",
+    "MSES",
     "MSLR",
     "OGM",
     "OGMGE",

@@ -97,6 +97,7 @@ METHODS = {
     "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
     "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),
     "mmpareto": lambda: amr_tf.methods.MMPareto(),
+    "mses": lambda: blending(amr_tf.methods.MSES(patience=2)),
     "mslr": lambda: blending(amr_tf.methods.MSLR(window=1)),
     "ogm": lambda: amr_tf.methods.OGM(0.5, "ablation"),
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.5, "attribution"),

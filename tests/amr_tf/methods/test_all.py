@@ -17,6 +17,7 @@ STRENGTH_0 = {
     "agm": lambda: amr_tf.methods.AGM(0.0),
     "gge": lambda: amr_tf.methods.GGE(strength=0.0),
     "mmpareto": lambda: amr_tf.methods.MMPareto(gamma=1.0, unimodal_weight=0.0),
+    "mses": lambda: blending(amr_tf.methods.MSES(unimodal_weight=0.0)),
     "mslr": lambda: blending(amr_tf.methods.MSLR()),
     "ogm": lambda: amr_tf.methods.OGM(0.0, "ablation"),
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.0, "attribution"),
