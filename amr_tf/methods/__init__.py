@@ -20,6 +20,7 @@ from amr_tf.methods.mses import MSES
 from amr_tf.methods.mslr import MSLR
 from amr_tf.methods.naive import Naive
 from amr_tf.methods.ogm import OGM, OGMGE
+from amr_tf.methods.relearning import Relearning
 from amr_tf.methods.ume import UME
 from amr_tf.methods.umt import UMT
 from amr_tf.methods.unimodal import Unimodal
@@ -77,6 +78,7 @@ register_method("agm", AGM)
 register_method("dgl", DGL)
 register_method("mslr", MSLR)
 register_method("mses", MSES)
+register_method("relearning", Relearning)
 register_method("ume", UME)
 
 __all__ = [
@@ -98,6 +100,7 @@ __all__ = [
     "Method",
     "ModalityDropout",
     "Naive",
+    "Relearning",
     "Unimodal",
     "register_method",
 ]

@@ -99,6 +99,7 @@ METHODS = {
     "mmpareto": lambda: amr_tf.methods.MMPareto(),
     "mses": lambda: blending(amr_tf.methods.MSES(patience=2)),
     "mslr": lambda: blending(amr_tf.methods.MSLR(window=1)),
+    "relearning": lambda: blending(amr_tf.methods.Relearning(every=2)),
     "ogm": lambda: amr_tf.methods.OGM(0.5, "ablation"),
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.5, "attribution"),
     "ogm_ge": lambda: amr_tf.methods.OGMGE(0.5, "ablation", seed=3),

@@ -22,6 +22,7 @@ STRENGTH_0 = {
     "ogm": lambda: amr_tf.methods.OGM(0.0, "ablation"),
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.0, "attribution"),
     "ogm_ge": lambda: amr_tf.methods.OGMGE(0.0, "ablation", noise=0.0),
+    "relearning": lambda: blending(amr_tf.methods.Relearning(strength=0.0, every=1)),
     "umt": lambda: amr_tf.methods.UMT(teachers(), weight=0.0),
 }
 
