@@ -14,6 +14,7 @@ from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
 from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
+from amr_tf.methods.lfm import LFM
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
 from amr_tf.methods.mses import MSES
@@ -79,12 +80,14 @@ register_method("dgl", DGL)
 register_method("mslr", MSLR)
 register_method("mses", MSES)
 register_method("relearning", Relearning)
+register_method("lfm", LFM)
 register_method("ume", UME)
 
 __all__ = [
     "AGM",
     "DGL",
     "GGE",
+    "LFM",
     "METHODS",
     "MSES",
     "MSLR",

@@ -96,6 +96,7 @@ METHODS = {
     "dgl": lambda: amr_tf.methods.DGL(),
     "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
     "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),
+    "lfm": lambda: amr_tf.methods.LFM(epochs=4),
     "mmpareto": lambda: amr_tf.methods.MMPareto(),
     "mses": lambda: blending(amr_tf.methods.MSES(patience=2)),
     "mslr": lambda: blending(amr_tf.methods.MSLR(window=1)),

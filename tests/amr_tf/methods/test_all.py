@@ -16,6 +16,7 @@ from tests.conftest import mirrored
 STRENGTH_0 = {
     "agm": lambda: amr_tf.methods.AGM(0.0),
     "gge": lambda: amr_tf.methods.GGE(strength=0.0),
+    "lfm": lambda: amr_tf.methods.LFM(strength=0.0),
     "mmpareto": lambda: amr_tf.methods.MMPareto(gamma=1.0, unimodal_weight=0.0),
     "mses": lambda: blending(amr_tf.methods.MSES(unimodal_weight=0.0)),
     "mslr": lambda: blending(amr_tf.methods.MSLR()),
