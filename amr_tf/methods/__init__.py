@@ -15,13 +15,17 @@ from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
 from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
+from amr_tf.methods.lfm import LFM
 from amr_tf.methods.mmcosine import MMCosine
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
+from amr_tf.methods.mses import MSES
+from amr_tf.methods.mslr import MSLR
 from amr_tf.methods.naive import Naive
 from amr_tf.methods.ogm import OGM, OGMGE
 from amr_tf.methods.opm import OPM
 from amr_tf.methods.pmr import PMR
+from amr_tf.methods.relearning import Relearning
 from amr_tf.methods.ume import UME
 from amr_tf.methods.umt import UMT
 from amr_tf.methods.unimodal import Unimodal
@@ -81,6 +85,10 @@ register_method("mmcosine", MMCosine)
 register_method("cml", CML)
 register_method("opm", OPM)
 register_method("pmr", PMR)
+register_method("mslr", MSLR)
+register_method("mses", MSES)
+register_method("relearning", Relearning)
+register_method("lfm", LFM)
 register_method("ume", UME)
 
 __all__ = [
@@ -88,7 +96,10 @@ __all__ = [
     "CML",
     "DGL",
     "GGE",
+    "LFM",
     "METHODS",
+    "MSES",
+    "MSLR",
     "OGM",
     "OGMGE",
     "OPM",
@@ -104,6 +115,7 @@ __all__ = [
     "Method",
     "ModalityDropout",
     "Naive",
+    "Relearning",
     "Unimodal",
     "register_method",
 ]

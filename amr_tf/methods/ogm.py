@@ -12,6 +12,7 @@ from amr_tf._tape import Tape
 from amr_tf.attribution import attribute, attribution_shares
 from amr_tf.methods.base import Context, Method
 from amr_tf.methods.branches import ablation_logits, linear_logits, true_probability
+from amr_tf.methods.rates import encoder_of, scaled
 
 SCORES = ("linear", "ablation", "attribution")
 
@@ -102,12 +103,8 @@ class OGM(Method):
     def gradients(self, context: Context, loss: tf.Tensor, tape: Tape, variables: list) -> list:
         """The task's gradients, each encoder's times its k^m."""
         gradients = super().gradients(context, loss, tape, variables)
-        modality = encoder_of(context.model, variables)
-        k = self.coefficients(context)
-        return [
-            g if g is None or m is None else g * tf.cast(k[m], g.dtype)
-            for g, m in zip(gradients, modality, strict=True)
-        ]
+        owners = encoder_of(context.model, variables)
+        return scaled(gradients, owners, self.coefficients(context))
 
     def _scores(self, context: Context) -> tf.Tensor:
         """This replica's part of the scores, `[M]`."""
@@ -195,13 +192,3 @@ class OGMGE(OGM):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {**super().get_config(), "noise": self.noise, "seed": self.seed}
-
-
-def encoder_of(model: Any, variables: list) -> list[int | None]:
-    """For each variable the index of the modality whose encoder it is in, None for others."""
-    index = {
-        id(v): m
-        for m, encoder in enumerate(model.encoders.values())
-        for v in encoder.trainable_variables
-    }
-    return [index.get(id(v)) for v in variables]

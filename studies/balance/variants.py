@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from amr_tf import AttributionRegularizer, attribute, attribution_shares, distribution
 from amr_tf.methods import Context, Naive
-from amr_tf.methods.ogm import encoder_of
+from amr_tf.methods.rates import encoder_of
 
 
 @keras.saving.register_keras_serializable(package="study")

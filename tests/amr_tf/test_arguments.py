@@ -80,6 +80,7 @@ OBEYED = {
     "amr_optimizer": (changes_weights, lambda: keras.optimizers.SGD(0.01)),
     "amr_target": (changes_weights, lambda: "logit"),
     "amr_measure": (changes_weights, lambda: "shapley"),
+    "amr_scope": (changes_weights, lambda: "all"),
     "accumulate": (changes_averages, lambda: 2),
     "skip_nonfinite": (undoes_nan, lambda: True),
     "metrics": (is_logged, lambda: [keras.metrics.SparseTopKCategoricalAccuracy(2, name="top2")]),

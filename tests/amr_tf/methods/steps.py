@@ -98,7 +98,11 @@ METHODS = {
     "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
     "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),
     "mmcosine": lambda: amr_tf.methods.MMCosine(scale=5.0),
+    "lfm": lambda: amr_tf.methods.LFM(epochs=4),
     "mmpareto": lambda: amr_tf.methods.MMPareto(),
+    "mses": lambda: blending(amr_tf.methods.MSES(patience=2)),
+    "mslr": lambda: blending(amr_tf.methods.MSLR(window=1)),
+    "relearning": lambda: blending(amr_tf.methods.Relearning(every=2)),
     "ogm": lambda: amr_tf.methods.OGM(0.5, "ablation"),
     "ogm_attribution": lambda: amr_tf.methods.OGM(0.5, "attribution"),
     "ogm_ge": lambda: amr_tf.methods.OGMGE(0.5, "ablation", seed=3),
@@ -109,8 +113,13 @@ METHODS = {
 }
 
 
-def walked(names, slow):
-    """Names for a walk over methods; those that repeat what another shows are marked slow."""
+# whose steps are naive ones, or OGM's with other factors: their walks through steps are slow tests
+PLAIN = ("mslr", "relearning")
+
+
+def walked(names=METHODS, slow=()):
+    """Methods as parameters of a walk; those that repeat what another shows are slow tests."""
+    slow = {*slow, *PLAIN}
     return [pytest.param(n, marks=pytest.mark.slow if n in slow else []) for n in names]
 
 

@@ -81,3 +81,24 @@ def test_gradient_blending_weighs_its_heads_on_validation(records, tmp_path):
     weights = keras.models.load_model(tmp_path / "run/model.keras").blend_weights.numpy()
     assert weights.sum() == pytest.approx(1)
     assert (abs(weights - 1 / 3) > 1e-3).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("method", "options", "epochs"),
+    [("mslr", "window=1", 3), ("mses", "patience=1,smoothing=0", 9), ("relearning", "every=1", 3)],
+)
+def test_decisions_between_epochs_are_made_on_validation(
+    method, options, epochs, records, tmp_path
+):
+    where = (f"--data_dir={records}", f"--model_dir={tmp_path}/run", "--learning_rate=1")
+    asked = (f"--method={method}", f"--method_options={options}", f"--epochs={epochs}")
+    command("fit", *FLAGS, *where, *asked)
+    assert results(tmp_path / "run")["method"] == method
+    model = keras.models.load_model(tmp_path / "run/model.keras")
+    if method == "relearning":
+        assert any(v.numpy().any() for v in model.audio_start.values)
+    elif method == "mses":
+        assert (model.least_losses.numpy() < 100).all()  # infinite before the first
+    else:
+        assert model.accuracies_known.numpy() >= 1
