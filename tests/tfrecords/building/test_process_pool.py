@@ -93,11 +93,11 @@ def test_nothing_runs_when_the_results_are_no_longer_wanted():
 def test_processes_import_what_the_function_needs_and_not_the_main_program(tmp_path):
     main = tmp_path / "main.py"
     main.write_text(
-        "import wave, tensorflow\n"
+        "import sqlite3, tensorflow\n"
         "from tests.tfrecords import files\n"
         "from tfrecords.building import process_pool\n"
         "(modules,) = process_pool.run(files.modules_there, [(1,)], 1, timeout=60)\n"
-        "print('tests.tfrecords.files' in modules, 'wave' in modules, 'tensorflow' in modules)\n"
+        "print('tests.tfrecords.files' in modules, 'sqlite3' in modules, 'tensorflow' in modules)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.getcwd()}
     done = subprocess.run(
