@@ -134,8 +134,8 @@ class Config:
     )
     amr_ratio: str = _flag(
         "",
-        "Wanted ratio of attributions, `1:2` or `audio=1,video=2` (default: all equal); auto: in "
-        "proportion to what each modality knows by itself of validation clips; worst_case: moved "
+        "Wanted ratio of attributions, `1:2` or `audio=1,video=2` (default: all equal); auto: "
+        "moved towards what each modality knows by itself of validation clips; worst_case: moved "
         "away from the modality whose corruption costs the most.",
     )
     amr_target: str = _flag("probability", "What is attributed.", TARGETS)
