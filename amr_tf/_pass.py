@@ -1,11 +1,14 @@
-"""One pass of a function over a dataset in inference mode, on all of a model's replicas."""
+"""Passes of a function over a dataset, on all of a model's replicas, and over arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from amr_tf._context import inputs_by_name
+from amr_tf._presence import PRESENCE, complete_samples, kept
 
 
 class Pass:
@@ -79,3 +82,49 @@ def _of_one_size(dataset: tf.data.Dataset) -> tf.data.Dataset:
         return size, (inputs, labels, tf.cast(tf.range(size) < count, tf.float32))
 
     return dataset.scan(0, fill)
+
+
+def encoder_outputs(
+    model: Any, modalities: Sequence[str], inputs: Any, labels: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """What a `Pass` tells of the encoders of some modalities, in inference mode.
+
+    Args:
+        model: MultimodalClassifier, whose encoders run.
+        modalities: Sequence of strings, the modalities to encode.
+        inputs: Structure of their inputs; `presence`, if there, has a column for each of them.
+        labels: Tensor `[B]`, the class ids.
+
+    Returns:
+        `labels` `[B]`, `complete` `[B]`, and `encoding_<index>` `[B, ...]` in float32, zero where
+        a sample lacks the modality.
+    """
+    inputs = inputs_by_name(inputs, modalities)
+    out = {"labels": labels, "complete": complete_samples(inputs, labels)}
+    presence = inputs.get(PRESENCE)
+    for m, name in enumerate(modalities):
+        x = model.features({name: inputs[name]})[name]
+        # its column is among these modalities, not among all of the model's
+        x = x if presence is None else kept(x, presence[:, m])
+        e = tf.cast(model.encoding(name, {name: x}), tf.float32)
+        out[f"encoding_{m}"] = e if presence is None else kept(e, presence[:, m])
+    return out
+
+
+def in_batches(function: Callable, *arrays: np.ndarray, size: int = 1024) -> Any:
+    """Applies a function of tensors to the rows of arrays, some at a time, and joins the results.
+
+    Args:
+        function: Function, tensors `[b, ...]`, one per array -> a tensor `[b, ...]` or a
+            structure of such tensors.
+        *arrays: Arrays `[N, ...]`, N of 1 or more.
+        size: Integer, the rows at a time.
+
+    Returns:
+        NumPy arrays `[N, ...]` in the function's structure.
+    """
+    parts = [
+        function(*(tf.convert_to_tensor(a[start : start + size]) for a in arrays))
+        for start in range(0, len(arrays[0]), size)
+    ]
+    return tf.nest.map_structure(lambda *p: np.concatenate([x.numpy() for x in p]), *parts)

@@ -16,8 +16,9 @@ def encoder_gradients(
     seen: Sequence[tf.Tensor],
     upstream: Sequence[tf.Tensor],
     mean_shares: tf.Tensor,
-) -> dict[int, tf.Tensor]:
-    """The gradient of the AMR loss in the encoders' variables.
+    variables: Sequence,
+) -> list:
+    """The gradient of the AMR loss in variables by way of the encoders.
 
     From the encodings that the head sees it goes back through what the method has done to them
     (masks of dropout); where the method lets no gradient through (DGL), past it: the task's way is
@@ -31,9 +32,10 @@ def encoder_gradients(
         seen: Sequence of M tensors `[B, ...]`, as the head sees them.
         upstream: Sequence of M tensors `[B, ...]`, the AMR loss's gradient at `seen`, or None.
         mean_shares: Tensor `[M]`, the global batch's, which say which modality is weaker.
+        variables: Sequence of variables.
 
     Returns:
-        id of a variable -> its gradient, summed over the replicas.
+        A gradient for each variable, summed over the replicas; None for those of no encoder.
     """
     below = tf.cast(mean_shares < model.regularizer.wanted(mean_shares.dtype), tf.float32)
     given = [tf.zeros_like(s) if u is None else u for u, s in zip(upstream, seen, strict=True)]
@@ -41,24 +43,4 @@ def encoder_gradients(
     through = [g if t is None else t for t, g in zip(through, given, strict=True)]
     if model.amr_scope == "weaker":
         through = [t * tf.cast(below[m], t.dtype) for m, t in enumerate(through)]
-    variables = [v for e in model.encoders.values() for v in e.trainable_variables]
-    gradients = distribution.sum_gradients(tape.gradient(list(encodings), variables, through))
-    return {id(v): g for v, g in zip(variables, gradients, strict=True) if g is not None}
-
-
-def joined(gradients: Sequence, variables: Sequence, others: dict[int, tf.Tensor]) -> list:
-    """Gradients of variables plus those of others that some of them have, None where none.
-
-    Args:
-        gradients: Sequence of the task's gradients, None where there is none.
-        variables: Sequence of the variables.
-        others: Dictionary, id of a variable -> what is added.
-    """
-    found = []
-    for gradient, variable in zip(gradients, variables, strict=True):
-        other = others.get(id(variable))
-        if gradient is None or other is None:
-            found.append(other if gradient is None else gradient)
-        else:
-            found.append(tf.convert_to_tensor(gradient) + tf.convert_to_tensor(other))
-    return found
+    return distribution.sum_gradients(tape.gradient(list(encodings), variables, through))

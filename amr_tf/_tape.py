@@ -84,7 +84,7 @@ class Tape:
         gradients, of_encodings = found[: len(sources)], found[len(sources) :]
         for parts, gradient in zip(self._encoded, of_encodings, strict=True):
             if gradient is not None:
-                gradients = _added(gradients, parts.backward(gradient, sources))
+                gradients = added(gradients, parts.backward(gradient, sources))
         if self._scale is None:
             return gradients
         return [None if g is None else g / tf.cast(self._scale, g.dtype) for g in gradients]
@@ -151,7 +151,7 @@ class _Parts:
             with tf.GradientTape() as tape:
                 encoding = self._encode(part)
             seed = upstream[self._bounds[k] : self._bounds[k + 1]]
-            total = _added(total, tape.gradient(encoding, wanted, output_gradients=seed))
+            total = added(total, tape.gradient(encoding, wanted, output_gradients=seed))
         by_id = dict(zip(map(id, wanted), total, strict=True))
         return [by_id.get(id(v)) for v in sources]
 
@@ -163,7 +163,8 @@ class _Parts:
             }
 
 
-def _added(a: Sequence, b: Sequence) -> list:
+def added(a: Sequence, b: Sequence) -> list:
+    """The sums of two lists of gradients, None where neither has one."""
     return [
         y if x is None else x if y is None else tf.convert_to_tensor(x) + tf.convert_to_tensor(y)
         for x, y in zip(a, b, strict=True)

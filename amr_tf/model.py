@@ -27,8 +27,8 @@ from amr_tf._functions import StepFunctions
 from amr_tf._guard import FiniteGuard
 from amr_tf._metrics import StepMetrics
 from amr_tf._presence import PRESENCE, kept
-from amr_tf._scope import encoder_gradients, joined
-from amr_tf._tape import Tape, encode_in_use
+from amr_tf._scope import encoder_gradients
+from amr_tf._tape import Tape, added, encode_in_use
 from amr_tf.attribution import at_least_float32, attribute
 from amr_tf.measures import measure_shares
 from amr_tf.methods import Method, Naive
@@ -203,10 +203,11 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         gradients = self.method.gradients(context, task_loss, task_tape, variables)
         if self.amr_scope != "head":
             upstream = amr_tape.gradient(amr_loss, context.encodings)
+            seen, mean_shares = context.encodings, global_shares[0]
             of_encoders = encoder_gradients(
-                self, task_tape, encodings, context.encodings, upstream, global_shares[0]
+                self, task_tape, encodings, seen, upstream, mean_shares, variables
             )
-            gradients = joined(gradients, variables, of_encoders)
+            gradients = added(gradients, of_encoders)
         finite = guard.check(task_loss, gradients)
         if self.amr_weight:
             amr_gradients = amr_tape.gradient(amr_loss, head_variables)

@@ -1,16 +1,14 @@
 """The encodings of a split, in memory, and what a head makes of encodings."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from amr_tf._context import inputs_by_name
-from amr_tf._pass import Pass
-from amr_tf._presence import PRESENCE, kept
-from amr_tf.analysis.evaluation import Unmeasurable, check_finite, complete_samples
+from amr_tf._pass import Pass, encoder_outputs, in_batches
+from amr_tf.analysis.evaluation import Unmeasurable, check_finite
 from amr_tf.model import MultimodalClassifier
 
 
@@ -66,8 +64,8 @@ class Encoder:
         self, model: MultimodalClassifier, modalities: Sequence[str] | None = None
     ) -> None:
         self.modalities = tuple(modalities or model.modalities)
-        self._model = model
-        self._pass = Pass(model, self._outputs)
+        outputs = functools.partial(encoder_outputs, model, self.modalities)
+        self._pass = Pass(model, outputs)
 
     def __call__(self, dataset: tf.data.Dataset) -> Encodings:
         """Encodes every sample of a dataset, in its order.
@@ -88,37 +86,6 @@ class Encoder:
         for name, encodings in values.items():
             check_finite(f"encodings of {name}", encodings)
         return Encodings(out["labels"], values, out["complete"].astype(bool))
-
-    def _outputs(self, inputs: Any, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        inputs = inputs_by_name(inputs, self.modalities)
-        out = {"labels": labels, "complete": complete_samples(inputs, labels)}
-        presence = inputs.get(PRESENCE)
-        for m, name in enumerate(self.modalities):
-            x = self._model.features({name: inputs[name]})[name]
-            # its column is among these modalities, not among all of the model's
-            x = x if presence is None else kept(x, presence[:, m])
-            e = tf.cast(self._model.encoding(name, {name: x}), tf.float32)
-            out[f"encoding_{m}"] = e if presence is None else kept(e, presence[:, m])
-        return out
-
-
-def in_batches(function: Callable, *arrays: np.ndarray, size: int = 1024) -> Any:
-    """Applies a function of tensors to the rows of arrays, some at a time, and joins the results.
-
-    Args:
-        function: Function, tensors `[b, ...]`, one per array -> a tensor `[b, ...]` or a
-            structure of such tensors.
-        *arrays: Arrays `[N, ...]`, N of 1 or more.
-        size: Integer, the rows at a time.
-
-    Returns:
-        NumPy arrays `[N, ...]` in the function's structure.
-    """
-    parts = [
-        function(*(tf.convert_to_tensor(a[start : start + size]) for a in arrays))
-        for start in range(0, len(arrays[0]), size)
-    ]
-    return tf.nest.map_structure(lambda *p: np.concatenate([x.numpy() for x in p]), *parts)
 
 
 def logits_of(head: Callable, encodings: Sequence[np.ndarray]) -> np.ndarray:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from scipy import special
 
 from amr_tf._pass import Pass
-from amr_tf._presence import PRESENCE
+from amr_tf._presence import complete_samples
 from amr_tf.analysis import metrics
 from amr_tf.attribution import attribution_shares
 from amr_tf.model import MultimodalClassifier
@@ -162,18 +162,3 @@ def check_finite(what: str, values: np.ndarray) -> None:
             f"the {what} of {wrong.sum():,} of {len(wrong):,} clips are not finite: the model's "
             "training diverged; train anew with a lower learning rate"
         )
-
-
-def complete_samples(inputs: Any, labels: tf.Tensor) -> tf.Tensor:
-    """Which samples of a batch have all of their modalities.
-
-    Args:
-        inputs: Structure of the model's inputs; a dictionary may hold `presence` `[B, M]`.
-        labels: Tensor `[B]`, the class ids.
-
-    Returns:
-        Tensor `[B]`, 1.0 for a complete sample and 0.0 for another.
-    """
-    if isinstance(inputs, dict) and PRESENCE in inputs:
-        return tf.reduce_min(tf.cast(inputs[PRESENCE], tf.float32), axis=-1)
-    return tf.ones(tf.shape(labels)[:1])

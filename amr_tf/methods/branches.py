@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from amr_tf import distribution, heads
 from amr_tf.attribution import flattened
-from amr_tf.methods.base import Context
+from amr_tf.methods.base import Context, cross_entropy
 
 
 def add_unimodal_heads(model: Any, seed: int = 0) -> None:
@@ -56,6 +56,17 @@ def unimodal_logits(
     """Each modality's own head on its encoding: M tensors `[B, C]`."""
     pairs = zip(unimodal_heads(model), encodings, strict=True)
     return [head([e], training=training) for head, e in pairs]
+
+
+def unimodal_losses(context: Context, encodings: list[tf.Tensor]) -> list[tf.Tensor]:
+    """This replica's share of each own head's mean cross-entropy, M scalars.
+
+    Samples that lack a modality don't enter its loss.
+    """
+    return [
+        context.mean(context.present(m, cross_entropy(context.labels, z)))
+        for m, z in enumerate(unimodal_logits(context.model, encodings))
+    ]
 
 
 def linear_logits(head: keras.Model, encodings: list[tf.Tensor]) -> list[tf.Tensor] | None:

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf.methods.base import Context, Method, cross_entropy
-from amr_tf.methods.branches import add_unimodal_heads, unimodal_logits
+from amr_tf.methods.base import Context, Method
+from amr_tf.methods.branches import add_unimodal_heads, unimodal_losses
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -55,11 +55,7 @@ class DGL(Method):
 
     def loss(self, context: Context) -> tf.Tensor:
         """The fused loss and alpha times the unimodal ones."""
-        branches = unimodal_logits(context.model, context.extras["encodings"])
-        losses = [
-            context.mean(context.present(m, cross_entropy(context.labels, z)))
-            for m, z in enumerate(branches)
-        ]
+        losses = unimodal_losses(context, context.extras["encodings"])
         return super().loss(context) + self.alpha * tf.add_n(losses)
 
     def get_config(self) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import tensorflow as tf
 from amr_tf import _compat
 from amr_tf._context import inputs_by_name
 from amr_tf._pass import Pass
-from amr_tf.methods.base import HELD_OUT, Context, HeldOut, Method, cross_entropy
+from amr_tf.methods.base import Context, HeldOut, cross_entropy
 from amr_tf.methods.branches import add_unimodal_heads, unimodal_logits
+from amr_tf.methods.held_out import HeldOutMethod
 
 MODES = ("offline", "online")
 # Overfitting by less than this (nats a clip) cannot be told from none: O^2 is not taken below its
@@ -19,7 +20,7 @@ LEAST_OVERFITTING = 0.01
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
-class GradientBlending(Method):
+class GradientBlending(HeldOutMethod):
     """Gradient-Blending (CVPR 2020, arXiv 1905.12681, sections 3.2 and 3.3).
 
     Heads k: a linear one for each modality, and the fused one, which alone predicts. Each is
@@ -63,7 +64,7 @@ class GradientBlending(Method):
     """
 
     help = "weights of unimodal and fused losses by how they overfit (Wang 2020)"
-    requires = (HELD_OUT,)
+    finds = "estimates weights"
     demo_options = "estimate_epochs=5"
     min_modalities = 2
 
@@ -108,14 +109,10 @@ class GradientBlending(Method):
         """
         due = epoch == 0 if self.mode == "offline" else epoch % self.super_epoch == 0
         if due:
-            if self.held_out is None:
-                raise ValueError(
-                    "GradientBlending estimates weights on held-out clips: set "
-                    "model.method.held_out = amr_tf.methods.HeldOut(...) before fit"
-                )
-            if model.steps_done % self.held_out.steps_per_epoch:
+            data = self.clips()
+            if model.steps_done % data.steps_per_epoch:
                 return  # goes on within an epoch, at whose begin they were estimated
-            model.blend_weights.assign(self.estimate(model, self.held_out))
+            model.blend_weights.assign(self.estimate(model, data))
 
     def estimate(self, model: Any, data: HeldOut) -> np.ndarray:
         """The weights `[M + 1]`, float32; the model is left as it was."""

@@ -1,15 +1,13 @@
 """What methods learn from held-out clips between epochs."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from amr_tf._context import inputs_by_name
-from amr_tf._pass import Pass
-from amr_tf._presence import PRESENCE
+from amr_tf._pass import Pass, encoder_outputs, in_batches
 from amr_tf.methods.base import HELD_OUT, HeldOut, Method
 from amr_tf.methods.branches import linear_logits
 
@@ -18,6 +16,7 @@ class HeldOutMethod(Method):
     """The base of methods that look at held-out clips between epochs, never at reported ones."""
 
     requires = (HELD_OUT,)
+    finds = "measures the modalities"  # what it does on them
 
     def clips(self) -> HeldOut:
         """What was set as `held_out`.
@@ -27,7 +26,7 @@ class HeldOutMethod(Method):
         """
         if self.held_out is None:
             raise ValueError(
-                f"{type(self).__name__} measures the modalities on held-out clips: set "
+                f"{type(self).__name__} {self.finds} on held-out clips: set "
                 "model.method.held_out = amr_tf.methods.HeldOut(...) before fit"
             )
         return self.held_out
@@ -63,22 +62,14 @@ def encoded(model: Any, dataset: tf.data.Dataset) -> Encoded:
     encode = getattr(model, "_pass_of_encodings", None)
     if encode is None:
         # one for all epochs: its graph is traced once
-        encode = model._pass_of_encodings = Pass(model, functools.partial(_encodings, model))
+        outputs = functools.partial(encoder_outputs, model, model.modalities)
+        encode = model._pass_of_encodings = Pass(model, outputs)
     found = encode(dataset)
     kept, labels = found.pop("complete") > 0, found.pop("labels")
     for each in found.values():
         kept &= np.isfinite(each.reshape(len(each), -1)).all(axis=1)
     values = {name: found[f"encoding_{m}"][kept] for m, name in enumerate(model.modalities)}
     return Encoded(labels[kept], values)
-
-
-def _encodings(model: Any, inputs: Any, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-    inputs = inputs_by_name(inputs, model.modalities)
-    presence = inputs.get(PRESENCE, tf.ones([tf.shape(labels)[0], 1]))
-    out = {"labels": labels, "complete": tf.reduce_min(tf.cast(presence, tf.float32), axis=-1)}
-    for m, encoding in enumerate(model.encode(model.features(inputs))):
-        out[f"encoding_{m}"] = tf.cast(encoding, tf.float32)
-    return out
 
 
 def logits_alone(model: Any, values: Mapping[str, np.ndarray]) -> list[np.ndarray]:
@@ -96,28 +87,10 @@ def logits_alone(model: Any, values: Mapping[str, np.ndarray]) -> list[np.ndarra
     """
     encodings = [values[name] for name in model.modalities]
     if linear_logits(model.head, [e[:1] for e in encodings]) is not None:
-        return in_parts(lambda part: linear_logits(model.head, part), encodings)
+        return in_batches(lambda *e: linear_logits(model.head, list(e)), *encodings)
     means = [np.broadcast_to(e.mean(axis=0), e.shape) for e in encodings]
     found = []
     for m in range(len(encodings)):
         given = [e if j == m else means[j] for j, e in enumerate(encodings)]
-        found += in_parts(lambda part: [model.head(part, training=False)], given)
+        found.append(in_batches(lambda *e: model.head(list(e), training=False), *given))
     return found
-
-
-def in_parts(function: Callable, encodings: Sequence[np.ndarray], size: int = 1024) -> list:
-    """Applies a function to some clips at a time, and joins the results.
-
-    Args:
-        function: Function, list of M tensors `[b, ...]` -> list of tensors `[b, ...]`.
-        encodings: Sequence of M arrays `[N, ...]`, N of 1 or more.
-        size: Integer, the clips at a time.
-
-    Returns:
-        A list of arrays `[N, ...]`.
-    """
-    parts = [
-        function([tf.convert_to_tensor(e[start : start + size]) for e in encodings])
-        for start in range(0, len(encodings[0]), size)
-    ]
-    return [np.concatenate([x.numpy() for x in column]) for column in zip(*parts, strict=True)]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from amr_tf._presence import kept
 from amr_tf.attribution import at_least_float32
 from amr_tf.methods.base import Context, Method
-from amr_tf.methods.branches import ablation_logits, linear_logits
+from amr_tf.methods.branches import modality_logits
 
 # 1 - a as a polynomial of the epoch, of 200 epochs, from the constant on; it is published as a fit.
 LEARNING = (
@@ -82,8 +82,7 @@ class LFM(Method):
 
     def loss(self, context: Context) -> tf.Tensor:
         """The fused loss and the divergences of all pairs of modalities."""
-        logits = linear_logits(context.model.head, context.encodings)
-        logits = ablation_logits(context) if logits is None else logits
+        logits = modality_logits(context)
         pairs = itertools.combinations(range(len(logits)), 2)
         divergences = [
             kept(

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from amr_tf import distribution
 from amr_tf._tape import Tape
-from amr_tf.methods.base import Context, Method, cross_entropy
-from amr_tf.methods.branches import add_unimodal_heads, unimodal_heads, unimodal_logits
+from amr_tf.methods.base import Context, Method
+from amr_tf.methods.branches import add_unimodal_heads, unimodal_heads, unimodal_losses
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -62,15 +62,8 @@ class MMPareto(Method):
     def loss(self, context: Context) -> tf.Tensor:
         """L_mm + sum_m L_m."""
         fused = super().loss(context)
-        branches = unimodal_logits(context.model, context.encodings)
-        context.extras["losses"] = (
-            fused,
-            [
-                self.unimodal_weight
-                * context.mean(context.present(m, cross_entropy(context.labels, z)))
-                for m, z in enumerate(branches)
-            ],
-        )
+        losses = unimodal_losses(context, context.encodings)
+        context.extras["losses"] = (fused, [self.unimodal_weight * loss for loss in losses])
         return fused + tf.add_n(context.extras["losses"][1])
 
     def gradients(self, context: Context, loss: tf.Tensor, tape: Tape, variables: list) -> list:

@@ -8,11 +8,12 @@ import tensorflow as tf
 from scipy import special
 
 from amr_tf import _compat
+from amr_tf._pass import in_batches
 from amr_tf._tape import Tape
-from amr_tf.methods.base import Context, cross_entropy
-from amr_tf.methods.branches import add_unimodal_heads, unimodal_heads, unimodal_logits
+from amr_tf.methods.base import Context
+from amr_tf.methods.branches import add_unimodal_heads, unimodal_heads, unimodal_losses
 from amr_tf.methods.copies import Copy, floats
-from amr_tf.methods.held_out import Encoded, HeldOutMethod, encoded, in_parts
+from amr_tf.methods.held_out import Encoded, HeldOutMethod, encoded
 from amr_tf.methods.rates import owner_of, scaled
 
 
@@ -108,11 +109,7 @@ class MSES(HeldOutMethod):
     def loss(self, context: Context) -> tf.Tensor:
         """The fused loss and the unimodal ones."""
         seen = [_weakened(e, self.unimodal_weight) for e in context.encodings]
-        losses = [
-            context.mean(context.present(m, cross_entropy(context.labels, z)))
-            for m, z in enumerate(unimodal_logits(context.model, seen))
-        ]
-        return super().loss(context) + tf.add_n(losses)
+        return super().loss(context) + tf.add_n(unimodal_losses(context, seen))
 
     def gradients(self, context: Context, loss: tf.Tensor, tape: Tape, variables: list) -> list:
         """The task's gradients, those of stopped modalities times 0."""
@@ -176,7 +173,7 @@ def _losses(model: Any, found: Encoded) -> np.ndarray:
     rows = np.arange(len(found.labels))
     losses = []
     for name, head in zip(model.modalities, unimodal_heads(model), strict=True):
-        (logits,) = in_parts(lambda e, head=head: [head(e, training=False)], [found.values[name]])
+        logits = in_batches(lambda e, head=head: head([e], training=False), found.values[name])
         log_probabilities = special.log_softmax(logits.astype(np.float64), axis=1)
         losses.append(-log_probabilities[rows, found.labels].mean())
     return np.array(losses)

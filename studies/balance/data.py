@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf.modalities import AudioConfig, VideoConfig
-from amr_tf.modalities.corruption import MIXED, in_turn
+from amr_tf.modalities.corruption import in_turn
 from studies.arrays import corrupted_name, write
 from tfrecords.building import builder
 from tfrecords.building.options import BuildOptions
@@ -72,10 +72,7 @@ def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -
     for split in ("train", "validation", "test"):
         names = {m: f"{split}-{m}" for m in SHAPES} | {"label": f"{split}-label"}
         write(where, names, lambda split=split: data.evaluate(split), _features)
-    others = list(data.cut("train").take(MIXED).as_numpy_iterator())
-    for modality, config in data.inputs.items():
-        found = config.corruptions([clip[modality] for clip in others])
-        corruptions = tuple(corruption.of(modality) for corruption in found)
+    for modality, corruptions in data.corruptions().items():
         for severity in MEASURED_SEVERITIES:
             change = in_turn(corruptions, severity)
             names = {modality: corrupted_name(modality, severity)}

@@ -10,10 +10,10 @@ import tensorflow as tf
 from scipy import special
 
 import amr_tf
-from amr_tf.analysis import ablation, calibration, conflicts, metrics, probes
+from amr_tf.analysis import ablation, calibration, metrics, probes
 from amr_tf.analysis.encodings import in_batches, logits_of
 from amr_tf.attribution import attribution_shares
-from studies import arrays
+from studies import arrays, measuring
 from studies.balance import data
 
 Arrays = dict[str, np.ndarray]
@@ -46,7 +46,8 @@ def measure_model(
         return found
     train_inputs, train_labels = data.split(work, level, "train")
     train = encode(model, train_inputs)
-    found |= _shares(model.head, test, logits) | _behaviour(model.head, test, labels)
+    found |= _shares(model.head, test, logits)
+    found["behaviour"] = float(measuring.behaviour(model.head, test, labels)[0])
     means = [train[name].mean(axis=0, keepdims=True) for name in test]
     subsets = ablation.subset_logits(model.head, list(test.values()), means)
     for m, (name, e) in enumerate(test.items()):
@@ -65,24 +66,8 @@ def measure_model(
 
 
 def encode(model: amr_tf.MultimodalClassifier, inputs: Arrays) -> Arrays:
-    """Encodes inputs in inference mode.
-
-    Args:
-        model: MultimodalClassifier, the trained model.
-        inputs: Dictionary, modality -> array `[N, ...]`; some of the modalities may be missing.
-
-    Returns:
-        A dictionary, modality -> array `[N, D]`.
-    """
-    return {
-        m: in_batches(
-            lambda x, m=m: model.encoders[m](tf.cast(x, tf.float32), training=False),
-            inputs[m],
-            size=256,
-        )
-        for m in model.modalities
-        if m in inputs
-    }
+    """Encodes arrays of a level in inference mode, see `measuring.encode`."""
+    return measuring.encode(model, inputs, lambda x: tf.cast(x, tf.float32), lambda x: 256)
 
 
 def centred(kernel: np.ndarray) -> np.ndarray:
@@ -142,14 +127,6 @@ def _shares(head, test: Arrays, logits: np.ndarray) -> dict[str, float]:
     found["share_centred"] = float(linear_shares(kernels, encodings, top)[:, 0].mean())
     found["changed_by_centring"] = float(np.mean(shifted.argmax(axis=1) != top))
     return found
-
-
-def _behaviour(head, test: Arrays, labels: np.ndarray) -> dict[str, float]:
-    """How often the audio wins where one modality is exchanged for another class's."""
-    partner = conflicts.partners(labels)
-    outcomes = conflicts.exchange_outcomes(head, list(test.values()), labels, partner)
-    followed, decided = outcomes.follows.mean(axis=1), outcomes.decided.mean(axis=1)
-    return {"behaviour": float(conflicts.behavioural_dominance(followed, decided)[0])}
 
 
 def _kernels(head, test: Arrays) -> list[np.ndarray]:

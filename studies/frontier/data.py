@@ -18,9 +18,8 @@ from tfrecords import quiet  # noqa: F401  isort: skip
 import numpy as np
 import tensorflow as tf
 
-from amr_tf.modalities import AudioConfig, FeaturesConfig, VideoConfig
-from amr_tf.modalities.base import Modality
-from amr_tf.modalities.corruption import MIXED, SEVERITIES, GraphDistortion, in_turn
+from amr_tf.modalities import AudioConfig, Corruption, FeaturesConfig, VideoConfig
+from amr_tf.modalities.corruption import SEVERITIES, GraphDistortion, in_turn
 from studies import arrays
 from studies.arrays import LABEL
 from studies.balance import data as synthetic
@@ -130,19 +129,17 @@ def as_input(x: tf.Tensor) -> tf.Tensor:
     return VIDEO.features(x) if x.dtype == tf.uint8 else tf.cast(x, tf.float32)
 
 
-def sometimes_noisy(config: Modality, others: list[np.ndarray]) -> GraphDistortion:
-    """A change for `Pipeline.evaluate` that corrupts the sound of every second clip.
+def every_second(corruptions: Sequence[Corruption]) -> GraphDistortion:
+    """A change for `Pipeline.evaluate` that corrupts every second clip.
 
     Corruptions take turns, and behind them severities.
 
     Args:
-        config: Modality, that of the sound.
-        others: List of arrays, the clips that babble is made of.
+        corruptions: Sequence of corruptions of a modality.
 
     Returns:
         A function, (number of the clip, cut clip) -> cut clip.
     """
-    corruptions = tuple(c.of("audio") for c in config.corruptions(others))
     by_severity = [in_turn(corruptions, severity) for severity in SEVERITIES]
 
     def change(index: tf.Tensor, clip: CutClip) -> CutClip:
@@ -192,9 +189,9 @@ def _make_clips(work: pathlib.Path, name: str, pipeline: Pipeline) -> None:
         features = pipeline.inputs[modality].features(tf.constant(raw)).numpy()
         return features.astype(np.float16)
 
-    others = list(pipeline.cut("train").take(MIXED).as_numpy_iterator())
+    corruptions = pipeline.corruptions()
     if name == NOISY:
-        change = sometimes_noisy(pipeline.inputs["audio"], [clip["audio"] for clip in others])
+        change = every_second(corruptions["audio"])
         names = {"audio": "train-audio"}
         arrays.write(where, names, lambda: pipeline.evaluate("train", change), made)
         for wanted in SPLITS:
@@ -204,11 +201,9 @@ def _make_clips(work: pathlib.Path, name: str, pipeline: Pipeline) -> None:
         names = {m: f"{wanted}-{m}" for m in pipeline.modalities}
         names[LABEL] = f"../{wanted}-{LABEL}"
         arrays.write(where, names, lambda wanted=wanted: pipeline.evaluate(wanted), made)
-    for modality, config in pipeline.inputs.items():
-        found = config.corruptions([clip[modality] for clip in others])
-        corruptions = tuple(corruption.of(modality) for corruption in found)
+    for modality, known in corruptions.items():
         for severity in SEVERITIES:
-            change = in_turn(corruptions, severity)
+            change = in_turn(known, severity)
             names = {modality: arrays.corrupted_name(modality, severity)}
             changed = lambda change=change: pipeline.evaluate("test", change)  # noqa: E731
             arrays.write(where, names, changed, made)

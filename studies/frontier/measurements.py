@@ -8,10 +8,10 @@ from scipy import special
 from sklearn.exceptions import ConvergenceWarning
 
 import amr_tf
-from amr_tf.analysis import ablation, conflicts, metrics, probes
+from amr_tf.analysis import ablation, metrics, probes
 from amr_tf.analysis.encodings import in_batches, logits_of
 from amr_tf.modalities.corruption import SEVERITIES
-from studies import arrays
+from studies import arrays, measuring
 from studies.frontier import data
 from studies.frontier.plan import FrontierRun
 
@@ -48,7 +48,8 @@ def measure_model(
     train = encode(model, train_inputs)
     some = {m: e[:_TRAIN_CLIPS] for m, e in train.items()}
     found |= _shares(model.head, test, "") | _shares(model.head, some, "train_")
-    found |= _behaviour(model.head, test, labels)
+    wins = measuring.behaviour(model.head, test, labels)
+    found |= {f"behaviour_{m}": float(win) for m, win in zip(test, wins, strict=True)}
     nothing = [np.zeros_like(e[:1]) for e in test.values()]
     subsets = ablation.subset_logits(model.head, list(test.values()), nothing)
     for m, (name, e) in enumerate(test.items()):
@@ -67,24 +68,8 @@ def measure_model(
 
 
 def encode(model: amr_tf.MultimodalClassifier, inputs: Arrays) -> Arrays:
-    """Encodes inputs in inference mode.
-
-    Args:
-        model: MultimodalClassifier, the trained model.
-        inputs: Dictionary, modality -> array `[N, ...]`; some of the modalities may be missing.
-
-    Returns:
-        A dictionary, modality -> array `[N, D]`.
-    """
-    return {
-        m: in_batches(
-            lambda x, m=m: model.encoders[m](data.as_input(x), training=False),
-            inputs[m],
-            size=1024 if inputs[m].ndim == 2 else 128,
-        )
-        for m in model.modalities
-        if m in inputs
-    }
+    """Encodes arrays of a set in inference mode, see `measuring.encode`."""
+    return measuring.encode(model, inputs, data.as_input, lambda x: 1024 if x.ndim == 2 else 128)
 
 
 def _shares(head, encodings: Arrays, prefix: str) -> dict[str, float]:
@@ -97,15 +82,6 @@ def _shares(head, encodings: Arrays, prefix: str) -> dict[str, float]:
         for name, share in zip(encodings, shares.mean(axis=0), strict=True):
             found[f"{prefix}{short}_{name}"] = float(share)
     return found
-
-
-def _behaviour(head, test: Arrays, labels: np.ndarray) -> dict[str, float]:
-    """How much of the conflicts each modality wins, exchanged for another class's or kept."""
-    partner = conflicts.partners(labels)
-    outcomes = conflicts.exchange_outcomes(head, list(test.values()), labels, partner)
-    followed, decided = outcomes.follows.mean(axis=1), outcomes.decided.mean(axis=1)
-    wins = conflicts.behavioural_dominance(followed, decided)
-    return {f"behaviour_{name}": float(win) for name, win in zip(test, wins, strict=True)}
 
 
 def _probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray, wanted: np.ndarray) -> float:

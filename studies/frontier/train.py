@@ -125,7 +125,7 @@ def fresh(work: pathlib.Path, run: FrontierRun) -> amr_tf.MultimodalClassifier:
         amr_ratio=_ratio(run, available) if weight else None,
         amr_measure=run.measure,
         steps_per_execution=steps,
-        **({"amr_scope": run.scope} if run.scope != "head" else {}),
+        amr_scope=run.scope,
     )
     return model
 

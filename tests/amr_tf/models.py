@@ -121,6 +121,22 @@ def gradient(tape, loss, model):
     ]
 
 
+def central_differences(loss, variable, delta=1e-6):
+    """The gradient of a loss, a function without arguments, in a variable, number by number."""
+    value = variable.numpy()
+    gradient = np.zeros_like(value)
+    for index in np.ndindex(*value.shape):
+        sides = []
+        for sign in (1, -1):
+            moved = value.copy()
+            moved[index] += sign * delta
+            variable.assign(moved)
+            sides.append(float(loss()))
+        gradient[index] = (sides[0] - sides[1]) / (2 * delta)
+    variable.assign(value)
+    return gradient
+
+
 def largest_difference(a, b):
     """Between two models' trainable variables."""
     return max(

@@ -8,7 +8,7 @@ import tensorflow as tf
 import amr_tf
 from amr_tf import saving
 from tests.amr_tf.methods.steps import METHODS, walked
-from tests.amr_tf.models import classifier, data, largest_difference
+from tests.amr_tf.models import central_differences, classifier, data, largest_difference
 
 RATE = 0.1
 
@@ -40,21 +40,10 @@ def moved_by_amr(scope, method=None, dtype="float64", **options):
     return moved, fresh, x, y
 
 
-def differences(model, modality, x, y, delta=1e-6):
+def differences(model, modality, x, y):
     """The gradient of R in an encoder's variables by central differences."""
-    found = []
-    for variable in model.encoders[modality].trainable_variables:
-        value = variable.numpy()
-        gradient = np.zeros_like(value)
-        for index in np.ndindex(value.shape):
-            for sign in (1, -1):
-                other = value.copy()
-                other[index] += sign * delta
-                variable.assign(other)
-                gradient[index] += sign * float(penalty(model, x, y)) / (2 * delta)
-        variable.assign(value)
-        found.append(gradient)
-    return found
+    variables = model.encoders[modality].trainable_variables
+    return [central_differences(lambda: penalty(model, x, y), v) for v in variables]
 
 
 @pytest.mark.parametrize("accumulate", [1, 3])

@@ -13,7 +13,8 @@ from typing import Any
 import psutil
 import tensorflow as tf
 
-from amr_tf.modalities import Augment, Modality
+from amr_tf.modalities import Augment, Corruption, Modality
+from amr_tf.modalities.corruption import MIXED
 from tfrecords import schema
 from tfrecords.reading import clips
 from tfrecords.reading.records import RecordSet
@@ -175,6 +176,19 @@ class Pipeline:
         dataset = dataset.map(self._evaluation_clip, num_parallel_calls=tf.data.AUTOTUNE)
         size = sum(modality.raw_bytes for modality in self.inputs.values())
         return dataset.cache() if self._fits(count * size) else dataset
+
+    def corruptions(self, others: str = "train") -> dict[str, tuple[Corruption, ...]]:
+        """What can go wrong with each modality, clips of another split mixed in where it has any.
+
+        Args:
+            others: String, the split whose clips are mixed in, e.g. as babble.
+        """
+        count = self.records.split(others).clips
+        clips = list(self.cut(others).take(MIXED).as_numpy_iterator()) if count else []
+        return {
+            name: tuple(c.of(name) for c in modality.corruptions([clip[name] for clip in clips]))
+            for name, modality in self.inputs.items()
+        }
 
     def media_ids(self, split: str) -> list[str]:
         """The clips' names, in the order in which `evaluate` yields them."""

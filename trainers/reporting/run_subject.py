@@ -6,13 +6,11 @@ import pathlib
 from collections.abc import Callable, Iterator, Mapping
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from amr_tf.analysis import subject
 from amr_tf.analysis.subject import CorruptedSplit, Subject
 from amr_tf.modalities import Corruption, Modality
-from amr_tf.modalities.corruption import MIXED
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
 from trainers.reporting.report_section import ReportSection
@@ -120,18 +118,10 @@ def _corrupted(
             cache="auto",
             skip_corrupt=config.skip_corrupt,
         )
-        for corruption in modality.corruptions(_others(data, name, split)):
-            mine = corruption.of(name)
+        others = "train" if split != "train" else "test"
+        for mine in data.corruptions(others)[name]:
             yield mine, functools.partial(_changed, data, split, mine)
 
 
 def _changed(data: Pipeline, split: str, corruption: Corruption, severity: int) -> tf.data.Dataset:
     return data.evaluate(split, corruption.in_graph(severity))
-
-
-def _others(data: Pipeline, name: str, split: str) -> list[np.ndarray]:
-    """Raw tensors of clips of another split."""
-    other = "train" if split != "train" else "test"
-    if not data.info.splits[other].clips:
-        return []
-    return [clip[name] for clip in data.cut(other).take(MIXED).as_numpy_iterator()]

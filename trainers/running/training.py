@@ -13,7 +13,7 @@ import keras
 import amr_tf
 from amr_tf.methods import HeldOut
 from amr_tf.methods.base import HELD_OUT
-from amr_tf.modalities.corruption import MIXED, in_turn
+from amr_tf.modalities.corruption import in_turn
 from amr_tf.ratios import EvidenceRatio, RatioCallback, WorstCaseRatio
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
@@ -121,11 +121,10 @@ def ratio_callbacks(config: Config, data: Pipeline) -> list[RatioCallback]:
         return []
     if config.ratio == EvidenceRatio.kind:
         return [EvidenceRatio(data.evaluate("validation"))]
-    corrupted = {}
-    others = list(data.cut("train").take(MIXED).as_numpy_iterator())
-    for name, modality in data.inputs.items():
-        known = [c.of(name) for c in modality.corruptions([clip[name] for clip in others])]
-        corrupted[name] = data.evaluate("validation", in_turn(known, _SEVERITY))
+    corrupted = {
+        name: data.evaluate("validation", in_turn(known, _SEVERITY))
+        for name, known in data.corruptions().items()
+    }
     return [WorstCaseRatio(corrupted)]
 
 
