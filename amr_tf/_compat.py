@@ -37,8 +37,15 @@ def take_summed_gradients(optimizer: Any) -> None:
             part._all_reduce_sum_gradients = list
 
 
-def apply_gradients(optimizer: Any, gradients: list, variables: list) -> None:
-    """Applies gradients that are already summed over the replicas; a None leaves its variable."""
+def apply_gradients(optimizer: Any, gradients: list, variables: list, again: bool = False) -> None:
+    """Applies gradients that are already summed over the replicas; a None leaves its variable.
+
+    Args:
+        optimizer: Optimizer, built.
+        gradients: List of tensors.
+        variables: List of the variables that they are of.
+        again: Boolean, whether the step has applied others before: it counts once in schedules.
+    """
     pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
     if not pairs:
         return
@@ -48,6 +55,8 @@ def apply_gradients(optimizer: Any, gradients: list, variables: list) -> None:
         optimizer.apply_gradients(pairs)
     else:
         optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
+    if again:
+        getattr(optimizer, "inner_optimizer", optimizer).iterations.assign_sub(1)
 
 
 def state(layer: Any, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:

@@ -6,7 +6,7 @@ Keras 3 they fail on several machines.
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 import keras
@@ -31,9 +31,14 @@ class StepFunctions:
     _logs_of_steps = True
 
     def make_train_function(self, force: bool = False) -> Callable:
-        """The function of an iterator that trains, as `fit` wants it; made once."""
+        """The function of an iterator that trains, as `fit` wants it; made once a phase."""
         if self.train_function is None or force:
-            self.train_function = self._function_of(self.train_step, "_train_counter")
+            self._train_functions: dict[Hashable, Callable] = {}
+        phase = self.method.phase
+        if phase not in self._train_functions:
+            made = self._function_of(self.train_step, "_train_counter")
+            self._train_functions[phase] = made
+        self.train_function = self._train_functions[phase]
         return self.train_function
 
     def make_test_function(self, force: bool = False) -> Callable:

@@ -24,6 +24,7 @@ class FiniteGuard:
         self._model = model
         self._before: list[tf.Tensor] = []
         self._spoiled: list[tf.Variable] = []
+        self._finite: list[tf.Tensor] = []
         if skip:
             kept = {id(v) for v in _compat.values_of(model.steps_counted)}
             variables = _compat.all_variables(model)
@@ -32,8 +33,8 @@ class FiniteGuard:
             self._spoiled = [v for v in _compat.values_of(variables) if id(v) not in kept]
             self._before = [tf.identity(v) for v in self._spoiled]
 
-    def check(self, loss: tf.Tensor, gradients: list) -> tf.Tensor:
-        """Whether this step is sound, a bool scalar, the same on every replica; bad ones count.
+    def check(self, loss: tf.Tensor, gradients: list) -> None:
+        """Looks at an update of the step; a step is as sound as all of its updates.
 
         Args:
             loss: This replica's share of the task loss.
@@ -43,7 +44,11 @@ class FiniteGuard:
             (value,) = distribution.global_sum([tf.cast(loss, tf.float32)])
         else:
             value = tf.linalg.global_norm([g for g in gradients if g is not None])
-        finite = tf.math.is_finite(value)
+        self._finite.append(tf.math.is_finite(value))
+
+    def conclude(self) -> None:
+        """Counts the step if it was bad, and puts everything back; call it when all is updated."""
+        finite = tf.reduce_all(tf.stack(self._finite))
         bad = tf.cast(~finite, tf.int64)
         count = self._model.nonfinite_steps
         first = self._model.first_nonfinite_step
@@ -51,9 +56,5 @@ class FiniteGuard:
         unseen = tf.cast(tf.equal(tf.convert_to_tensor(first), 0), tf.int64)
         first.assign_add(bad * unseen * step)
         count.assign_add(bad)
-        return finite
-
-    def undo(self, finite: tf.Tensor) -> None:
-        """Puts everything back after a bad step; call it when all is updated."""
         if self._spoiled:
             distribution.restore(self._spoiled, self._before, unless=finite)

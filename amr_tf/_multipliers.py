@@ -7,10 +7,10 @@ with a^m the mean share of the global batch, r^m the wanted one and ā^m the run
 over the latest steps: a small batch's own mean is mostly noise.
 Source: Hestenes 1969 and Powell 1969; for networks, Platt and Barr 1988.
 
-The a^m that the constraint is about are those of the model in use: in inference mode, of the
-encodings that the method has not changed. Dropout and batch normalisation make those of training
-others: behind a dropout of 0.5 an encoding's norm, and with it its share, is larger in training.
-Which way a^m moves, its gradient, is taken where the step has it, in training mode.
+The a^m and their gradients are those of the model in use: in inference mode, of the encodings that
+the method has not changed. Dropout and batch normalisation make those of training others: behind a
+dropout of 0.5 an encoding's norm, and with it its share, is larger in training; and modality
+dropout leaves few samples that have all modalities.
 """
 
 import keras

@@ -12,6 +12,7 @@ is in _compiling.py; the weight that training finds itself, in _multipliers.py.
 Source: Yerramilli et al., arXiv 2404.02359.
 """
 
+import dataclasses
 import inspect
 from collections.abc import Mapping
 from typing import Any
@@ -187,45 +188,47 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         """One step of AMR; see the head of this file."""
         context = Context.of(self, data, training=True)
         guard = FiniteGuard(self, self.skip_nonfinite)
-        in_use = self._shares_in_use(context) if self.multipliers is not None else None
+        # whose shares R is about: the step's, or with multipliers those of the model in use
+        attributed = context if self.multipliers is None else self._in_use(context)
         with Tape(_compat.loss_scale(self.optimizer)) as task_tape:
             encodings = task_tape.encode(self, context.inputs, self.accumulate)
             context.encodings = self.method.encodings(encodings, context)
             # begins behind the encoders: R knows the head's variables alone
             with Tape(_compat.loss_scale(self.amr_optimizer)) as amr_tape:
                 if self.amr_scope != "head":
-                    amr_tape.watch(context.encodings)
-                context.logits, shares = self._shares(context)
-                amr_loss, *global_shares = self._amr_loss(shares, context, in_use)
+                    amr_tape.watch(attributed.encodings)
+                attributed.logits, shares = self._shares(attributed)
+                amr_loss, *global_shares = self._amr_loss(shares, attributed.complete)
+            if attributed is not context:
+                context.logits = self.head(context.encodings, training=True)
             task_loss = self.method.loss(context)
 
         variables, head_variables = self.trainable_variables, self.head.trainable_variables
-        gradients = self.method.gradients(context, task_loss, task_tape, variables)
-        if self.amr_scope != "head":
-            upstream = amr_tape.gradient(amr_loss, context.encodings)
-            seen, mean_shares = context.encodings, global_shares[0]
-            of_encoders = encoder_gradients(
-                self, task_tape, encodings, seen, upstream, mean_shares, variables
-            )
-            gradients = added(gradients, of_encoders)
-        finite = guard.check(task_loss, gradients)
         if self.amr_weight:
             amr_gradients = amr_tape.gradient(amr_loss, head_variables)
             amr_gradients = distribution.sum_gradients(amr_gradients)
-
-        _compat.apply_gradients(self.optimizer, gradients, variables)
+        of_encoders = encoder_gradients(
+            self, task_tape, encodings, amr_tape, amr_loss, attributed, global_shares[0]
+        )
+        task_gradients: dict[int, tf.Tensor] = {}
+        for gradients, trained in self.method.updates(context, task_loss, task_tape, variables):
+            gradients = added(gradients, [of_encoders.pop(id(v), None) for v in trained])
+            guard.check(task_loss, gradients)
+            again = bool(task_gradients)
+            _compat.apply_gradients(self.optimizer, gradients, trained, again)
+            task_gradients |= zip(map(id, trained), gradients, strict=True)
         if self.amr_weight:
             _compat.apply_gradients(self.amr_optimizer, amr_gradients, head_variables)
 
-        self.step_metrics.update_task(context, task_loss, *(in_use or (shares, context.complete)))
+        self.step_metrics.update_task(context, task_loss, shares, attributed.complete)
         self.step_metrics.update_regularizer(self.regularizer, *global_shares)
         if self.multipliers is not None:
             self.multipliers.update(*global_shares)
             self.step_metrics.update_multipliers(self.multipliers)
         if self.amr_weight:
-            task_gradients = self._of_head(gradients, variables)
-            self.step_metrics.update_gradients(amr_gradients, task_gradients)
-        guard.undo(finite)
+            of_head = [task_gradients.get(id(v)) for v in head_variables]
+            self.step_metrics.update_gradients(amr_gradients, of_head)
+        guard.conclude()
         self.step.assign_add(1)
         return self.get_metrics_result()
 
@@ -307,31 +310,20 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
             context.training,
         )
 
-    def _shares_in_use(self, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
-        """The batch's shares `[B, M]` in inference mode, and which samples are complete `[B]`."""
-        encodings = encode_in_use(self, context.inputs, self.accumulate)
-        _, shares = measure_shares(
-            self.head, encodings, self.amr_measure, self.amr_target, context.labels
-        )
-        return shares, context.complete
+    def _in_use(self, context: Context) -> Context:
+        """The step as the model in use sees it: in inference mode, whatever the method changes."""
+        in_use = dataclasses.replace(context, training=False)
+        in_use.encodings = encode_in_use(self, context.inputs, self.accumulate)
+        return in_use
 
-    def _amr_loss(
-        self, shares: tf.Tensor, context: Context, in_use: tuple[tf.Tensor, tf.Tensor] | None
-    ) -> tuple[tf.Tensor, ...]:
+    def _amr_loss(self, shares: tf.Tensor, complete: tf.Tensor) -> tuple[tf.Tensor, ...]:
         """This replica's part of the AMR loss, the global mean shares `[M]` and their count."""
         if self.regularizer is None:
-            return tf.constant(0.0), tf.constant([1.0]), context.global_batch
-        if in_use is None:
-            loss, mean_shares, count = self.regularizer.replica_loss(shares, context.complete)
-            return self.amr_weight * loss, mean_shares, count
-        mean_shares, count = self.regularizer.global_mean(*in_use)
-        pull = self.multipliers.pull(mean_shares, count)
-        loss, *_ = self.regularizer.replica_loss(shares, context.complete, lambda _: pull)
-        return loss, mean_shares, count
-
-    def _of_head(self, gradients: list, variables: list) -> list:
-        by_id = {id(v): g for v, g in zip(variables, gradients, strict=True)}
-        return [by_id[id(v)] for v in self.head.trainable_variables]
+            return tf.constant(0.0), tf.constant([1.0]), tf.constant(0.0)
+        if self.multipliers is not None:
+            return self.regularizer.replica_loss(shares, complete, self.multipliers.pull)
+        loss, mean_shares, count = self.regularizer.replica_loss(shares, complete)
+        return self.amr_weight * loss, mean_shares, count
 
     def _maybe_symbolic_build(self, *args: Any, **kwargs: Any) -> None:
         """Keras 3 would trace a step here, which fails on several replicas when the first batch

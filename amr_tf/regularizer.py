@@ -96,7 +96,7 @@ class AttributionRegularizer:
         self,
         shares: tf.Tensor,
         complete: tf.Tensor,
-        pull: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        pull: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """This replica's part of R over the global batch, with R's exact gradient.
 
@@ -108,8 +108,8 @@ class AttributionRegularizer:
         Args:
             shares: Tensor `[B, M]`, those of this replica's samples; B may be 0.
             complete: Tensor `[B]`, 1 for samples that have all modalities, else 0.
-            pull: Function, the global mean shares `[M]` -> c `[M]`, the loss's derivative in
-                them; that of R by default.
+            pull: Function, the global mean shares `[M]` and their count -> c `[M]`, the loss's
+                derivative in them; that of R by default.
 
         Returns:
             The loss whose gradient, summed over replicas, is that of R (a scalar; its value is
@@ -117,11 +117,12 @@ class AttributionRegularizer:
             any complete sample the loss has a zero gradient and the mean shares are 0.
         """
         mean_shares, count = self.global_mean(shares, complete)
-        c = tf.stop_gradient((pull or self._sign)(mean_shares))
+        c = tf.stop_gradient((pull or self._sign)(mean_shares, count))
         local = tf.reduce_sum(kept(shares, tf.cast(complete, shares.dtype)), axis=0)
         return tf.reduce_sum(c * local) / tf.maximum(count, 1.0), mean_shares, count
 
-    def _sign(self, mean_shares: tf.Tensor) -> tf.Tensor:
+    def _sign(self, mean_shares: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+        del count
         return tf.sign(mean_shares - self.wanted(mean_shares.dtype))
 
     def _check(self, shares: tf.Tensor) -> None:

@@ -1,8 +1,8 @@
-"""The plug-in interface: five places in the one train step, and nothing else."""
+"""The plug-in interface: six places in the one train step, and nothing else."""
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -85,6 +85,8 @@ class Method:
         demo_options: String, the options by which it is cheap enough for small comparisons, e.g.
             `estimate_epochs=5`.
         held_out: `HeldOut`, or None while nobody has set it.
+        phase: Hashable, which of several kinds of steps the next ones are, where a method has some
+            (`updates` may look at it: there is a graph for each); set it in `on_epoch_begin`.
     """
 
     help: ClassVar[str] = ""
@@ -96,6 +98,7 @@ class Method:
     recipe_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     demo_options: ClassVar[str] = ""
     held_out: HeldOut | None = None
+    phase: Hashable = None
 
     @classmethod
     def options(cls) -> dict[str, inspect.Parameter]:
@@ -165,6 +168,25 @@ class Method:
         """
         del context
         return distribution.sum_gradients(tape.gradient(loss, variables))
+
+    def updates(
+        self, context: Context, loss: tf.Tensor, tape: Tape, variables: list
+    ) -> Iterator[tuple[list, list]]:
+        """The updates that a step makes, in turn; here one, of all variables.
+
+        What no update names stays as it is, momentum and weight decay included. Code behind a
+        `yield` sees the variables as that update has left them.
+
+        Args:
+            context: Context of the step.
+            loss: Scalar, what `loss` returned.
+            tape: Tape that recorded encoders, head and loss.
+            variables: List of the model's trainable variables.
+
+        Yields:
+            Gradients, summed over the replicas, None where none; and the variables they are of.
+        """
+        yield self.gradients(context, loss, tape, variables), variables
 
     def on_epoch_begin(self, model: Any, epoch: int) -> None:
         """Called by `fit` before an epoch."""

@@ -10,6 +10,7 @@ class MethodEpochs(keras.callbacks.Callback):
         """Notes the epoch, and tells the method."""
         self.model.epoch.assign(epoch)
         self.model.method.on_epoch_begin(self.model, epoch)
+        self.model.make_train_function()  # of the method's phase
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Tells the method, with the epoch's logs."""
