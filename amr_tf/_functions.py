@@ -4,9 +4,10 @@ Keras' own hand the whole step to XLA, which can't compile the sums over replica
 Keras 3 they fail on several machines.
 """
 
+import collections
 import contextlib
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -33,7 +34,8 @@ class StepFunctions:
     def make_train_function(self, force: bool = False) -> Callable:
         """The function of an iterator that trains, as `fit` wants it; made once a phase."""
         if self.train_function is None or force:
-            self._train_functions: dict[Hashable, Callable] = {}
+            # Keras would take a dict for one of layers
+            self._train_functions: Mapping[str, Callable] = collections.UserDict()
         phase = self.method.phase
         if phase not in self._train_functions:
             made = self._function_of(self.train_step, "_train_counter")

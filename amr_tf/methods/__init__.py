@@ -16,6 +16,7 @@ from amr_tf.methods.dropout import Dropout
 from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
 from amr_tf.methods.lfm import LFM
+from amr_tf.methods.mla import MLA
 from amr_tf.methods.mmcosine import MMCosine
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
@@ -25,6 +26,7 @@ from amr_tf.methods.naive import Naive
 from amr_tf.methods.ogm import OGM, OGMGE
 from amr_tf.methods.opm import OPM
 from amr_tf.methods.pmr import PMR
+from amr_tf.methods.reconboost import ReconBoost
 from amr_tf.methods.relearning import Relearning
 from amr_tf.methods.ume import UME
 from amr_tf.methods.umt import UMT
@@ -89,6 +91,8 @@ register_method("mslr", MSLR)
 register_method("mses", MSES)
 register_method("relearning", Relearning)
 register_method("lfm", LFM)
+register_method("mla", MLA)
+register_method("reconboost", ReconBoost)
 register_method("ume", UME)
 
 __all__ = [
@@ -98,6 +102,7 @@ __all__ = [
     "GGE",
     "LFM",
     "METHODS",
+    "MLA",
     "MSES",
     "MSLR",
     "OGM",
@@ -115,6 +120,7 @@ __all__ = [
     "Method",
     "ModalityDropout",
     "Naive",
+    "ReconBoost",
     "Relearning",
     "Unimodal",
     "register_method",

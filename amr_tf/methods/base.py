@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
@@ -85,8 +85,8 @@ class Method:
         demo_options: String, the options by which it is cheap enough for small comparisons, e.g.
             `estimate_epochs=5`.
         held_out: `HeldOut`, or None while nobody has set it.
-        phase: Hashable, which of several kinds of steps the next ones are, where a method has some
-            (`updates` may look at it: there is a graph for each); set it in `on_epoch_begin`.
+        phase: String, which of several kinds of steps the next ones are, where a method has some.
+            Set it in `on_epoch_begin`, and let hooks look at it: each has a graph of its own.
     """
 
     help: ClassVar[str] = ""
@@ -98,7 +98,7 @@ class Method:
     recipe_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     demo_options: ClassVar[str] = ""
     held_out: HeldOut | None = None
-    phase: Hashable = None
+    phase: str = ""
 
     @classmethod
     def options(cls) -> dict[str, inspect.Parameter]:

@@ -8,7 +8,14 @@ import tensorflow as tf
 import amr_tf
 from amr_tf import saving
 from amr_tf._multipliers import MOMENTUM, PENALTY, STEP, Multipliers
-from tests.amr_tf.models import classifier, data, dense_head, encoder, largest_difference
+from tests.amr_tf.models import (
+    central_differences,
+    classifier,
+    data,
+    dense_head,
+    encoder,
+    largest_difference,
+)
 
 
 def batches(n=64, size=16):
@@ -60,6 +67,35 @@ def test_against_numpy():
         multipliers.update(tf.constant(shares, tf.float32), tf.constant(count))
         np.testing.assert_allclose(multipliers.values.numpy(), expected, atol=1e-6)
     np.testing.assert_allclose(expected.sum(), 0, atol=1e-12)
+
+
+def force(shares, ratio):
+    """dL/da of a first step: the multipliers are 0, and the running mean has a tenth of it."""
+    return PENALTY * (1 - MOMENTUM) * (shares - np.array(ratio) / sum(ratio))
+
+
+@pytest.mark.parametrize("method", [amr_tf.methods.Dropout, amr_tf.methods.ModalityDropout])
+def test_the_gradient_is_that_of_the_model_in_use(method):
+    """By central differences: masks of the step have no part in it."""
+    x, y = data(32, dtype="float64")
+    options = {"hidden": 6, "dtype": "float64", "run_eagerly": True}
+    plain = classifier(method(rate=0.9, seed=1), amr_weight=0, **options)
+    model = classifier(method(rate=0.9, seed=1), amr_weight="auto", amr_ratio=(1, 3), **options)
+    encodings = model.encode({m: tf.constant(v) for m, v in x.items()})
+
+    def means():
+        _, shares = amr_tf.measure_shares(model.head, encodings)
+        return tf.reduce_mean(shares, axis=0)
+
+    pull = force(means().numpy(), (1, 3))
+    variables = model.head.trainable_variables
+    expected = [central_differences(lambda: tf.reduce_sum(pull * means()), v) for v in variables]
+    for each in (plain, model):
+        each.fit(x, y, batch_size=32, verbose=0)
+    moved = zip(plain.head.get_weights(), model.head.get_weights(), strict=True)
+    for (a, b), gradient in zip(moved, expected, strict=True):
+        np.testing.assert_allclose((a - b) / 0.1, gradient, atol=1e-4 * np.abs(gradient).max())
+        assert np.abs(gradient).max() > 1e-3
 
 
 def test_a_ratio_that_a_weight_does_not_reach_is_reached():

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import amr_tf
 from amr_tf import saving
+from amr_tf._multipliers import MOMENTUM, PENALTY
 from tests.amr_tf.methods.steps import METHODS, walked
 from tests.amr_tf.models import central_differences, classifier, data, largest_difference
 
@@ -62,6 +63,21 @@ def test_only_the_encoder_below_its_share_gets_it():
         np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
+def test_with_multipliers_it_is_the_gradient_of_what_they_pull_at():
+    moved, model, x, y = moved_by_amr("all", amr_weight="auto")
+
+    def means():
+        encodings = model.encode({m: tf.constant(v) for m, v in x.items()})
+        _, shares = amr_tf.measure_shares(model.head, encodings, labels=tf.constant(y))
+        return tf.reduce_mean(shares, axis=0)
+
+    pull = PENALTY * (1 - MOMENTUM) * (means().numpy() - [0.25, 0.75])
+    for m in model.modalities:
+        for found, v in zip(moved[m], model.encoders[m].trainable_variables, strict=True):
+            expected = central_differences(lambda: tf.reduce_sum(pull * means()), v)
+            np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 def test_where_the_method_cuts_the_tasks_way_the_regularisers_stays():
     """DGL: what the head sees carries no gradient of the task to the encoders."""
     moved, model, x, y = moved_by_amr("all", amr_tf.methods.DGL(seed=1), "float32")
@@ -80,13 +96,16 @@ def test_masks_of_dropout_are_on_the_way_back():
 
 @pytest.mark.parametrize("name", walked())
 def test_every_method_composes_with_it(name):
-    """The encoder of the modality below its share moves otherwise than with R for the head."""
+    """The encoder of the modality below its share moves otherwise than with R for the head.
+
+    In two epochs, because in its first ReconBoost trains the other one.
+    """
     x, y = data(16)
     ends = {}
     for scope in ("head", "weaker"):
         model = classifier(METHODS[name](), amr_weight="auto", amr_scope=scope, amr_ratio=(1, 9),
                            run_eagerly=True)  # fmt: skip
-        model.fit(x, y, batch_size=16, verbose=0)
+        model.fit(x, y, batch_size=16, epochs=2, verbose=0)
         ends[scope] = np.concatenate([w.ravel() for w in model.encoders["video"].get_weights()])
     assert np.abs(ends["weaker"] - ends["head"]).max() > 1e-6
 
