@@ -49,6 +49,8 @@ def apply_gradients(optimizer: Any, gradients: list, variables: list, again: boo
     pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if g is not None]
     if not pairs:
         return
+    iterations = getattr(optimizer, "inner_optimizer", optimizer).iterations
+    counted = tf.identity(iterations)
     if KERAS_3:
         if (scale := loss_scale(optimizer)) is not None:
             pairs = [(g * scale, v) for g, v in pairs]  # it divides by its scale itself
@@ -56,7 +58,7 @@ def apply_gradients(optimizer: Any, gradients: list, variables: list, again: boo
     else:
         optimizer.apply_gradients(pairs, skip_gradients_aggregation=True)
     if again:
-        getattr(optimizer, "inner_optimizer", optimizer).iterations.assign_sub(1)
+        iterations.assign(counted)
 
 
 def state(layer: Any, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:
