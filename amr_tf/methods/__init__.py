@@ -10,6 +10,7 @@ import keras
 from amr_tf._registry import Registry
 from amr_tf.methods.agm import AGM
 from amr_tf.methods.base import Context, HeldOut, Method
+from amr_tf.methods.cggm import CGGM
 from amr_tf.methods.cml import CML
 from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
@@ -89,10 +90,12 @@ register_method("mslr", MSLR)
 register_method("mses", MSES)
 register_method("relearning", Relearning)
 register_method("lfm", LFM)
+register_method("cggm", CGGM)
 register_method("ume", UME)
 
 __all__ = [
     "AGM",
+    "CGGM",
     "CML",
     "DGL",
     "GGE",

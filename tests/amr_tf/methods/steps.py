@@ -93,6 +93,7 @@ def blending_data(n=64):
 # strong enough to matter, weak enough not to magnify rounding
 METHODS = {
     "agm": lambda: amr_tf.methods.AGM(),
+    "cggm": lambda: amr_tf.methods.CGGM(),
     "cml": lambda: amr_tf.methods.CML(weight=1.0, seed=3),
     "dgl": lambda: amr_tf.methods.DGL(),
     "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
@@ -113,13 +114,14 @@ METHODS = {
 }
 
 
-# whose steps are naive ones, or OGM's with other factors: their walks through steps are slow tests
-PLAIN = ("mslr", "relearning")
+# whose steps are made of the pieces of others': their walks through steps are slow tests
+OF_PIECES = ("cggm", "mslr", "relearning")
+TAUGHT = ("umt",)  # what the names begin with of those that have teachers
 
 
 def walked(names=METHODS, slow=()):
     """Methods as parameters of a walk; those that repeat what another shows are slow tests."""
-    slow = {*slow, *PLAIN}
+    slow = {*slow, *OF_PIECES}
     return [pytest.param(n, marks=pytest.mark.slow if n in slow else []) for n in names]
 
 

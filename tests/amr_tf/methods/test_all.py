@@ -11,6 +11,7 @@ from amr_tf.heads import HEADS
 from amr_tf.methods.base import HELD_OUT
 from tests.amr_tf.methods.steps import (
     METHODS,
+    TAUGHT,
     blending,
     classifier,
     data,
@@ -23,6 +24,7 @@ from tests.conftest import mirrored
 
 STRENGTH_0 = {
     "agm": lambda: amr_tf.methods.AGM(0.0),
+    "cggm": lambda: amr_tf.methods.CGGM(rho=0.0, weight=0.0),
     "cml": lambda: amr_tf.methods.CML(weight=0.0, subset_weight=0.0),
     "gge": lambda: amr_tf.methods.GGE(strength=0.0),
     "lfm": lambda: amr_tf.methods.LFM(strength=0.0),
@@ -62,7 +64,13 @@ def test_strength_0_is_naive_bit_for_bit(name, naive):
 
 
 # all but the last are of the pieces of others, and that one has a test of its own
-LIKE_OTHERS = ("cml", "ogm_attribution", "opm", "umt_predictions", "relearning")
+LIKE_OTHERS = (
+    "cml",
+    "ogm_attribution",
+    "opm",
+    "umt_predictions",
+    "relearning",
+)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +148,7 @@ def with_head(method, head):
     return model
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS if not n.startswith(("umt", "gradient"))])
+@pytest.mark.parametrize("name", [n for n in METHODS if not n.startswith((*TAUGHT, "gradient"))])
 def test_three_modalities(name):
     sizes = {"audio": 5, "video": 7, "text": 4}
     model = of_parts(
