@@ -82,6 +82,7 @@ def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
         "opm": lambda: methods.OPM(start=0),
         "pmr": methods.PMR,
         "cggm": methods.CGGM,
+        "inforeg": methods.InfoReg,
     }
     return {"naive": lambda: ours(task, xla=xla)} | {
         name: lambda make=make: ours(task, make(), xla=xla) for name, make in made.items()

@@ -16,6 +16,7 @@ from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
 from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
+from amr_tf.methods.inforeg import InfoReg
 from amr_tf.methods.lfm import LFM
 from amr_tf.methods.mmcosine import MMCosine
 from amr_tf.methods.mmpareto import MMPareto
@@ -91,6 +92,7 @@ register_method("mses", MSES)
 register_method("relearning", Relearning)
 register_method("lfm", LFM)
 register_method("cggm", CGGM)
+register_method("inforeg", InfoReg)
 register_method("ume", UME)
 
 __all__ = [
@@ -113,6 +115,7 @@ __all__ = [
     "Dropout",
     "GradientBlending",
     "HeldOut",
+    "InfoReg",
     "MMCosine",
     "MMPareto",
     "Method",

@@ -27,6 +27,7 @@ STRENGTH_0 = {
     "cggm": lambda: amr_tf.methods.CGGM(rho=0.0, weight=0.0),
     "cml": lambda: amr_tf.methods.CML(weight=0.0, subset_weight=0.0),
     "gge": lambda: amr_tf.methods.GGE(strength=0.0),
+    "inforeg": lambda: amr_tf.methods.InfoReg(strength=0.0),
     "lfm": lambda: amr_tf.methods.LFM(strength=0.0),
     "mmpareto": lambda: amr_tf.methods.MMPareto(gamma=1.0, unimodal_weight=0.0),
     "mses": lambda: blending(amr_tf.methods.MSES(unimodal_weight=0.0)),
