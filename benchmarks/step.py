@@ -83,6 +83,7 @@ def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
         "pmr": methods.PMR,
         "cggm": methods.CGGM,
         "inforeg": methods.InfoReg,
+        "modality_valuation": lambda: methods.ModalityValuation(warm_up=0),
     }
     return {"naive": lambda: ours(task, xla=xla)} | {
         name: lambda make=make: ours(task, make(), xla=xla) for name, make in made.items()

@@ -21,6 +21,7 @@ from amr_tf.methods.lfm import LFM
 from amr_tf.methods.mmcosine import MMCosine
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
+from amr_tf.methods.modality_valuation import ModalityValuation
 from amr_tf.methods.mses import MSES
 from amr_tf.methods.mslr import MSLR
 from amr_tf.methods.naive import Naive
@@ -93,6 +94,7 @@ register_method("relearning", Relearning)
 register_method("lfm", LFM)
 register_method("cggm", CGGM)
 register_method("inforeg", InfoReg)
+register_method("modality_valuation", ModalityValuation)
 register_method("ume", UME)
 
 __all__ = [
@@ -120,6 +122,7 @@ __all__ = [
     "MMPareto",
     "Method",
     "ModalityDropout",
+    "ModalityValuation",
     "Naive",
     "Relearning",
     "Unimodal",

@@ -100,6 +100,7 @@ METHODS = {
     "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),
     "mmcosine": lambda: amr_tf.methods.MMCosine(scale=5.0),
     "inforeg": lambda: amr_tf.methods.InfoReg(threshold=0.0),
+    "modality_valuation": lambda: amr_tf.methods.ModalityValuation(warm_up=0),
     "lfm": lambda: amr_tf.methods.LFM(epochs=4),
     "mmpareto": lambda: amr_tf.methods.MMPareto(),
     "mses": lambda: blending(amr_tf.methods.MSES(patience=2)),
@@ -116,7 +117,7 @@ METHODS = {
 
 
 # whose steps are made of the pieces of others': their walks through steps are slow tests
-OF_PIECES = ("cggm", "inforeg", "mslr", "relearning")
+OF_PIECES = ("cggm", "inforeg", "modality_valuation", "mslr", "relearning")
 TAUGHT = ("umt",)  # what the names begin with of those that have teachers
 
 

@@ -28,6 +28,7 @@ STRENGTH_0 = {
     "cml": lambda: amr_tf.methods.CML(weight=0.0, subset_weight=0.0),
     "gge": lambda: amr_tf.methods.GGE(strength=0.0),
     "inforeg": lambda: amr_tf.methods.InfoReg(strength=0.0),
+    "modality_valuation": lambda: amr_tf.methods.ModalityValuation(warm_up=0, strength=0.0),
     "lfm": lambda: amr_tf.methods.LFM(strength=0.0),
     "mmpareto": lambda: amr_tf.methods.MMPareto(gamma=1.0, unimodal_weight=0.0),
     "mses": lambda: blending(amr_tf.methods.MSES(unimodal_weight=0.0)),
@@ -67,6 +68,7 @@ def test_strength_0_is_naive_bit_for_bit(name, naive):
 # all but the last are of the pieces of others, and that one has a test of its own
 LIKE_OTHERS = (
     "cml",
+    "modality_valuation",
     "ogm_attribution",
     "opm",
     "umt_predictions",
