@@ -14,6 +14,7 @@ from amr_tf.methods.cggm import CGGM
 from amr_tf.methods.cml import CML
 from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
+from amr_tf.methods.g2d import G2D
 from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
 from amr_tf.methods.inforeg import InfoReg
@@ -95,6 +96,7 @@ register_method("lfm", LFM)
 register_method("cggm", CGGM)
 register_method("inforeg", InfoReg)
 register_method("modality_valuation", ModalityValuation)
+register_method("g2d", G2D)
 register_method("ume", UME)
 
 __all__ = [
@@ -102,6 +104,7 @@ __all__ = [
     "CGGM",
     "CML",
     "DGL",
+    "G2D",
     "GGE",
     "LFM",
     "METHODS",

@@ -96,6 +96,7 @@ METHODS = {
     "cggm": lambda: amr_tf.methods.CGGM(),
     "cml": lambda: amr_tf.methods.CML(weight=1.0, seed=3),
     "dgl": lambda: amr_tf.methods.DGL(),
+    "g2d": lambda: amr_tf.methods.G2D(teachers(), phases=(0,), feature_weight=5.0),
     "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
     "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),
     "mmcosine": lambda: amr_tf.methods.MMCosine(scale=5.0),
@@ -117,8 +118,8 @@ METHODS = {
 
 
 # whose steps are made of the pieces of others': their walks through steps are slow tests
-OF_PIECES = ("cggm", "inforeg", "modality_valuation", "mslr", "relearning")
-TAUGHT = ("umt",)  # what the names begin with of those that have teachers
+OF_PIECES = ("cggm", "g2d", "inforeg", "modality_valuation", "mslr", "relearning")
+TAUGHT = ("umt", "g2d")  # what the names begin with of those that have teachers
 
 
 def walked(names=METHODS, slow=()):

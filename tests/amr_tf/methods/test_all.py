@@ -26,6 +26,7 @@ STRENGTH_0 = {
     "agm": lambda: amr_tf.methods.AGM(0.0),
     "cggm": lambda: amr_tf.methods.CGGM(rho=0.0, weight=0.0),
     "cml": lambda: amr_tf.methods.CML(weight=0.0, subset_weight=0.0),
+    "g2d": lambda: amr_tf.methods.G2D(teachers(), (), feature_weight=0.0, logit_weight=0.0),
     "gge": lambda: amr_tf.methods.GGE(strength=0.0),
     "inforeg": lambda: amr_tf.methods.InfoReg(strength=0.0),
     "modality_valuation": lambda: amr_tf.methods.ModalityValuation(warm_up=0, strength=0.0),
@@ -68,6 +69,7 @@ def test_strength_0_is_naive_bit_for_bit(name, naive):
 # all but the last are of the pieces of others, and that one has a test of its own
 LIKE_OTHERS = (
     "cml",
+    "g2d",
     "modality_valuation",
     "ogm_attribution",
     "opm",
