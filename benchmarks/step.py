@@ -82,6 +82,10 @@ def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
         "opm": lambda: methods.OPM(start=0),
         "pmr": methods.PMR,
         "mla": methods.MLA,
+        "cggm": methods.CGGM,
+        "inforeg": methods.InfoReg,
+        "modality_valuation": lambda: methods.ModalityValuation(warm_up=0),
+        "g2d": lambda: methods.G2D(teachers(task)),
     }
     return {"naive": lambda: ours(task, xla=xla)} | {
         name: lambda make=make: ours(task, make(), xla=xla) for name, make in made.items()

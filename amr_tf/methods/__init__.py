@@ -10,16 +10,20 @@ import keras
 from amr_tf._registry import Registry
 from amr_tf.methods.agm import AGM
 from amr_tf.methods.base import Context, HeldOut, Method
+from amr_tf.methods.cggm import CGGM
 from amr_tf.methods.cml import CML
 from amr_tf.methods.dgl import DGL
 from amr_tf.methods.dropout import Dropout
+from amr_tf.methods.g2d import G2D
 from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
+from amr_tf.methods.inforeg import InfoReg
 from amr_tf.methods.lfm import LFM
 from amr_tf.methods.mla import MLA
 from amr_tf.methods.mmcosine import MMCosine
 from amr_tf.methods.mmpareto import MMPareto
 from amr_tf.methods.modality_dropout import ModalityDropout
+from amr_tf.methods.modality_valuation import ModalityValuation
 from amr_tf.methods.mses import MSES
 from amr_tf.methods.mslr import MSLR
 from amr_tf.methods.naive import Naive
@@ -93,12 +97,18 @@ register_method("relearning", Relearning)
 register_method("lfm", LFM)
 register_method("mla", MLA)
 register_method("reconboost", ReconBoost)
+register_method("cggm", CGGM)
+register_method("inforeg", InfoReg)
+register_method("modality_valuation", ModalityValuation)
+register_method("g2d", G2D)
 register_method("ume", UME)
 
 __all__ = [
     "AGM",
+    "CGGM",
     "CML",
     "DGL",
+    "G2D",
     "GGE",
     "LFM",
     "METHODS",
@@ -115,10 +125,12 @@ __all__ = [
     "Dropout",
     "GradientBlending",
     "HeldOut",
+    "InfoReg",
     "MMCosine",
     "MMPareto",
     "Method",
     "ModalityDropout",
+    "ModalityValuation",
     "Naive",
     "ReconBoost",
     "Relearning",

@@ -1,6 +1,7 @@
 """Earlier values of variables, as part of the model."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -25,9 +26,13 @@ class Copy(keras.layers.Layer):
         ]
         self.built = True
 
+    def pairs(self) -> list[tuple[Any, Any]]:
+        """Each variable, and the weight that keeps its earlier value."""
+        return list(zip(self.originals(), self.values, strict=True))
+
     def take(self) -> None:
         """Takes the values that the variables have now."""
-        for value, variable in zip(self.values, self.originals(), strict=True):
+        for variable, value in self.pairs():
             value.assign(variable.numpy())
 
     def put(self, share: float = 1.0) -> None:
@@ -38,7 +43,7 @@ class Copy(keras.layers.Layer):
         """
         if share == 0:
             return
-        for value, variable in zip(self.values, self.originals(), strict=True):
+        for variable, value in self.pairs():
             kept = value.numpy()
             if share < 1:
                 kept = (share * kept + (1 - share) * variable.numpy()).astype(kept.dtype)

@@ -9,12 +9,12 @@ import amr_tf
 from amr_tf import heads, layers, saving
 from amr_tf.modalities import FeaturesConfig
 from amr_tf.serving import ServedClassifier
-from tests.amr_tf.methods.steps import METHODS, walked
+from tests.amr_tf.methods.steps import METHODS, TAUGHT, walked
 from tests.amr_tf.models import largest_difference, of_parts
 
 SHAPES = {"audio": (5, 3), "video": (4, 2, 3)}
 # methods whose own heads, too, are to take what they are given; teachers are of other sizes
-OTHERS = [name for name in METHODS if not name.startswith("umt")]
+OTHERS = [name for name in METHODS if not name.startswith(TAUGHT)]
 
 
 def encoder(name, shape, known, seed):

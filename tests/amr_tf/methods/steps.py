@@ -93,11 +93,15 @@ def blending_data(n=64):
 # strong enough to matter, weak enough not to magnify rounding
 METHODS = {
     "agm": lambda: amr_tf.methods.AGM(),
+    "cggm": lambda: amr_tf.methods.CGGM(),
     "cml": lambda: amr_tf.methods.CML(weight=1.0, seed=3),
     "dgl": lambda: amr_tf.methods.DGL(),
+    "g2d": lambda: amr_tf.methods.G2D(teachers(), phases=(0,), feature_weight=5.0),
     "gge": lambda: amr_tf.methods.GGE([5, 1, 2]),
     "gradient_blending": lambda: blending(amr_tf.methods.GradientBlending("online", 2, 1)),
     "mmcosine": lambda: amr_tf.methods.MMCosine(scale=5.0),
+    "inforeg": lambda: amr_tf.methods.InfoReg(threshold=0.0),
+    "modality_valuation": lambda: amr_tf.methods.ModalityValuation(warm_up=0),
     "lfm": lambda: amr_tf.methods.LFM(epochs=4),
     "mla": lambda: amr_tf.methods.MLA(alpha=0.5),
     "mmpareto": lambda: amr_tf.methods.MMPareto(),
@@ -115,13 +119,14 @@ METHODS = {
 }
 
 
-# whose steps are naive ones, or OGM's with other factors: their walks through steps are slow tests
-PLAIN = ("mslr", "relearning")
+# whose steps are made of the pieces of others': their walks through steps are slow tests
+OF_PIECES = ("cggm", "g2d", "inforeg", "modality_valuation", "mslr", "relearning")
+TAUGHT = ("umt", "g2d")  # what the names begin with of those that have teachers
 
 
 def walked(names=METHODS, slow=()):
     """Methods as parameters of a walk; those that repeat what another shows are slow tests."""
-    slow = {*slow, *PLAIN}
+    slow = {*slow, *OF_PIECES}
     return [pytest.param(n, marks=pytest.mark.slow if n in slow else []) for n in names]
 
 

@@ -11,6 +11,7 @@ from amr_tf.heads import HEADS
 from amr_tf.methods.base import HELD_OUT
 from tests.amr_tf.methods.steps import (
     METHODS,
+    TAUGHT,
     blending,
     classifier,
     data,
@@ -23,8 +24,12 @@ from tests.conftest import mirrored
 
 STRENGTH_0 = {
     "agm": lambda: amr_tf.methods.AGM(0.0),
+    "cggm": lambda: amr_tf.methods.CGGM(rho=0.0, weight=0.0),
     "cml": lambda: amr_tf.methods.CML(weight=0.0, subset_weight=0.0),
+    "g2d": lambda: amr_tf.methods.G2D(teachers(), (), feature_weight=0.0, logit_weight=0.0),
     "gge": lambda: amr_tf.methods.GGE(strength=0.0),
+    "inforeg": lambda: amr_tf.methods.InfoReg(strength=0.0),
+    "modality_valuation": lambda: amr_tf.methods.ModalityValuation(warm_up=0, strength=0.0),
     "lfm": lambda: amr_tf.methods.LFM(strength=0.0),
     "mmpareto": lambda: amr_tf.methods.MMPareto(gamma=1.0, unimodal_weight=0.0),
     "mses": lambda: blending(amr_tf.methods.MSES(unimodal_weight=0.0)),
@@ -62,7 +67,15 @@ def test_strength_0_is_naive_bit_for_bit(name, naive):
 
 
 # all but the last are of the pieces of others, and that one has a test of its own
-LIKE_OTHERS = ("cml", "ogm_attribution", "opm", "umt_predictions", "relearning")
+LIKE_OTHERS = (
+    "cml",
+    "g2d",
+    "modality_valuation",
+    "ogm_attribution",
+    "opm",
+    "umt_predictions",
+    "relearning",
+)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +153,7 @@ def with_head(method, head):
     return model
 
 
-@pytest.mark.parametrize("name", [n for n in METHODS if not n.startswith(("umt", "gradient"))])
+@pytest.mark.parametrize("name", [n for n in METHODS if not n.startswith((*TAUGHT, "gradient"))])
 def test_three_modalities(name):
     sizes = {"audio": 5, "video": 7, "text": 4}
     model = of_parts(
