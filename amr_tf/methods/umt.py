@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf.methods.base import TEACHERS, Context, Method
+from amr_tf.methods.base import ANY_TASK, TEACHERS, Context, Method
 from amr_tf.methods.branches import modality_logits
 
 UMT_TARGETS = ("encodings", "predictions")
@@ -52,6 +52,7 @@ class UMT(Method):
     requires = (TEACHERS,)
     flags = MappingProxyType({"umt_target": "target"})
     min_modalities = 2
+    tasks = ANY_TASK
 
     def __init__(
         self,
@@ -70,6 +71,19 @@ class UMT(Method):
         self.weight = weight
         self.target = target
         self.temperature = temperature
+
+    def check_task(self, task: str) -> None:
+        """Refuses to compare predictions that are no classes'.
+
+        Raises:
+            ValueError: The task has no classes, and predictions are to be compared.
+        """
+        super().check_task(task)
+        if self.target == "predictions" and not Method.suits(task):
+            raise ValueError(
+                f"UMT(target='predictions') compares softmax predictions, and the task is {task}: "
+                "take target=encodings"
+            )
 
     def build(self, model: Any) -> None:
         """Gives the model the teachers, so that it is saved with them and trains on alone.
