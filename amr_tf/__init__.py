@@ -13,6 +13,7 @@ from amr_tf import (
     normalization,
     ratios,
     serving,
+    tasks,
 )
 from amr_tf.analysis.evaluation import Evaluator
 from amr_tf.analysis.explanation import explain
@@ -49,4 +50,5 @@ __all__ = [
     "register_head",
     "register_method",
     "serving",
+    "tasks",
 ]

@@ -11,6 +11,7 @@ from amr_tf import _compat, heads
 from amr_tf._multipliers import AUTO
 from amr_tf.methods.base import Method
 from amr_tf.modalities import FeaturesLayer
+from amr_tf.tasks import Task
 
 # What the regulariser trains.
 SCOPES = ("head", "all", "weaker")
@@ -144,6 +145,19 @@ def check_ratio_is_moved(model: Any, callbacks: Sequence[Any]) -> None:
         )
 
 
+def check_class_weight(task: Task, weights: Any) -> None:
+    """Refuses weights of classes where samples have not one class each: Keras would take any.
+
+    Raises:
+        ValueError: There are such weights.
+    """
+    if weights is not None and not task.one_class:
+        raise ValueError(
+            f"class_weight weighs samples by their one class, and the task is {task.name}: give "
+            "sample_weight"
+        )
+
+
 def check_metrics(given: Any, taken: Sequence[str]) -> list[keras.metrics.Metric]:
     """Metrics of a user's own; the name `accuracy` stands for one that the model has anyway.
 
@@ -159,7 +173,8 @@ def check_metrics(given: Any, taken: Sequence[str]) -> list[keras.metrics.Metric
     for metric in metrics:
         if not isinstance(metric, keras.metrics.Metric):
             raise ValueError(
-                "metrics are objects that compare class ids [B] with probabilities [B, C], e.g. "
+                "metrics are objects that compare labels with predictions, class ids [B] with "
+                "probabilities [B, C], e.g. "
                 f"keras.metrics.SparseTopKCategoricalAccuracy(5), got {metric!r}"
             )
         if metric.name in taken:

@@ -10,7 +10,6 @@ from amr_tf import _checks, _compat, _schedules
 from amr_tf._functions import wants_xla
 from amr_tf._moving_ratio import MovingRatio
 from amr_tf._multipliers import AUTO, Multipliers
-from amr_tf.attribution import check_target
 from amr_tf.measures import check_measure
 from amr_tf.regularizer import AttributionRegularizer
 
@@ -24,7 +23,7 @@ class Compiling:
         amr_weight: float | str = 1.0,
         amr_ratio: Sequence[float] | str | None = None,
         amr_optimizer: Any = None,
-        amr_target: str = "probability",
+        amr_target: str | None = None,
         amr_measure: str = "gradient",
         amr_scope: str = "head",
         accumulate: int = 1,
@@ -51,7 +50,8 @@ class Compiling:
                 alone. By default SGD without momentum, with a learning rate of 0.1 that follows the
                 task's: its schedule's shape, or by the factors by which callbacks change it. The
                 gradient of |.| doesn't shrink near the target, so the rate must.
-            amr_target: String, what is attributed; see `amr_tf.attribution.target_score`.
+            amr_target: String, what is attributed, one of the task's `targets`, by default the
+                first: of classes `probability`, see `amr_tf.attribution.target_score`.
             amr_measure: String, whose shares R takes; see `amr_tf.measures.measure_shares`. Steps
                 log the dominance by it, and `Evaluator` by Grad⊙Input.
             amr_scope: String, what R trains: "head"; "all", the encoders too, whose gradient of
@@ -76,7 +76,8 @@ class Compiling:
                 effect, e.g. `loss`.
         """
         _checks.check_amr_weight(amr_weight)
-        check_target(amr_target)
+        amr_target = amr_target or self.task.targets[0]
+        self.task.check_target(amr_target)
         check_measure(amr_measure, len(self.modalities))
         _checks.check_amr_scope(amr_scope, amr_weight)
         _checks.check_compile(kwargs)

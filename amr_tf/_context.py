@@ -29,7 +29,8 @@ class Context:
     Attributes:
         model: `MultimodalClassifier` that is trained or tested.
         inputs: Dictionary, modality -> what its encoder takes `[B, ...]`.
-        labels: Tensor `[B]`, the class ids, this replica's part of the global batch.
+        labels: Tensor `[B]`, the class ids (or as the task's `labels` gives them), this replica's
+            part of the global batch.
         training: Boolean, whether this is a training step.
         step: Scalar int64, the train steps done before this one.
         epoch: Scalar int64, the epoch that `fit` is in.
@@ -67,7 +68,7 @@ class Context:
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         inputs = inputs_by_name(inputs, model.modalities)
         model.input_specs.note(inputs)
-        labels = class_ids(labels)
+        labels = model.task.labels(labels, outputs_of(model.head))
         batch = tf.shape(labels)[0]
         presence = inputs.get(PRESENCE)
         if presence is None:
@@ -92,6 +93,10 @@ class Context:
     def complete(self) -> tf.Tensor:
         """`[B]`, 1 where a sample has all its modalities: only those count in a^m."""
         return tf.reduce_min(self.presence, axis=-1)
+
+    def losses(self, outputs: tf.Tensor) -> tf.Tensor:
+        """The task's loss of each sample for a head's outputs `[B, C]`: `[B]`."""
+        return self.model.task.losses(self.labels, outputs)
 
     def present(self, m: int, per_sample: tf.Tensor) -> tf.Tensor:
         """`[B]`, of the samples that have modality m; 0 for others, whatever they have there."""
@@ -156,21 +161,10 @@ def inputs_by_name(inputs: Any, modalities: tuple[str, ...]) -> dict[str, tf.Ten
     return dict(zip(modalities, inputs, strict=True))
 
 
-def class_ids(labels: Any) -> tf.Tensor:
-    """Labels as class ids `[B]`; `[B, 1]` is flattened.
-
-    Raises:
-        ValueError: No labels, or something else: one-hot vectors, numbers that aren't integers.
-    """
-    if labels is None:
-        raise ValueError("a batch is (inputs, class ids [B]); there are no labels")
-    labels = tf.convert_to_tensor(labels)
-    if not labels.dtype.is_integer or (labels.shape.rank == 2 and labels.shape[1] != 1):
-        raise ValueError(
-            f"labels are integer class ids [B], got {labels.dtype.name} {labels.shape}; "
-            "for one-hot labels use tf.argmax(labels, axis=-1)"
-        )
-    return tf.reshape(labels, [-1])
+def outputs_of(head: Any) -> int | None:
+    """The number of outputs of a head; None of one that does not say, as it is not functional."""
+    shape = getattr(head, "output_shape", None)
+    return shape[-1] if isinstance(shape, tuple) else None
 
 
 def sample_weights(weights: Any) -> tf.Tensor | None:

@@ -12,6 +12,7 @@ from amr_tf._multipliers import AUTO, Multipliers
 from amr_tf._presence import kept
 from amr_tf.attribution import flattened
 from amr_tf.regularizer import AttributionRegularizer
+from amr_tf.tasks import Task
 
 
 def _unsaved(metric: keras.metrics.Metric) -> keras.metrics.Metric:
@@ -30,22 +31,25 @@ def _mean(name: str) -> keras.metrics.Metric:
 class StepMetrics:
     """Running means of a model's losses, shares and gradients since the epoch's begin.
 
-    Names: `loss`, `accuracy`, `regularizer` (R), `dominance_<m>` (mean share),
-    `encoding_norm_<m>` (mean L2 norm; the shares depend on the encodings' scale),
+    Names: `loss`, `accuracy` (the step metric of the task), `regularizer` (R), `dominance_<m>`
+    (mean share), `encoding_norm_<m>` (mean L2 norm; the shares depend on the encodings' scale),
     `amr_gradient_norm`, `amr_task_cosine` (angle of the two gradients on the head),
     `amr_multiplier_<m>` (where training finds them). Sample weights count in `loss` alone.
 
     Args:
         modalities: Their names, in order.
+        task: The model's task.
 
     Attributes:
-        own: List of metrics of class ids `[B]` and probabilities `[B, C]` that the user gave.
+        own: List of metrics of labels and predictions, of class ids `[B]` and probabilities
+            `[B, C]` where samples have a class, that the user gave.
         own_weighted: List of such metrics, told of the sample weights, too.
     """
 
-    def __init__(self, modalities: Sequence[str]) -> None:
+    def __init__(self, modalities: Sequence[str], task: Task) -> None:
+        self.task = task
         self.loss = _mean("loss")
-        self.accuracy = _mean("accuracy")
+        self.good = _mean(task.step_metric)
         self.regularizer = _mean("regularizer")
         self.dominance = [_mean(f"dominance_{m}") for m in modalities]
         self.encoding_norm = [_mean(f"encoding_norm_{m}") for m in modalities]
@@ -74,7 +78,7 @@ class StepMetrics:
             several: Whether there are several modalities, hence shares.
             amr_weight: That of R in training; 0 where R is not trained.
         """
-        metrics = [self.loss, self.accuracy]
+        metrics = [self.loss, self.good]
         if several:
             metrics += [*self.dominance, self.regularizer]
         if amr_weight:
@@ -86,7 +90,7 @@ class StepMetrics:
     def update_task(
         self, context: Context, loss: tf.Tensor, shares: tf.Tensor, complete: tf.Tensor
     ) -> None:
-        """Adds a step's loss (this replica's share of it), accuracy, shares and norms.
+        """Adds a step's loss (this replica's share of it), task metric, shares and norms.
 
         Args:
             context: Context of the step.
@@ -98,13 +102,13 @@ class StepMetrics:
         # a replica may be empty: weights are made of the global batch, values of its shares
         weight = tf.cast(context.global_batch, tf.float32) / replicas
         self.loss.update_state(tf.cast(loss, tf.float32) * replicas, sample_weight=weight)
-        predicted = tf.argmax(context.logits, axis=-1, output_type=context.labels.dtype)
-        self.accuracy.update_state(tf.cast(predicted == context.labels, tf.float32))
-        probabilities = tf.nn.softmax(tf.cast(context.logits, tf.float32))
+        values, counted = self.task.step_values(context.labels, context.logits)
+        self.good.update_state(values, sample_weight=counted)
+        predictions = self.task.predictions(context.logits)
         for metric in self.own:
-            metric.update_state(context.labels, probabilities)
+            metric.update_state(context.labels, predictions)
         for metric in self.own_weighted:
-            metric.update_state(context.labels, probabilities, sample_weight=context.weights)
+            metric.update_state(context.labels, predictions, sample_weight=context.weights)
         shares = kept(shares, complete)
         for m, encoding in enumerate(context.encodings):
             self.dominance[m].update_state(shares[:, m], sample_weight=complete)

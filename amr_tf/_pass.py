@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from amr_tf._context import inputs_by_name
+from amr_tf._context import inputs_by_name, outputs_of
 from amr_tf._presence import PRESENCE, complete_samples, kept
 
 
@@ -18,7 +18,7 @@ class Pass:
 
     Args:
         model: MultimodalClassifier, whose replicas run it, compiled by XLA where its steps are.
-        function: Function, (inputs, class ids `[B]`) -> dictionary of tensors `[B, ...]`, none of
+        function: Function, (inputs, labels `[B, ...]`) -> dictionary of tensors `[B, ...]`, none of
             them boolean: several workers can't gather those.
     """
 
@@ -30,7 +30,8 @@ class Pass:
 
         def of_replica(data: Any) -> dict[str, tf.Tensor]:
             inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
-            real = weights if self._xla else tf.ones_like(labels, tf.float32)
+            labels = model.task.labels(labels, outputs_of(model.head))
+            real = weights if self._xla else tf.ones(tf.shape(labels)[:1])
             return {**function(inputs, labels), "real": real}
 
         @tf.function(reduce_retracing=True)
@@ -93,11 +94,11 @@ def encoder_outputs(
         model: MultimodalClassifier, whose encoders run.
         modalities: Sequence of strings, the modalities to encode.
         inputs: Structure of their inputs; `presence`, if there, has a column for each of them.
-        labels: Tensor `[B]`, the class ids.
+        labels: Tensor `[B, ...]`.
 
     Returns:
-        `labels` `[B]`, `complete` `[B]`, and `encoding_<index>` `[B, ...]` in float32, zero where
-        a sample lacks the modality.
+        `labels` `[B, ...]`, `complete` `[B]`, and `encoding_<index>` `[B, ...]` in float32, zero
+        where a sample lacks the modality.
     """
     inputs = inputs_by_name(inputs, modalities)
     out = {"labels": labels, "complete": complete_samples(inputs, labels)}

@@ -89,6 +89,7 @@ def attribute(
     target: str = "probability",
     labels: tf.Tensor | None = None,
     training: bool = False,
+    score: Callable = target_score,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Runs the head once and attributes its score: `alpha^m = dg/de^m ⊙ e^m`.
 
@@ -109,6 +110,8 @@ def attribute(
         target: String, what is attributed; see `target_score`.
         labels: Tensor `[B]`, the class ids; needed by target `label`.
         training: Boolean, whether the head runs in training mode (its dropout applies).
+        score: Function, (logits, target, labels) -> g `[B]`; of another task than one class a
+            sample, the `target_score` of one of `amr_tf.tasks`.
 
     Returns:
         Logits `[B, C]`, and M attributions, each of its encoding's shape.
@@ -117,8 +120,8 @@ def attribute(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(encodings)
         logits = head(encodings, training=training)
-        score = target_score(logits, target, labels)
-    gradients = tape.gradient(score, encodings, unconnected_gradients="zero")
+        attributed = score(logits, target, labels)
+    gradients = tape.gradient(attributed, encodings, unconnected_gradients="zero")
     return logits, [g * e for g, e in zip(gradients, encodings, strict=True)]
 
 
@@ -151,6 +154,7 @@ def modality_attributions(
     target: str = "probability",
     labels: tf.Tensor | None = None,
     training: bool = False,
+    score: Callable = target_score,
 ) -> tf.Tensor:
     """How much of each sample's decision comes from each modality (Grad⊙Input shares).
 
@@ -166,11 +170,12 @@ def modality_attributions(
         target: String, `probability`, `logit` or `label`; see `target_score`.
         labels: Tensor `[B]`, the class ids; needed by target `label`.
         training: Boolean, whether the head runs in training mode.
+        score: Function, (logits, target, labels) -> g `[B]`; see `attribute`.
 
     Returns:
         Tensor `[B, M]`, the shares; rows sum to 1.
     """
-    _, attributions = attribute(head, encodings, target, labels, training)
+    _, attributions = attribute(head, encodings, target, labels, training, score)
     return attribution_shares(attributions)
 
 

@@ -17,7 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import _shapley
-from amr_tf.attribution import attribute, attributed_classes, attribution_shares, class_score
+from amr_tf.attribution import attribute, attribution_shares
+from amr_tf.tasks import Task
+from amr_tf.tasks.multiclass import MULTICLASS
 
 MEASURES = ("gradient", "integrated", "shapley")
 MOST_PLAYERS = 6
@@ -32,6 +34,7 @@ def measure_shares(
     target: str = "probability",
     labels: tf.Tensor | None = None,
     training: bool = False,
+    task: Task = MULTICLASS,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Runs the head and says how much of each sample's decision comes from each modality.
 
@@ -69,6 +72,7 @@ def measure_shares(
         labels: Tensor `[B]`, the class ids; needed by target `label`.
         training: Boolean, whether the head runs in training mode for the logits, and for
             `gradient`.
+        task: Task, whose score is attributed; one class a sample by default.
 
     Returns:
         Logits `[B, C]`, and shares `[B, M]`, float32 (float64 for float64 input), which sum to 1.
@@ -81,17 +85,19 @@ def measure_shares(
     """
     check_measure(measure, len(encodings))
     if measure == "gradient":
-        logits, attributions = attribute(head, encodings, target, labels, training)
+        logits, attributions = attribute(
+            head, encodings, target, labels, training, task.target_score
+        )
         return logits, attribution_shares(attributions)
     encodings = [tf.convert_to_tensor(e) for e in encodings]
     logits = head(encodings, training=training)
-    classes = attributed_classes(logits, target, labels)
+    chosen = task.chosen(logits, target, labels)
 
     def scores(points: list[tf.Tensor]) -> tf.Tensor:
         """The score at points `[P, B, ...]`, `[P, B]`, by one run of the head."""
         found = head([_folded(x) for x in points], training=False)
         found = tf.reshape(found, [points[0].shape[0], -1, found.shape[-1]])
-        return class_score(found, classes, target)
+        return task.score(found, chosen, target)
 
     parts = integrated_contributions if measure == "integrated" else shapley_contributions
     return logits, attribution_shares(parts(scores, encodings))

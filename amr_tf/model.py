@@ -33,10 +33,10 @@ from amr_tf._tape import Tape, added, encode_in_use
 from amr_tf.attribution import at_least_float32, attribute
 from amr_tf.measures import measure_shares
 from amr_tf.methods import Method, Naive
-from amr_tf.methods.base import cross_entropy
 from amr_tf.methods.epochs import MethodEpochs
 from amr_tf.modalities import FeaturesLayer
 from amr_tf.saving import SavedModelParts
+from amr_tf.tasks import Task, find_task
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -63,11 +63,13 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         method: Method, what to train with; naive fusion by default.
         features: Mapping, modality -> `amr_tf.modalities.FeaturesLayer`, which makes the encoder's
             input of raw tensors; may be empty.
+        task: Task, or its name: what labels are, see `amr_tf.tasks`. With `regression` the model
+            gives numbers in the labels' unit.
         **kwargs: Options of `keras.Model`, e.g. `name`.
 
     Raises:
         ValueError: No encoder, a part not built, batch normalisation in the head, or modalities
-            that the method can't train with.
+            or a task that the method can't train with.
     """
 
     def __init__(
@@ -76,12 +78,15 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         head: keras.Model,
         method: Method | None = None,
         features: Mapping[str, FeaturesLayer] | None = None,
+        task: str | Task = "multiclass",
         **kwargs: Any,
     ) -> None:
         # the parts cast for themselves: raw numbers are not to be rounded on their way in
         super().__init__(**{"autocast": False, **kwargs})
         self.modalities = tuple(encoders)
         self.method = method or Naive()
+        self.task = find_task(task)
+        self.method.check_task(self.task.name)
         _checks.check_parts(encoders, head, self.method)
         _checks.check_features(features or {}, encoders)
         for name, encoder in encoders.items():
@@ -94,7 +99,7 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         self.epoch = _compat.state(self, "epoch", dtype="int64")
         self.nonfinite_steps = _compat.state(self, "nonfinite_steps", dtype="int64")
         self.first_nonfinite_step = _compat.state(self, "first_nonfinite_step", dtype="int64")
-        self.step_metrics = StepMetrics(self.modalities)
+        self.step_metrics = StepMetrics(self.modalities, self.task)
         self.regularizer = None
         self.amr_weight: float | str = 0.0
         self.multipliers = None
@@ -162,27 +167,29 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         return self.where_present(modality, encoding, inputs)
 
     def call(self, inputs: Any, training: bool = False) -> tf.Tensor:
-        """Logits `[B, C]`."""
+        """Logits `[B, C]`, or what else the task makes of the head's outputs."""
         inputs = inputs_by_name(inputs, self.modalities)
         self.input_specs.note(inputs)
         inputs = self.features(inputs)
-        return self.head(self.encode(inputs, training), training=training)
+        return self.task.called(self.head(self.encode(inputs, training), training=training))
 
     def attribute(
-        self, inputs: Any, target: str = "probability", labels: tf.Tensor | None = None
+        self, inputs: Any, target: str | None = None, labels: tf.Tensor | None = None
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Logits and Grad⊙Input attributions at the encodings, in inference mode.
 
         Args:
             inputs: Structure of tensors, as for a call.
-            target: String, what is attributed; see `amr_tf.attribution.target_score`.
+            target: String, what is attributed, one of the task's `targets`; the first by default.
             labels: Tensor `[B]`, the class ids; needed by target `label`.
 
         Returns:
-            Logits `[B, C]` and M attributions of the encodings' shapes.
+            The head's outputs (logits) `[B, C]` and M attributions of the encodings' shapes.
         """
         inputs = self.features(inputs_by_name(inputs, self.modalities))
-        return attribute(self.head, self.encode(inputs), target, labels)
+        target = target or self.task.targets[0]
+        score = self.task.target_score
+        return attribute(self.head, self.encode(inputs), target, labels, score=score)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One step of AMR; see the head of this file."""
@@ -233,11 +240,11 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         return self.get_metrics_result()
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """Cross-entropy of the fused logits, accuracy, shares and R, in inference mode."""
+        """The loss of the fused logits, the task's metric, shares and R, in inference mode."""
         context = Context.of(self, data, training=False)
         context.encodings = self.encode(context.inputs)
         context.logits, shares = self._shares(context)
-        loss = context.mean(cross_entropy(context.labels, context.logits))
+        loss = context.mean(context.losses(context.logits))
         self.step_metrics.update_task(context, loss, shares, context.complete)
         if self.regularizer is not None:
             global_shares = self.regularizer.global_mean(shares, context.complete)
@@ -254,6 +261,7 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         given["callbacks"] = [MethodEpochs(), *(given.get("callbacks") or [])]
         _checks.check_ratio_is_moved(self, given["callbacks"])
+        _checks.check_class_weight(self.task, given.get("class_weight"))
         with self.logging_steps_for(given["callbacks"], given.get("verbose", "auto")):
             return super().fit(**given)
 
@@ -308,6 +316,7 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
             self.amr_target,
             context.labels,
             context.training,
+            self.task,
         )
 
     def _in_use(self, context: Context) -> Context:

@@ -108,8 +108,17 @@ class EvidenceRatio(RatioCallback):
         self.evidence = np.full(0, np.nan)
 
     def set_model(self, model: keras.Model) -> None:
-        """Takes the model that is trained."""
+        """Takes the model that is trained.
+
+        Raises:
+            ValueError: Its samples have no class each, or it is not compiled for this callback.
+        """
         super().set_model(model)
+        if not model.task.one_class:
+            raise ValueError(
+                "EvidenceRatio is defined for multiclass alone, and the task is "
+                f"{model.task.name}: name the wanted ratio in numbers"
+            )
         self._encode = Encoder(model)
 
     def wanted(self, ratio: np.ndarray) -> np.ndarray:

@@ -122,6 +122,7 @@ class SavedModelParts:
             "features": {m: serialize(layer) for m, layer in self.features_layers.items()},
             "head": serialize(self.head),
             "method": serialize(self.method),
+            "task": serialize(self.task),
         }
 
     @classmethod
@@ -133,6 +134,7 @@ class SavedModelParts:
             restore(config["head"], custom_objects=custom_objects),
             restore(config["method"], custom_objects=custom_objects),
             {m: restore(f, custom_objects=custom_objects) for m, f in config["features"].items()},
+            restore(config["task"], custom_objects=custom_objects),
             name=config["name"],
         )
 

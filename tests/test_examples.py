@@ -16,6 +16,7 @@ from amr_tf.encoders import ENCODERS
 from amr_tf.heads import HEADS
 from amr_tf.methods import METHODS
 from amr_tf.modalities import MODALITIES
+from amr_tf.tasks import TASKS
 
 PACKAGES = {
     name: value
@@ -110,7 +111,10 @@ def surroundings():
 @pytest.fixture(autouse=True)
 def _nothing_stays_registered():
     """What examples register is forgotten after each."""
-    kept = [(r, dict(r._plugins), dict(r._places)) for r in (METHODS, ENCODERS, HEADS, MODALITIES)]
+    kept = [
+        (r, dict(r._plugins), dict(r._places))
+        for r in (METHODS, ENCODERS, HEADS, MODALITIES, TASKS)
+    ]
     trusted = set(_registry._trusted)
     yield
     for registry, plugins, places in kept:

@@ -5,11 +5,13 @@ It is read without TensorFlow, and checked field by field: a description may com
 
 import dataclasses
 import json
+import math
 import pathlib
 from typing import Any
 
 from tfrecords.stored import Stored, find
 from tfrecords.stored.base import is_count, require
+from tfrecords.tasks import MULTICLASS, REGRESSION, TASKS
 
 SCHEMA_VERSION = 2
 DESCRIPTION = "dataset.json"
@@ -25,7 +27,8 @@ class Split:
         failed: Integer, the clips that were listed and could not be read; `failures.csv` names
             them.
         shards: Strings, the file names in order.
-        class_counts: Integers, the clips of each class by their first label.
+        class_counts: Integers, the clips of each class: by their first label, or by all of them
+            where clips have several; 0 of numbers.
         without: Mapping, modality -> how many records lack it.
         blank: Mapping, modality -> in how many records it tells nothing: sound that is silent, a
             picture that is still.
@@ -45,12 +48,16 @@ class DatasetInfo:
 
     Attributes:
         dataset: String, the name of the data set that it was built from.
-        classes: Strings, the class names; a label id is an index into them.
+        classes: Strings, the class names; a label id is an index into them. Of a regression the
+            names of the numbers.
         modalities: Mapping, modality -> how it is stored, in the set's order.
         splits: Mapping, `train`, `validation`, `test` -> the split.
         options: Mapping, the build's options as given.
         notes: String, what a reader of results must know, e.g. that actors are in two splits.
         schema_version: Integer, the version of the record format.
+        task: String, what labels are, one of `tfrecords.tasks`.
+        mean: Numbers, the mean of each number over the training clips; empty of classes.
+        scale: Numbers, their standard deviation.
     """
 
     dataset: str
@@ -60,6 +67,9 @@ class DatasetInfo:
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
     notes: str = ""
     schema_version: int = SCHEMA_VERSION
+    task: str = MULTICLASS
+    mean: tuple[float, ...] = ()
+    scale: tuple[float, ...] = ()
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -110,6 +120,8 @@ class DatasetInfo:
                 **fields
                 | {
                     "classes": tuple(fields["classes"]),
+                    "mean": tuple(fields.get("mean", ())),
+                    "scale": tuple(fields.get("scale", ())),
                     "modalities": modalities,
                     "splits": splits,
                 }
@@ -151,6 +163,10 @@ def is_file_name(name: Any) -> bool:
     )
 
 
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
 def _check(info: DatasetInfo) -> None:
     """Refuses what no build writes.
 
@@ -158,6 +174,12 @@ def _check(info: DatasetInfo) -> None:
     """
     require(isinstance(info.dataset, str), "dataset", info.dataset)
     require(isinstance(info.notes, str), "notes", info.notes)
+    require(info.task in TASKS, "task", info.task)
+    for field in ("mean", "scale"):
+        numbers = getattr(info, field)
+        known = len(numbers) in (0, len(info.classes)) and all(map(_is_number, numbers))
+        require(known and (info.task == REGRESSION or not numbers), field, numbers)
+    require(all(number > 0 for number in info.scale), "scale", info.scale)
     require(bool(info.classes), "classes", info.classes)
     for name in info.classes:
         require(isinstance(name, str) and bool(name) and name.isprintable(), "class", name)

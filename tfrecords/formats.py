@@ -36,6 +36,11 @@ def bytes_feature(*values: str | bytes) -> tf.train.Feature:
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=encoded))
 
 
+def floats_feature(*values: float) -> tf.train.Feature:
+    """A feature of numbers."""
+    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
+
+
 def ints_feature(*values: int) -> tf.train.Feature:
     """A feature of whole numbers."""
     return tf.train.Feature(int64_list=tf.train.Int64List(value=map(int, values)))

@@ -24,22 +24,27 @@ from tfrecords.contact_sheet import contact_sheet
 from tfrecords.description import SPLITS, DatasetInfo
 from tfrecords.plugins import load_named
 from tfrecords.reading.verification import verify
+from tfrecords.tasks import REGRESSION
 
 _NAMED = 100  # clips that are named, of each kind
 
 
 def describe(directory: pathlib.Path, info: DatasetInfo, console: rich.console.Console) -> None:
-    """Prints clips per class, and durations and sizes per split.
+    """Prints clips per class, or what numbers there are, and durations and sizes per split.
 
     Args:
         directory: Path of the record set.
         info: The set's description.
         console: Where to print to.
     """
-    table = rich.table.Table("class", *SPLITS)
+    numbers = info.task == REGRESSION
+    table = rich.table.Table(
+        *(("number", "mean of train", "deviation") if numbers else ("class", *SPLITS))
+    )
     for index, name in enumerate(info.classes):
-        counts = (info.splits[split].class_counts[index] for split in SPLITS)
-        table.add_row(rich.markup.escape(name), *(f"{count:,}" for count in counts))
+        counts = (f"{info.splits[split].class_counts[index]:,}" for split in SPLITS)
+        told = (f"{each[index]:.4g}" if each else "-" for each in (info.mean, info.scale))
+        table.add_row(rich.markup.escape(name), *(told if numbers else counts))
     console.print(table)
     table = rich.table.Table("split", "", "least", "median", "most")
     for split in SPLITS:

@@ -6,6 +6,7 @@ A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary
                    clip/data_path         bytes   path of the media file, relative to the source
                    clip/label/index       int64   class ids: the data set's own label, then others
                    clip/label/string      bytes   the same as names
+                   clip/label/value       float   numbers, the labels of a regression
                    clip/label/audible, clip/label/visible         int64   0 or 1 for each label
                    clip/background_music, clip/static_image, clip/voice_over     int64   0 or 1
                    audio/encoded          bytes   mono: little-endian 16-bit PCM, or a FLAC stream
@@ -47,14 +48,17 @@ from tfrecords.formats import (
     TIMESTAMPS,
     WIDTH,
     bytes_feature,
+    floats_feature,
     ints_feature,
 )
 from tfrecords.stored import Stored
+from tfrecords.tasks import MULTICLASS, MULTILABEL, REGRESSION, SEPARATOR
 
 MEDIA_ID = "clip/media_id"
 DATA_PATH = "clip/data_path"
 LABEL_INDEX = "clip/label/index"
 LABEL_STRING = "clip/label/string"
+LABEL_VALUE = "clip/label/value"
 LABEL_AUDIBLE = "clip/label/audible"
 LABEL_VISIBLE = "clip/label/visible"
 BACKGROUND_MUSIC = "clip/background_music"
@@ -74,6 +78,7 @@ __all__ = [
     "LABEL_AUDIBLE",
     "LABEL_INDEX",
     "LABEL_STRING",
+    "LABEL_VALUE",
     "LABEL_VISIBLE",
     "MEDIA_ID",
     "PICTURE",
@@ -146,6 +151,8 @@ def serialise(
         LABEL_INDEX: ints_feature(*listed.labels),
         LABEL_STRING: bytes_feature(*(classes[label] for label in listed.labels)),
     }
+    if listed.values:
+        context[LABEL_VALUE] = floats_feature(*listed.values)
     if listed.annotation is not None:
         context |= _annotation(listed.annotation)
     lists: dict[str, tf.train.FeatureList] = {}
@@ -177,29 +184,37 @@ def _annotation(found: Annotation) -> dict[str, tf.train.Feature]:
 
 
 def parse(
-    record: tf.Tensor, modalities: Mapping[str, Stored], classes: int | None = None
+    record: tf.Tensor,
+    modalities: Mapping[str, Stored],
+    classes: int | None = None,
+    task: str = MULTICLASS,
 ) -> StoredClip:
     """Reads a record's label and the given modalities; frames stay JPEG.
 
     Args:
         record: Scalar string, a serialised `tf.train.SequenceExample`.
         modalities: Mapping, modality -> how it is stored; others are not read.
-        classes: Integer, the number of classes; another label is refused.
+        classes: Integer, the number of classes, or of numbers; another label is refused.
+        task: String, what labels are.
 
     Returns:
-        `label` int64, and modality -> its stored tensors: `samples` `[n]` int16 of a sound;
+        `label`, and modality -> its stored tensors: `samples` `[n]` int16 of a sound;
         `frames` `[T]` JPEG files and `size`, their height and width `[2]` int32, of a video and
         of an image, which is one frame; `values` `[D]` float32 of features, `[t * D]` of a
-        sequence; `text`, a scalar string. They are empty where the clip lacks the modality.
+        sequence; `text`, a scalar string. They are empty where the clip lacks the modality. The
+        label is an int64 class id, `[C]` float32 of 0 and 1 of several labels, or numbers `[K]`.
     """
-    context: dict[str, Any] = {LABEL_INDEX: tf.io.RaggedFeature(tf.int64)}
+    key_of_label, kind = (
+        (LABEL_VALUE, tf.float32) if task == REGRESSION else (LABEL_INDEX, tf.int64)
+    )
+    context: dict[str, Any] = {key_of_label: tf.io.RaggedFeature(kind)}
     lists: dict[str, Any] = {}
     for name, stored in modalities.items():
         chosen = formats.find(stored.kind)
         context |= {key(base, name, stored.kind): how for base, how in chosen.context.items()}
         lists |= {key(base, name, stored.kind): how for base, how in chosen.lists.items()}
     found, sequences = tf.io.parse_single_sequence_example(record, context, lists)
-    clip: StoredClip = {"label": _first_label(found[LABEL_INDEX], classes)}
+    clip: StoredClip = {"label": _LABELS[task](found[key_of_label], classes)}
     found |= sequences
     for name, stored in modalities.items():
         chosen = formats.find(stored.kind)
@@ -214,6 +229,22 @@ def _first_label(labels: tf.Tensor, classes: int | None) -> tf.Tensor:
     known = tf.reduce_all(labels[:1] == tf.clip_by_value(labels[:1], 0, most))
     with after(known & (tf.size(labels) > 0), "the label of a record is none of the classes"):
         return tf.identity(labels)[0]
+
+
+def _all_labels(labels: tf.Tensor, classes: int | None) -> tf.Tensor:
+    most = tf.int64.max if classes is None else classes - 1
+    known = tf.reduce_all(labels == tf.clip_by_value(labels, 0, most))
+    with after(known, "a label of a record is none of the classes"):
+        return tf.minimum(tf.reduce_sum(tf.one_hot(labels, classes), axis=0), 1)
+
+
+def _numbers(values: tf.Tensor, count: int | None) -> tf.Tensor:
+    right = tf.reduce_all(tf.math.is_finite(values)) & (tf.size(values) == count)
+    with after(right, f"the label of a record is not {count} finite numbers"):
+        return tf.ensure_shape(tf.identity(values), [count])
+
+
+_LABELS = {MULTICLASS: _first_label, MULTILABEL: _all_labels, REGRESSION: _numbers}
 
 
 @tf.autograph.experimental.do_not_convert
@@ -242,7 +273,8 @@ def read(record: bytes, modalities: Mapping[str, Stored]) -> dict[str, Any]:
         modalities: Mapping, modality -> how it is stored.
 
     Returns:
-        `media_id`, `labels` (ids), `label` (name of the first), and for each modality that the
+        `media_id`, `labels` (ids), `label` (all of their names, or the numbers, separated by `|`),
+        `values` (numbers), and for each modality that the
         clip has: int16 `[samples]`, a list of JPEG files, a text, or float32 of the set's shape.
 
     Raises:
@@ -254,8 +286,10 @@ def read(record: bytes, modalities: Mapping[str, Stored]) -> dict[str, Any]:
     found: dict[str, Any] = {
         "media_id": context[MEDIA_ID].bytes_list.value[0].decode(),
         "labels": list(context[LABEL_INDEX].int64_list.value),
-        "label": names[0].decode() if names else "",
+        "values": list(context[LABEL_VALUE].float_list.value) if LABEL_VALUE in context else [],
     }
+    texts = [f"{v:g}" for v in found["values"]] or [name.decode() for name in names]
+    found["label"] = SEPARATOR.join(texts)
     for name, stored in modalities.items():
         chosen = formats.find(stored.kind)
         mine = {}

@@ -9,6 +9,7 @@ import rich.table
 
 from tfrecords.building import lock
 from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo
+from tfrecords.tasks import REGRESSION
 
 
 def show(info: DatasetInfo, output: pathlib.Path, plugins: str = "") -> None:
@@ -48,7 +49,10 @@ def show(info: DatasetInfo, output: pathlib.Path, plugins: str = "") -> None:
     if info.notes:
         print(f"note: {info.notes}")
     print(f"modalities: {', '.join(info.modalities)}")
-    print(f"{len(info.classes)} classes; records and {DESCRIPTION} in {output}")
+    outputs = "numbers" if info.task == REGRESSION else "classes"
+    print(
+        f"task: {info.task}, {len(info.classes)} {outputs}; records and {DESCRIPTION} in {output}"
+    )
     named = f" --plugins={plugins}" if plugins else ""
     print(f"  python -m tfrecords.inspect {output}{named}")
     print(f"  python -m trainers.fit --data_dir={output}{named}")

@@ -63,7 +63,8 @@ def compare() -> None:
         if values[asked.WEIGHT].present and any(asked.WEIGHT in dict(sweep) for sweep in sweeps):
             raise ValueError("--amr_weight and --sweep=amr_weight=... name weights: give one")
         names = config.names
-        methods = asked.parse_methods(values.methods or asked.default_methods(names), names)
+        default = asked.default_methods(names, trainer_flags.task_name(config))
+        methods = asked.parse_methods(values.methods or default, names)
         table = plan.rows(methods, range(values.seeds), names, sweeps, weights)
         output = pathlib.Path(
             values.output_dir or f"runs/compare-{config.data_name}{config.suffix}"

@@ -15,13 +15,13 @@ import pathlib
 import sys
 from typing import Any
 
-import numpy as np
 from absl import flags
 
 from amr_tf.analysis.explanation import explain
 from amr_tf.serving.encoded_media import raw_of_files
 from trainers.config.run_config import Config
 from trainers.reporting import explanation_files, explanation_page
+from trainers.reporting.prediction_answers import Answers
 from trainers.running import command, inputs, media_files, windows
 from trainers.running.finished_run import load_classes, load_model
 from trainers.running.predictor import Labelled, Predictor
@@ -72,8 +72,7 @@ def _write(
     """The page of one clip."""
     modalities = predictor.inputs.modalities
     named = media_files.sources(clip, modalities)
-    label = np.argmax(labelled.mean.probabilities[0])
-    window = int(np.argmax(labelled.probabilities[:, label]))
+    window = labelled.clearest(predictor.task)
     (sent,) = media_files.read(
         [(named, labelled.windows[window])], modalities, predictor.inputs.settings
     )
@@ -81,7 +80,7 @@ def _write(
     directory = explanation_files.own_directory(output, named)
     page = explanation_page.write(
         directory, clip, labelled, explain(model, raw), window, config, modalities,
-        predictor.classes,
+        Answers(predictor.task, predictor.classes, explanation_page.TOP),
     )  # fmt: skip
     explanation_files.write_numbers(directory, named, labelled, predictor.classes, list(modalities))
     return page

@@ -3,7 +3,8 @@
 A clip is one file that holds all modalities of the model, or one file for each, with commas
 between: `image=a.png,text=a.txt`. A text without a comma may stand there itself.
 
-Prints each clip's likeliest labels and the modalities' shares of the decision, as a table, as JSON
+Prints each clip's likeliest labels (or those above their thresholds, or numbers, by the model's
+task) and the modalities' shares of the decision, as a table, as JSON
 (an array of objects) or as CSV; JSON and CSV row by row as clips are done. A file that can't be
 read gets one line on stderr, and the others go on. Write -- before names that begin with a dash.
 A file that is longer than the longest clip of the training is labelled in windows of that length;
@@ -18,8 +19,9 @@ from typing import Any
 from absl import flags
 
 from tfrecords.progress import Progress
-from trainers.reporting import prediction_formats
+from trainers.reporting.prediction_answers import Answers
 from trainers.reporting.prediction_formats import FORMATS, Row
+from trainers.reporting.prediction_formats import rows as made
 from trainers.running import command, media_files, windows
 from trainers.running.predictor import BATCH, Predictor
 
@@ -71,9 +73,8 @@ def _print(predictor: Predictor, clips: list[str], values: Any) -> int:
     out = sys.stdout  # which the bar takes over
     # rows on the terminal are progress enough
     show = len(clips) > BATCH and (values.format == "table" or not out.isatty())
-    top = min(values.top, len(predictor.classes))
     modalities = tuple(predictor.inputs.modalities)
-    about = (predictor.classes, modalities, top)
+    answers = Answers(predictor.task, predictor.classes, min(values.top, len(predictor.classes)))
 
     def rows() -> Iterator[Row]:
         nonlocal failed
@@ -82,10 +83,10 @@ def _print(predictor: Predictor, clips: list[str], values: Any) -> int:
                 read = media_files.tell_problems(clip, found)
                 failed += not read
                 if read:
-                    yield from prediction_formats.rows(clip, found, *about, values.per_window)
+                    yield from made(clip, found, answers, modalities, values.per_window)
                 progress.advance(f"{failed:,} failed" if failed else "")
 
-    FORMATS[values.format](rows(), out, modalities, top)
+    FORMATS[values.format](rows(), out, modalities, answers)
     return failed
 
 

@@ -6,12 +6,11 @@ A modality is missing where its encoding is replaced by one that says nothing of
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from scipy import special
 
 from amr_tf._shapley import shapley, subsets
 from amr_tf.analysis.bootstrap import Bootstrap
 from amr_tf.analysis.encodings import logits_of
-from amr_tf.analysis.measurement import PERCENT, Measurement
+from amr_tf.analysis.measurement import PERCENT, Measurement, unit_of
 from amr_tf.analysis.subject import Subject
 
 ZERO, MEAN, EMPTY = "zero encoding", "mean encoding", "empty input"
@@ -104,6 +103,8 @@ def positive_shares(values: np.ndarray) -> np.ndarray:
 def measure_missing(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ...]:
     """Accuracy and mAP with each subset of the modalities, and Shapley values of accuracy.
 
+    Of another task they are its first two metrics that have intervals, the main one first.
+
     Example:
         >>> found = amr_tf.analysis.measure_missing(subject, boots)
         >>> [one.name for one in found if one.metric == "accuracy kept"][:1]
@@ -119,11 +120,11 @@ def measure_missing(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ..
         kept`), and each one's `Shapley value`.
     """
     everyone = frozenset(range(len(subject.modalities)))
+    unit = unit_of(subject.task.metrics[0])
     found: list[Measurement] = []
     for kind, replaced_by in replacements(subject).items():
         logits = subset_logits(subject.head, subject.encodings, replaced_by)
-        correct = {s: z.argmax(axis=1) == subject.test.labels for s, z in logits.items()}
-        accuracy = {s: boots.mean(c) for s, c in correct.items()}
+        accuracy = {s: subject.draws(z, boots) for s, z in logits.items()}
         if not found:
             found += _of_subset(subject, boots, "all", logits, accuracy, everyone)
         for subset in sorted(accuracy.keys() - {everyone}, key=lambda s: (-len(s), *sorted(s))):
@@ -132,7 +133,7 @@ def measure_missing(subject: Subject, boots: Bootstrap) -> tuple[Measurement, ..
         found += _kept(subject, kind, accuracy)
         values = shapley_values(accuracy, len(everyone))
         for name, phi in zip(subject.modalities, values, strict=True):
-            found.append(Measurement(name, kind, "Shapley value", PERCENT, phi))
+            found.append(Measurement(name, kind, "Shapley value", unit, phi))
     return tuple(found)
 
 
@@ -146,11 +147,12 @@ def _of_subset(
 ) -> list[Measurement]:
     names = "+".join(subject.modalities[m] for m in sorted(subset))
     there = "" if len(subset) == len(subject.modalities) else names
-    found = [Measurement(there, condition, "accuracy", PERCENT, accuracy[subset])]
+    main, second = subject.task.resampled[:2]
+    units = {metric.name: unit_of(metric) for metric in subject.task.metrics}
+    found = [Measurement(there, condition, main, units[main], accuracy[subset])]
     if subset:  # of no modality all clips have the same scores, which rank nothing
-        scores = special.softmax(logits[subset], axis=1)
-        mean_ap = boots.mean_average_precision(subject.test.labels, scores)
-        found.append(Measurement(there, condition, "mAP", PERCENT, mean_ap))
+        draws = subject.draws(logits[subset], boots, second)
+        found.append(Measurement(there, condition, second, units[second], draws))
     return found
 
 
@@ -162,7 +164,7 @@ def _kept(
         Measurement(
             name,
             missing_condition(kind),
-            "accuracy kept",
+            f"{subject.task.resampled[0]} kept",
             PERCENT,
             ratio(accuracy[everyone - {m}], accuracy[everyone]),
         )

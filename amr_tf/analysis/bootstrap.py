@@ -11,6 +11,8 @@ import functools
 
 import numpy as np
 
+from amr_tf.tasks.metrics import positives
+
 _ROWS = 256  # of a class's clips that are ranked at a time
 
 
@@ -129,21 +131,22 @@ class Bootstrap:
         would be some hundred thousand calls for a large data set.
 
         Args:
-            labels: Array `[n]`, the class ids.
+            labels: Array `[n]`, the class ids, or `[n, C]` of 0 and 1.
             scores: Array `[n, C]`.
 
         Returns:
-            Array `[1 + R]`.
+            Array `[1 + R]`; NaN in a draw without any positive.
         """
-        present = np.unique(labels)
+        positive = positives(labels, scores.shape[1])
         total = np.zeros(self.weights.shape[1])
         count = np.zeros_like(total)
-        for c in present:
-            precision = self._average_precision(labels == c, scores[:, c])
+        for c in np.flatnonzero(positive.any(axis=0)):
+            precision = self._average_precision(positive[:, c], scores[:, c])
             found = np.isfinite(precision)
             total[found] += precision[found]
             count += found
-        return total / count
+        with np.errstate(invalid="ignore"):
+            return total / count
 
     def _average_precision(self, positive: np.ndarray, scores: np.ndarray) -> np.ndarray:
         own, found = self.weights[positive], []

@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from scipy import special
 
 from amr_tf._pass import Pass
 from amr_tf._presence import complete_samples
 from amr_tf.analysis import metrics
 from amr_tf.attribution import attribution_shares
 from amr_tf.model import MultimodalClassifier
-
-REPORTED_TARGETS = ("probability", "logit")
+from amr_tf.tasks import Task
+from amr_tf.tasks.multiclass import MULTICLASS
 
 
 class Unmeasurable(ValueError):
@@ -40,10 +39,11 @@ class Predictions:
 
     Attributes:
         modalities: Tuple of strings, the names of the modalities.
-        labels: Array `[N]`, the class ids.
-        logits: Array `[N, C]`.
+        labels: Array `[N]`, the class ids, or `[N, C]` of another task.
+        logits: Array `[N, C]`, the head's outputs.
         shares: Dictionary, attribution target -> array `[N, M]`; empty for a model of one modality.
         complete: Array `[N]` of booleans, whether a sample has all modalities.
+        task: Task, the model's.
     """
 
     modalities: tuple[str, ...]
@@ -51,20 +51,21 @@ class Predictions:
     logits: np.ndarray
     shares: dict[str, np.ndarray]
     complete: np.ndarray
+    task: Task = MULTICLASS
 
     @property
     def probabilities(self) -> np.ndarray:
-        """Softmax of the logits, `[N, C]`."""
-        return special.softmax(self.logits, axis=1)
+        """What the logits say by the task, `[N, C]`: probabilities, or numbers of a regression."""
+        return self.task.host_predictions(self.logits)
 
     def summary(self) -> dict[str, Any]:
-        """Loss, accuracy, mAP and dominance of the split.
+        """Loss, the task's metrics and dominance of the split.
 
         Returns:
-            A dictionary of `loss`, `accuracy`, `mAP`, `mAP_classes` (the number of classes with a
-            positive), `samples`, `dominance` and `dominance_by_target` (None for one modality).
+            A dictionary of `samples`, `loss`, the metrics of the task (`accuracy`, `mAP` and
+            `mAP_classes`, the number of classes with a positive, of one class a sample),
+            `dominance` and `dominance_by_target` (None for one modality).
         """
-        mean_ap, classes = metrics.mean_average_precision(self.labels, self.probabilities)
         by_target = {
             target: dict(
                 zip(self.modalities, metrics.dominance(s, self.complete).tolist(), strict=True)
@@ -73,16 +74,10 @@ class Predictions:
         }
         return {
             "samples": len(self.labels),
-            "loss": float(np.mean(self._cross_entropy())),
-            "accuracy": metrics.accuracy(self.labels, self.logits),
-            "mAP": mean_ap,
-            "mAP_classes": classes,
-            "dominance": by_target.get("probability"),
+            **self.task.measured(self.labels, self.logits),
+            "dominance": by_target.get(self.task.reported[0]),
             "dominance_by_target": by_target or None,
         }
-
-    def _cross_entropy(self) -> np.ndarray:
-        return -special.log_softmax(self.logits, axis=1)[np.arange(len(self.labels)), self.labels]
 
 
 class Evaluator:
@@ -99,13 +94,12 @@ class Evaluator:
 
     Args:
         model: MultimodalClassifier, the model to evaluate.
-        targets: Sequence of strings, the attribution targets to report.
+        targets: Sequence of strings, the attribution targets to report; by default the task's.
     """
 
-    def __init__(
-        self, model: MultimodalClassifier, targets: Sequence[str] = REPORTED_TARGETS
-    ) -> None:
+    def __init__(self, model: MultimodalClassifier, targets: Sequence[str] | None = None) -> None:
         self.model = model
+        targets = model.task.reported if targets is None else targets
         self.targets = tuple(targets) if len(model.modalities) > 1 else ()
         self._pass = Pass(model, self._outputs)
 
@@ -133,6 +127,7 @@ class Evaluator:
             logits=out["logits"].astype(np.float64),
             shares={t: out[t].astype(np.float64) for t in self.targets},
             complete=out["complete"].astype(bool),
+            task=self.model.task,
         )
 
     def _outputs(self, inputs: Any, labels: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -142,7 +137,7 @@ class Evaluator:
             out["logits"], attributions = self.model.attribute(inputs, target)
             out[target] = attribution_shares(attributions)
         if not self.targets:
-            out["logits"] = self.model(inputs, training=False)
+            out["logits"], _ = self.model.attribute(inputs)
         return out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf._context import inputs_by_name
-from amr_tf.attribution import attribute, attribution_shares, target_score
+from amr_tf.attribution import attribute, attribution_shares
 from amr_tf.model import MultimodalClassifier
 
 
@@ -22,7 +22,7 @@ class Explanation:
         (12, 2)
 
     Attributes:
-        probabilities: Array `[B, C]`.
+        probabilities: Array `[B, C]`, what the task makes of the logits: numbers of a regression.
         shares: Dictionary, attribution target -> array `[B, M]`, the modalities' shares at the
             encodings; empty for one modality.
         features: Dictionary, modality -> array `[B, ...]`, what its encoder took.
@@ -37,11 +37,11 @@ class Explanation:
 
 
 def explain(
-    model: MultimodalClassifier, inputs: Any, targets: tuple[str, ...] = ("probability", "logit")
+    model: MultimodalClassifier, inputs: Any, targets: tuple[str, ...] | None = None
 ) -> Explanation:
-    """Explains a batch's top classes, in inference mode.
+    """Explains a batch's top classes (or its outputs, of a regression), in inference mode.
 
-    `A^m = dg/dx^m ⊙ x^m` for the features x^m and the score g of `target_score`: like the shares,
+    `A^m = dg/dx^m ⊙ x^m` for the features x^m and the score g of the task: like the shares,
     one step further back. Where the model lacks bias terms its sum over all features is g itself.
 
     Example:
@@ -55,11 +55,13 @@ def explain(
         model: MultimodalClassifier, the model to explain.
         inputs: Structure of the model's inputs, e.g. a dictionary of tensors `[B, ...]`.
         targets: Tuple of strings, the attribution targets of the shares; the first is also that
-            of the attributions.
+            of the attributions. By default those that the task reports.
 
     Returns:
         The explanation.
     """
+    task = model.task
+    targets = targets or task.reported
     inputs = inputs_by_name(inputs, model.modalities)
     inputs = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
     features = model.features(inputs)
@@ -77,19 +79,19 @@ def explain(
             explained[name], encoding = embedders[name](features[name], training=False)
             encodings.append(model.where_present(name, encoding, features))
         logits = model.head(encodings, training=False)
-        score = target_score(logits, targets[0])
+        score = task.target_score(logits, targets[0])
     gradients = tape.gradient(score, explained)
     shares = {}
     if len(model.modalities) > 1:
         for target in targets:
-            _, alphas = attribute(model.head, encodings, target)
+            _, alphas = attribute(model.head, encodings, target, score=task.target_score)
             shares[target] = attribution_shares(alphas).numpy()
     attributions = {
         name: _attribution(explained[name], gradients[name], features[name].shape)
         for name in model.modalities
     }
     return Explanation(
-        probabilities=tf.nn.softmax(tf.cast(logits, tf.float32)).numpy(),
+        probabilities=task.predictions(logits).numpy(),
         shares=shares,
         features={name: features[name].numpy() for name in model.modalities},
         attributions=attributions,

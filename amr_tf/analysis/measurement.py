@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from amr_tf.analysis.bootstrap import Interval, interval
+from amr_tf.tasks import Metric
 
 PERCENT = "%"  # a fraction, which people read as percent
 POINTS = "points"  # a difference of two fractions, which people read as percentage points
@@ -56,3 +57,12 @@ class Measurement:
     def interval(self) -> Interval:
         """The number and its 95 % interval."""
         return interval(self.draws)
+
+
+def unit_of(metric: Metric) -> str:
+    """The unit of a metric's measurements.
+
+    Args:
+        metric: Metric, of a task.
+    """
+    return PERCENT if metric.percent else PLAIN

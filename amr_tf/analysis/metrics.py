@@ -1,58 +1,10 @@
-"""Accuracy, mean average precision and dominance of a whole split, on the host."""
+"""Dominance of a whole split, on the host, and as text."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from sklearn.metrics import average_precision_score
 
 _UNNAMED = 3  # modalities whose shares stand in a row without their names
-
-
-def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
-    """The fraction of samples whose highest score is their class's.
-
-    Args:
-        labels: Array `[N]`, the class ids.
-        scores: Array `[N, C]`, logits or probabilities.
-
-    Returns:
-        A float in [0, 1].
-    """
-    return float(np.mean(scores.argmax(axis=1) == labels))
-
-
-def average_precisions(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
-    """The average precision of each class against the rest (scikit-learn's, no interpolation).
-
-    Args:
-        labels: Array `[N]`, the class ids.
-        scores: Array `[N, C]`; samples are ranked by each column.
-
-    Returns:
-        Array `[C]`; NaN for a class without a positive sample.
-    """
-    positive = np.arange(scores.shape[1]) == np.asarray(labels)[:, None]
-    return np.array(
-        [
-            average_precision_score(p, s) if p.any() else np.nan
-            for p, s in zip(positive.T, scores.T, strict=True)
-        ]
-    )
-
-
-def mean_average_precision(labels: np.ndarray, scores: np.ndarray) -> tuple[float, int]:
-    """The macro average of average precision over the classes with at least one positive.
-
-    Args:
-        labels: Array `[N]`, the class ids.
-        scores: Array `[N, C]`.
-
-    Returns:
-        The mean, and the number of classes it is over.
-    """
-    values = average_precisions(labels, scores)
-    values = values[~np.isnan(values)]
-    return float(values.mean()), len(values)
 
 
 def dominance(shares: np.ndarray, complete: np.ndarray | None = None) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from amr_tf.analysis.ablation import ratio
 from amr_tf.analysis.bootstrap import Bootstrap
-from amr_tf.analysis.measurement import PERCENT, Measurement
+from amr_tf.analysis.measurement import PERCENT, Measurement, unit_of
 from amr_tf.analysis.subject import Subject
 from amr_tf.modalities.corruption import SEVERITIES
 
@@ -59,7 +59,7 @@ class Robustness:
 
 
 def measure_robustness(subject: Subject, boots: Bootstrap) -> Robustness:
-    """Measures accuracy under each corruption of a subject.
+    """Measures accuracy, or the task's main metric, under each corruption of a subject.
 
     Example:
         >>> found = amr_tf.analysis.measure_robustness(subject, boots)
@@ -73,19 +73,25 @@ def measure_robustness(subject: Subject, boots: Bootstrap) -> Robustness:
     Returns:
         The curves and their areas.
     """
-    labels = subject.test.labels
-    correct = boots.mean(subject.logits.argmax(axis=1) == labels)
-    clean = Measurement("", "clean", "accuracy", PERCENT, correct)
+    metric = subject.task.metrics[0]
+    unit = unit_of(metric)
+    clean = Measurement("", "clean", metric.name, unit, subject.draws(subject.logits, boots))
     curves = []
     for corruption, predicted in subject.corrupted.items():
         what = (corruption.modality, corruption.name)
         accuracy = [
-            Measurement(*what, "accuracy", PERCENT, boots.mean(p == labels), severity)
+            Measurement(*what, metric.name, unit, _draws(subject, p, boots), severity)
             for severity, p in zip(SEVERITIES, predicted, strict=True)
         ]
         curve = (clean, *accuracy)
         curves.append(Curve(curve, Measurement(*what, "area", PERCENT, _relative_area(curve))))
     return Robustness(clean, tuple(curves), _mean_areas(subject.modalities, curves))
+
+
+def _draws(subject: Subject, predicted: np.ndarray, boots: Bootstrap) -> np.ndarray:
+    if subject.task.one_class:
+        return boots.mean(predicted == subject.test.labels)
+    return subject.draws(predicted, boots)
 
 
 def _relative_area(curve: Sequence[Measurement]) -> np.ndarray:

@@ -13,11 +13,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from amr_tf.analysis.bootstrap import Bootstrap
 from amr_tf.analysis.encodings import Encoder, Encodings, logits_of
 from amr_tf.analysis.evaluation import Unmeasurable
 from amr_tf.modalities import Corruption, Modality
 from amr_tf.modalities.corruption import SEVERITIES
 from amr_tf.model import MultimodalClassifier
+from amr_tf.tasks import Task
+from amr_tf.tasks.multiclass import MULTICLASS
 
 CorruptedSplit = tuple[Corruption, Callable[[int], tf.data.Dataset]]
 
@@ -38,8 +41,10 @@ class Subject:
         test: Encodings of the clips of the split that have all modalities.
         train: Encodings of training clips.
         empty: Dictionary, modality -> the encoding of an empty input, `[1, ...]`; may be empty.
-        corrupted: Dictionary, corruption -> array `[5, N]`, the predicted classes by severity.
+        corrupted: Dictionary, corruption -> array `[5, N]`, the predicted classes by severity; of
+            another task the head's outputs `[5, N, C]`.
         inputs: Dictionary, modality -> its input, of those for which the model has features layers.
+        task: Task, the model's.
     """
 
     head: keras.Model
@@ -50,6 +55,7 @@ class Subject:
     empty: dict[str, np.ndarray]
     corrupted: dict[Corruption, np.ndarray]
     inputs: dict[str, Modality] = dataclasses.field(default_factory=dict)
+    task: Task = MULTICLASS
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -60,6 +66,11 @@ class Subject:
     def encodings(self) -> list[np.ndarray]:
         """The encodings of the split, M arrays `[N, ...]`."""
         return list(self.test.values.values())
+
+    def draws(self, outputs: np.ndarray, boots: Bootstrap, name: str = "") -> np.ndarray:
+        """Draws of a metric of the task for outputs `[N, C]`; the main metric by default."""
+        name = name or self.task.resampled[0]
+        return self.task.draws(self.test.labels, outputs, boots, name)
 
     def word(self, modality: str) -> str:
         """What people call a modality, e.g. `sound`; its name, where that is not its kind's.
@@ -141,6 +152,7 @@ class Subject:
             empty={m: _encoded(model, m, x) for m, x in (empty_inputs or {}).items()},
             corrupted=_corrupted_predictions(model, tested, corrupted, advance),
             inputs={m: layer.modality for m, layer in model.features_layers.items()},
+            task=model.task,
         )
 
 
@@ -175,7 +187,9 @@ def _corrupted_predictions(
             changed = encoders[modality](dataset(severity)).values[modality]
             values = (clean.values | {modality: changed}).values()
             encodings = [e[clean.complete] for e in values]
-            predicted.append(logits_of(model.head, encodings).argmax(axis=1))
+            outputs = logits_of(model.head, encodings)
+            # classes alone where they suffice: outputs of many classes and clips are large
+            predicted.append(outputs.argmax(axis=1) if model.task.one_class else outputs)
             advance(f"{corruption.name}, severity {severity}")
         found[corruption] = np.stack(predicted)
     return found

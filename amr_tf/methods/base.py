@@ -11,10 +11,12 @@ import tensorflow as tf
 from amr_tf import distribution
 from amr_tf._context import Context
 from amr_tf._tape import Tape
-from amr_tf.attribution import at_least_float32
+from amr_tf.tasks.multiclass import cross_entropy as cross_entropy  # methods take it from here
 
 # What a method can require of whoever trains it.
 TEACHERS, CLASS_COUNTS, HELD_OUT = "teachers", "class_counts", "held_out"
+# What `Method.tasks` is where the loss of samples is all that a method asks of a task.
+ANY_TASK = ("any task",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,6 +80,8 @@ class Method:
             are arguments of the constructor; `held_out` (a `HeldOut`) is set as an attribute
             before training.
         min_modalities: Integer, the least number of modalities that it is defined for.
+        tasks: Strings, the names of the tasks that it is defined for; `ANY_TASK` where
+            `context.losses` is all that it asks of one.
         trains: Boolean, whether there is anything to train.
         flags: Mapping, name of a command's flag -> the option that it is another name of.
         recipe_options: Mapping, name of a recipe of `trainers.fit` -> the method's options, by
@@ -93,6 +97,7 @@ class Method:
     requires: ClassVar[tuple[str, ...]] = ()
     same_encoders: ClassVar[bool] = False
     min_modalities: ClassVar[int] = 1
+    tasks: ClassVar[tuple[str, ...]] = ("multiclass",)
     trains: ClassVar[bool] = True
     flags: ClassVar[Mapping[str, str]] = {}
     recipe_options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -116,6 +121,30 @@ class Method:
             raise ValueError(
                 f"{type(self).__name__} compares modalities: it needs at least "
                 f"{self.min_modalities}, there is {', '.join(names)}"
+            )
+
+    @classmethod
+    def suits(cls, task: str) -> bool:
+        """Whether the method, with its default options, is defined for a task.
+
+        Args:
+            task: String, the task's name.
+        """
+        return cls.tasks == ANY_TASK or task in cls.tasks
+
+    def check_task(self, task: str) -> None:
+        """Refuses a task that the method is not defined for.
+
+        Args:
+            task: String, the task's name.
+
+        Raises:
+            ValueError: It is not.
+        """
+        if not self.suits(task):
+            raise ValueError(
+                f"{type(self).__name__} is defined for {', '.join(self.tasks)} alone, and the task "
+                f"is {task}: take a method that asks for nothing but losses, e.g. naive fusion"
             )
 
     def parts(
@@ -149,12 +178,12 @@ class Method:
         return encodings
 
     def loss(self, context: Context) -> tf.Tensor:
-        """The task loss: this replica's share of the mean cross-entropy over the global batch.
+        """The task loss: this replica's share of the mean loss over the global batch.
 
         `context.mean` makes that share of numbers `[B]`, sample weights included, `context.present`
         leaves out those of samples that lack a modality.
         """
-        return context.mean(cross_entropy(context.labels, context.logits))
+        return context.mean(context.losses(context.logits))
 
     def gradients(self, context: Context, loss: tf.Tensor, tape: Tape, variables: list) -> list:
         """Gradients of the task loss for `variables`, summed over the replicas; None where none.
@@ -206,16 +235,3 @@ class Method:
     def from_config(cls, config: dict[str, Any]) -> "Method":
         """The method that `get_config` described."""
         return cls(**config)
-
-
-def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Softmax cross-entropy per sample, in float32 at least.
-
-    Args:
-        labels: Tensor `[B]`, the class ids.
-        logits: Tensor `[B, C]`.
-
-    Returns:
-        Tensor `[B]`.
-    """
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels, at_least_float32(logits))

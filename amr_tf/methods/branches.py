@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from amr_tf import distribution, heads
 from amr_tf.attribution import flattened
-from amr_tf.methods.base import Context, cross_entropy
+from amr_tf.methods.base import Context
 
 
 def add_unimodal_heads(model: Any, seed: int = 0) -> None:
@@ -59,12 +59,12 @@ def unimodal_logits(
 
 
 def unimodal_losses(context: Context, encodings: list[tf.Tensor]) -> list[tf.Tensor]:
-    """This replica's share of each own head's mean cross-entropy, M scalars.
+    """This replica's share of each own head's mean loss, M scalars.
 
     Samples that lack a modality don't enter its loss.
     """
     return [
-        context.mean(context.present(m, cross_entropy(context.labels, z)))
+        context.mean(context.present(m, context.losses(z)))
         for m, z in enumerate(unimodal_logits(context.model, encodings))
     ]
 

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf.methods.base import Context, Method
+from amr_tf.methods.base import ANY_TASK, Context, Method
 from amr_tf.methods.branches import add_unimodal_heads, unimodal_losses
 
 
@@ -37,6 +37,7 @@ class DGL(Method):
 
     help = "encoders learn from heads of their own alone (Wei 2025)"
     min_modalities = 2
+    tasks = ANY_TASK
 
     def __init__(self, alpha: float = 4.0, seed: int = 0) -> None:
         if alpha < 0:

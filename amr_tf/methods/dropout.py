@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf.methods.base import Context, Method
+from amr_tf.methods.base import ANY_TASK, Context, Method
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -30,6 +30,7 @@ class Dropout(Method):
     """
 
     help = "drops features of the encodings (Hinton 2012)"
+    tasks = ANY_TASK
 
     def __init__(self, rate: float = 0.5, seed: int = 0) -> None:
         if not 0 <= rate < 1:

@@ -9,7 +9,7 @@ import tensorflow as tf
 from amr_tf import _compat
 from amr_tf._context import inputs_by_name
 from amr_tf._pass import Pass
-from amr_tf.methods.base import Context, HeldOut, cross_entropy
+from amr_tf.methods.base import ANY_TASK, Context, HeldOut
 from amr_tf.methods.branches import add_unimodal_heads, unimodal_logits
 from amr_tf.methods.held_out import HeldOutMethod
 
@@ -67,6 +67,7 @@ class GradientBlending(HeldOutMethod):
     finds = "estimates weights"
     demo_options = "estimate_epochs=5"
     min_modalities = 2
+    tasks = ANY_TASK
 
     def __init__(
         self,
@@ -181,7 +182,7 @@ def blending_weights(
 
 
 def _losses(model: Any, inputs: Any, labels: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy of each head for each sample in inference mode, `[B, M + 1]`."""
+    """The loss of each head for each sample in inference mode, `[B, M + 1]`."""
     inputs = inputs_by_name(inputs, model.modalities)
     encodings = model.encode(model.features(inputs))
     logits = model.head(encodings, training=False)
@@ -191,7 +192,7 @@ def _losses(model: Any, inputs: Any, labels: tf.Tensor) -> tf.Tensor:
 def _head_losses(
     model: Any, labels: tf.Tensor, encodings: list, logits: tf.Tensor, training: bool = True
 ) -> list[tf.Tensor]:
-    """Cross-entropy of each sample, the modalities' heads first, the fused one last: `[B]` each."""
+    """The loss of each sample, the modalities' heads first, the fused one last: `[B]` each."""
     return [
-        cross_entropy(labels, z) for z in [*unimodal_logits(model, encodings, training), logits]
+        model.task.losses(labels, z) for z in [*unimodal_logits(model, encodings, training), logits]
     ]

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from amr_tf import distribution
 from amr_tf._tape import Tape
-from amr_tf.methods.base import Context, Method
+from amr_tf.methods.base import ANY_TASK, Context, Method
 from amr_tf.methods.branches import add_unimodal_heads, unimodal_heads, unimodal_losses
 
 
@@ -44,6 +44,7 @@ class MMPareto(Method):
 
     help = "unimodal and fused gradients without conflict (Wei 2024)"
     min_modalities = 2
+    tasks = ANY_TASK
 
     def __init__(self, gamma: float = 1.5, unimodal_weight: float = 1.0, seed: int = 0) -> None:
         if gamma <= 0 or unimodal_weight < 0:

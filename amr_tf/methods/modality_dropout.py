@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf._presence import kept
-from amr_tf.methods.base import Context, Method
+from amr_tf.methods.base import ANY_TASK, Context, Method
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -38,6 +38,7 @@ class ModalityDropout(Method):
     """
 
     help = "drops whole modalities (Neverova 2016)"
+    tasks = ANY_TASK
 
     def __init__(self, rate: float = 0.5, per_sample: bool = False, seed: int = 0) -> None:
         if not 0 <= rate < 1:

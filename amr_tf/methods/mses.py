@@ -5,12 +5,11 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy import special
 
 from amr_tf import _compat
 from amr_tf._pass import in_batches
 from amr_tf._tape import Tape
-from amr_tf.methods.base import Context
+from amr_tf.methods.base import ANY_TASK, Context
 from amr_tf.methods.branches import add_unimodal_heads, unimodal_heads, unimodal_losses
 from amr_tf.methods.copies import Copy, floats
 from amr_tf.methods.held_out import Encoded, HeldOutMethod, encoded
@@ -73,6 +72,7 @@ class MSES(HeldOutMethod):
     help = "each encoder stops early by itself, with its best weights (Fujimori 2019)"
     demo_options = "patience=3"
     min_modalities = 2
+    tasks = ANY_TASK
 
     def __init__(
         self,
@@ -169,11 +169,9 @@ def _weakened(e: tf.Tensor, weight: float) -> tf.Tensor:
 
 
 def _losses(model: Any, found: Encoded) -> np.ndarray:
-    """Each head's mean cross-entropy on encodings, `[M]`."""
-    rows = np.arange(len(found.labels))
+    """Each head's mean loss on encodings, `[M]`."""
     losses = []
     for name, head in zip(model.modalities, unimodal_heads(model), strict=True):
         logits = in_batches(lambda e, head=head: head([e], training=False), found.values[name])
-        log_probabilities = special.log_softmax(logits.astype(np.float64), axis=1)
-        losses.append(-log_probabilities[rows, found.labels].mean())
+        losses.append(model.task.host_losses(found.labels, logits.astype(np.float64)).mean())
     return np.array(losses)

@@ -1,13 +1,13 @@
-"""Naive fusion: cross-entropy of the fused logits, nothing else."""
+"""Naive fusion: the loss of the fused logits, nothing else."""
 
 import keras
 
-from amr_tf.methods.base import Method
+from amr_tf.methods.base import ANY_TASK, Method
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class Naive(Method):
-    """Joint training of encoders and head on the fused cross-entropy alone.
+    """Joint training of encoders and head on the loss of the fused logits alone.
 
     Example:
         >>> method = amr_tf.methods.Naive()
@@ -17,3 +17,4 @@ class Naive(Method):
     """
 
     help = "cross-entropy of the fused logits"
+    tasks = ANY_TASK

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import keras
 
-from amr_tf.methods.base import TEACHERS, Method
+from amr_tf.methods.base import ANY_TASK, TEACHERS, Method
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -28,6 +28,7 @@ class UME(Method):
     help = "the mean of the unimodal models' logits; nothing is trained (Du 2023)"
     requires = (TEACHERS,)
     min_modalities = 2
+    tasks = ANY_TASK
     trains = False
 
     def __init__(self, teachers: Mapping[str, keras.Model] | None = None) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from amr_tf.methods.base import Context
+from amr_tf.methods.base import ANY_TASK, Context, Method
 from amr_tf.methods.branches import modality_logits
 from amr_tf.methods.teachers import TaughtMethod, divergence, mean_square
 
@@ -50,6 +50,7 @@ class UMT(TaughtMethod):
 
     help = "encoders stay near those of unimodal teachers (Du 2021)"
     flags = MappingProxyType({"umt_target": "target"})
+    tasks = ANY_TASK
 
     def __init__(
         self,
@@ -68,6 +69,19 @@ class UMT(TaughtMethod):
         self.weight = weight
         self.target = target
         self.temperature = temperature
+
+    def check_task(self, task: str) -> None:
+        """Refuses to compare predictions that are no classes'.
+
+        Raises:
+            ValueError: The task has no classes, and predictions are to be compared.
+        """
+        super().check_task(task)
+        if self.target == "predictions" and not Method.suits(task):
+            raise ValueError(
+                f"UMT(target='predictions') compares softmax predictions, and the task is {task}: "
+                "take target=encodings"
+            )
 
     def loss(self, context: Context) -> tf.Tensor:
         """Cross-entropy and the distance from the teachers."""

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from amr_tf.methods.base import Method
+from amr_tf.methods.base import ANY_TASK, Method
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -24,6 +24,7 @@ class Unimodal(Method):
     """
 
     help = "one modality alone"
+    tasks = ANY_TASK
 
     def __init__(self, modality: str) -> None:
         self.modality = modality

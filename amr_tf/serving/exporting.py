@@ -62,7 +62,7 @@ def export(
     Args:
         model: The classifier; made outside of a distribution strategy.
         directory: Path of the versions.
-        classes: Strings, the class names by id; also in `assets/`.
+        classes: Strings, the class names by id, or those of the numbers; also in `assets/`.
         inputs: Mapping, modality -> its input, of those for which the model has no features layer.
         notes: Mapping, what else to keep in `assets/model.json`.
         extra: Mapping, file name -> text of what else to keep in `assets.extra/`.
@@ -79,6 +79,7 @@ def export(
     description = {
         "modalities": list(model.modalities),
         "classes": list(classes),
+        "task": model.task.describe(),
         **{name: {**m.describe(), "rules": dict(m.rules)} for name, m in inputs.items()},
     }
     for name in classes:

@@ -15,6 +15,11 @@ Inputs are named after the modalities. What a client sends of a modality depends
     text       int32 [B, length]                  string [B], the texts
     features   float32 [B, ...]                   the same
 
+Of another task than one class a clip (`amr_tf.tasks`) there is, in the place of the class: with
+`multilabel` predicted [B, C], booleans, and labels [B], their names separated by `|`; with
+`regression` values [B, K] alone. Those have the shares of the target that their task reports, and
+no shares_logit.
+
 They are the tensors that the model was trained on: `amr_tf.modalities` says how to cut them. A
 model of one modality has no shares. Attributions stop at the encodings, where the shares are made,
 which costs a pass through the head; back to the pixels would cost two more passes through the
@@ -22,7 +27,7 @@ encoders, and `amr_tf.analysis.explanation` does that.
 
 A clip that cannot be answered (a broken file, another sample rate, nothing at all) spoils no other
 of its batch: `error` says why, and is "" where all is well. Its probabilities and shares are 0, for
-JSON has no NaN, its class_id is -1, its label "".
+JSON has no NaN, its class_id is -1, its label "", and no label is predicted.
 """
 
 import functools
@@ -38,8 +43,6 @@ from amr_tf.modalities import Modality
 from amr_tf.model import MultimodalClassifier
 from amr_tf.serving.encoded_media import read_files
 
-# output -> attribution target
-_SHARES = {"shares": "probability", "shares_logit": "logit"}
 SIGNATURES = ("serving_default", "serving_media", "explain")
 
 
@@ -75,7 +78,8 @@ class ServedClassifier(tf.Module):
             raise ValueError(f"{len(classes)} class names for the {there} classes of the model")
         # bound methods: a SavedModel would try to save a Keras model, its optimizers too
         self._encode, self._modalities = model.encode, model.modalities
-        self._attribute = functools.partial(attribute, model.head)
+        self._task = model.task
+        self._attribute = functools.partial(attribute, model.head, score=self._task.target_score)
         # a tuple: tf.Module would wrap a dict, and lose its order when it is saved
         self._inputs = tuple(served_inputs(model, inputs).items())
         self.tables = [table for _, modality in self._inputs for table in modality.tables]
@@ -98,15 +102,15 @@ class ServedClassifier(tf.Module):
         return tf.function(functions[name], autograph=False).get_concrete_function(**taken)
 
     def _serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self._answer(raw, ["shares"])[0]
+        return self._answer(raw, 1)[0]
 
     def _serve_media(self, **files: tf.Tensor) -> dict[str, tf.Tensor]:
         raw, problems = read_files(files, dict(self._inputs))
-        answer = self._answer(raw, ["shares"])[0]
+        answer = self._answer(raw, 1)[0]
         return _unless(problems, answer) | {"error": problems}
 
     def _explain(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        out, attributions = self._answer(raw, list(_SHARES))
+        out, attributions = self._answer(raw, len(self._task.reported))
         for name, alpha in zip(self._modalities, attributions, strict=True):
             out[f"attribution_{name}"] = tf.cast(flattened(alpha), tf.float32)
         return out
@@ -115,23 +119,19 @@ class ServedClassifier(tf.Module):
         return {**raw, **{m: modality.features(raw[m]) for m, modality in self._inputs}}
 
     def _answer(
-        self, inputs: dict[str, tf.Tensor], shares: list[str]
+        self, inputs: dict[str, tf.Tensor], targets: int
     ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
-        """The outputs, and the attributions of the first of the shares."""
+        """The outputs, with shares of the first targets, and the attributions of the first."""
         encodings = self._encode(self._features(inputs))
-        targets = [_SHARES[name] for name in shares]
+        targets = self._task.reported[:targets]
         # the forward passes are one and the same: the graph keeps a single copy
         found = [self._attribute(encodings, target) for target in targets]
         logits, attributions = found[0]
-        top = tf.argmax(logits, axis=-1)
-        out = {
-            "probabilities": tf.nn.softmax(tf.cast(logits, tf.float32)),
-            "class_id": top,
-            "label": tf.gather(self._classes, top),
-        }
+        out = self._task.answers(logits, self._classes)
         if len(encodings) > 1:
             pooled = [attribution_shares(alphas) for _, alphas in found]
-            out |= dict(zip(shares, pooled, strict=True))
+            names = ["shares", *(f"shares_{target}" for target in targets[1:])]
+            out |= dict(zip(names, pooled, strict=True))
         return out, attributions
 
 
@@ -170,11 +170,14 @@ def served_inputs(
 def _unless(problems: tf.Tensor, answer: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """The answers, and in the place of those to clips with a problem what cannot be one."""
     fine = problems == ""
-    return {
-        **{name: kept(x, fine) for name, x in answer.items() if x.dtype.is_floating},
-        "class_id": tf.where(fine, answer["class_id"], -1),
-        "label": tf.where(fine, answer["label"], ""),
-    }
+    return {name: _where(fine, x) for name, x in answer.items()}
+
+
+def _where(fine: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """`x` `[B, ...]` where it is fine, else 0, "", False, or -1 in the place of a class id."""
+    if x.dtype == tf.string or x.dtype.is_integer:
+        return tf.where(fine, x, "" if x.dtype == tf.string else -1)
+    return kept(x, fine)
 
 
 def _input(name: str, modality: Modality, files: bool) -> tf.TensorSpec:

@@ -10,9 +10,10 @@ import tensorflow as tf
 from scipy import special
 
 import amr_tf
-from amr_tf.analysis import ablation, calibration, metrics, probes
+from amr_tf.analysis import ablation, calibration, probes
 from amr_tf.analysis.encodings import in_batches, logits_of
 from amr_tf.attribution import attribution_shares
+from amr_tf.tasks import metrics
 from studies import arrays, measuring
 from studies.balance import data
 

@@ -8,9 +8,10 @@ from scipy import special
 from sklearn.exceptions import ConvergenceWarning
 
 import amr_tf
-from amr_tf.analysis import ablation, metrics, probes
+from amr_tf.analysis import ablation, probes
 from amr_tf.analysis.encodings import in_batches, logits_of
 from amr_tf.modalities.corruption import SEVERITIES
+from amr_tf.tasks import metrics
 from studies import arrays, measuring
 from studies.frontier import data
 from studies.frontier.plan import FrontierRun

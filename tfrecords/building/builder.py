@@ -18,6 +18,7 @@ from tfrecords.building.writer import Writer
 from tfrecords.datasets.listing import BuildError, Failure, Listing
 from tfrecords.description import DESCRIPTION, SPLITS, DatasetInfo, Split
 from tfrecords.stored import Built, Stored, find
+from tfrecords.tasks import mean_and_scale
 
 
 def build(options: BuildOptions, progress: bool = True) -> DatasetInfo | None:
@@ -106,6 +107,9 @@ def _finish(
     rows.writerow(("clip", "reason", "detail"))
     rows.writerows((f.clip, f.reason, f.detail) for f in failures)
     atomic.write_text(output / lock.FAILURES, text.getvalue())
+    lost = {failure.clip for failure in failures}
+    training = [c for c in listing.clips if c.split == "train" and c.media_id not in lost]
+    mean, scale = mean_and_scale(clip.values for clip in training if clip.values)
     return DatasetInfo(
         dataset=options.dataset.name,
         classes=listing.classes,
@@ -118,6 +122,9 @@ def _finish(
         },
         options=identity,
         notes=listing.notes,
+        task=listing.task,
+        mean=mean,
+        scale=scale,
     )
 
 

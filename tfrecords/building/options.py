@@ -188,7 +188,9 @@ class BuildOptions:
             (c.media_id, c.labels, c.split, *sorted(c.files.items()), c.row, c.start, c.end)
             for c in listing.clips
         )
-        digest = hashlib.sha256(repr((listing.classes, clips)).encode()).hexdigest()[:16]
+        values = sorted((c.media_id, c.values) for c in listing.clips if c.values)
+        listed = (listing.classes, clips, *([values] if values else []))
+        digest = hashlib.sha256(repr(listed).encode()).hexdigest()[:16]
         return {
             "dataset": self.dataset.name,
             **self.dataset.identity(),

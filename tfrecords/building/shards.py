@@ -19,6 +19,7 @@ from tfrecords.building.errors import MediaError
 from tfrecords.building.process_pool import Lost
 from tfrecords.datasets.listing import Failure, Listed, shuffled
 from tfrecords.description import SPLITS
+from tfrecords.tasks import MULTICLASS, counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,8 @@ class Report:
     """What became of a shard's clips.
 
     Attributes:
-        class_counts: Integers, the records of each class by their first label.
+        class_counts: Integers, the records of each class: by their first label, or by all of them
+            where clips have several; none of numbers.
         sha256: String, the checksum of the file.
         bytes: Integer, its size.
         clips: Integer, the number of records.
@@ -60,16 +62,20 @@ class Report:
     blank: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     failures: list[Failure] = dataclasses.field(default_factory=list)
 
-    def add(self, listed: Listed, clip: Clip, modalities: Mapping[str, str]) -> None:
+    def add(
+        self, listed: Listed, clip: Clip, modalities: Mapping[str, str], task: str = MULTICLASS
+    ) -> None:
         """Counts a record.
 
         Args:
             listed: What the data set says of the clip.
             clip: What was decoded.
             modalities: Mapping, modality of the set -> its kind.
+            task: String, what labels are.
         """
         self.clips += 1
-        self.class_counts[listed.labels[0]] += 1
+        for label in counted(task, listed.labels):
+            self.class_counts[label] += 1
         for name, kind in modalities.items():
             if name in clip.values:
                 reader, value = stored.find(kind), clip.values[name]
@@ -115,6 +121,7 @@ def write(
     outcomes: Iterable[Clip | MediaError | Lost],
     classes: tuple[str, ...],
     modalities: Mapping[str, str],
+    task: str = MULTICLASS,
 ) -> Report:
     """Writes a shard and its report.
 
@@ -124,6 +131,7 @@ def write(
         outcomes: What decoding each of its clips gave, in their order.
         classes: Strings, the class names.
         modalities: Mapping, modality of the set -> its kind.
+        task: String, what labels are.
 
     Returns:
         The report.
@@ -141,7 +149,7 @@ def write(
             for listed, outcome in zip(shard.clips, outcomes, strict=True):
                 if isinstance(outcome, Clip):
                     write_record(schema.serialise(listed, outcome, classes, modalities))
-                    report.add(listed, outcome, modalities)
+                    report.add(listed, outcome, modalities, task)
                 else:
                     failure = (listed.media_id, listed.split, outcome.reason, outcome.detail)
                     report.failures.append(Failure(*failure))

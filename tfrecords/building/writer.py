@@ -80,6 +80,7 @@ class Writer:
                     part,
                     self._listing.classes,
                     self._listing.modalities,
+                    self._listing.task,
                 )
 
     def _task(self, clip: Listed) -> tuple:

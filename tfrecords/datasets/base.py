@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from tfrecords.datasets.listing import Listing, SourceError
+from tfrecords.tasks import MULTICLASS, OPTION
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,6 +131,8 @@ class Dataset(abc.ABC):
     def identity(self) -> dict[str, Any]:
         """The options that decide the records, besides the list of clips."""
         fields = dataclasses.asdict(self)
+        if fields.get(OPTION) == MULTICLASS:
+            del fields[OPTION]  # sets that were begun before there were others can go on
         # lists of clips may move: what they list counts
         return {name: value for name, value in fields.items() if name not in ("labels", "classes")}
 

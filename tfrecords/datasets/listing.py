@@ -8,6 +8,7 @@ import pathlib
 from collections.abc import Iterable, Iterator, Mapping
 
 from tfrecords.stored import STORED
+from tfrecords.tasks import MULTICLASS
 
 
 class BuildError(Exception):
@@ -43,7 +44,8 @@ class Listed:
 
     Attributes:
         media_id: String, the clip's name, unique in its set.
-        labels: Integers, class ids; the first is the one that the data set itself gives.
+        labels: Integers, class ids; the first is the one that the data set itself gives. None of a
+            clip of numbers, and of one that lacks all labels of several.
         split: String, `train`, `validation` or `test`.
         files: Mapping, modality -> path of its file, relative to the source. It lacks the
             modalities that the clip lacks; several may name one file. Of a modality that is
@@ -53,6 +55,7 @@ class Listed:
         row: Integer, the clip's row where the source is a file of arrays; else None.
         annotation: What is known of the labels and the clip besides, or None.
         inline: Strings, the modalities of which `files` holds the value itself.
+        values: Numbers, the labels of a regression.
     """
 
     media_id: str
@@ -64,6 +67,7 @@ class Listed:
     row: int | None = None
     annotation: Annotation | None = None
     inline: frozenset[str] = frozenset()
+    values: tuple[float, ...] = ()
 
     @property
     def path(self) -> str:
@@ -94,11 +98,13 @@ class Listing:
     """All that a data set lists.
 
     Attributes:
-        classes: Strings, the class names; a label id is an index into them.
+        classes: Strings, the class names; a label id is an index into them. Of a regression the
+            names of the numbers.
         clips: The usable entries.
         failures: The others.
         notes: String, what a reader of results must know.
         modalities: Mapping, modality -> its kind, in the set's order.
+        task: String, what labels are, one of `tfrecords.tasks`.
     """
 
     classes: tuple[str, ...]
@@ -108,6 +114,7 @@ class Listing:
     modalities: Mapping[str, str] = dataclasses.field(
         default_factory=lambda: {"audio": "audio", "video": "video"}
     )
+    task: str = MULTICLASS
 
 
 def draw(seed: int, name: str) -> float:

@@ -6,7 +6,8 @@
 `path` is one file that holds all modalities; in its place there may be one column a modality, e.g.
 `audio,video`, or `NAME:KIND` for other names, e.g. `flow:video`. A column of texts holds the text
 itself, or the path of a `.txt` file. `label` may hold several classes,
-separated by `|`; the first is the clip's class. All other columns may be left out.
+separated by `|`; the first is the clip's class, unless `--task` says that it has all of them, or
+that they are numbers. All other columns may be left out.
 """
 
 import dataclasses
@@ -14,6 +15,7 @@ import math
 import pathlib
 from collections.abc import Mapping, Sequence
 
+from tfrecords import tasks
 from tfrecords.datasets import lines, rows
 from tfrecords.datasets.base import Dataset, option
 from tfrecords.datasets.listing import Failure, Listing, SourceError, check_directory
@@ -42,6 +44,8 @@ class Manifest(Dataset):
         "files are of that kind by their endings).",
     )
 
+    task: str = option(tasks.MULTICLASS, tasks.HELP, tasks.TASKS)
+
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
         """Lists the clips of the manifests."""
         check_directory(source)
@@ -64,7 +68,9 @@ class Manifest(Dataset):
         unused = [c for c in columns if c not in _COLUMNS and c.partition(":")[0] not in kinds]
         notes = [f"columns not used: {', '.join(unused)}"] if unused else []
         names = read_classes(self.classes)
-        return rows.listing(entries, kinds, validation_fraction, seed, names, failures, notes)
+        return rows.listing(
+            entries, kinds, validation_fraction, seed, names, failures, notes, self.task
+        )
 
     def _lists(self, source: pathlib.Path) -> list[pathlib.Path]:
         if self.labels:
@@ -174,7 +180,7 @@ def _entry(line: lines.Line) -> rows.Entry:
     return rows.Entry(
         name=cells.get("id") or name or where,
         where=where,
-        labels=tuple(filter(None, map(str.strip, cells.get("label", "").split("|")))),
+        labels=tuple(filter(None, map(str.strip, cells.get("label", "").split(tasks.SEPARATOR)))),
         files=files,
         split=cells.get("split", ""),
         group=cells.get("group", ""),

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from tfrecords.datasets.listing import Failure, Listed, Listing, SourceError, locate
 from tfrecords.datasets.splits import draw_splits
 from tfrecords.description import SPLITS
+from tfrecords.tasks import MULTICLASS, MULTILABEL, REGRESSION, names_of_numbers, number
 
 SPLIT_NAMES = {
     "train": "train", "training": "train", "validation": "validation", "valid": "validation",
@@ -18,6 +19,7 @@ SPLIT_NAMES = {
     "testing": "test", "eval": "test",
 }  # fmt: skip
 TEST_FRACTION = 0.15
+_NONE = -2  # stands for the class of clips that have none
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Entry:
     Attributes:
         name: String, the clip's name.
         where: String, where it stands, for messages, e.g. `clips.csv, line 3`.
-        labels: Strings, its class names; the first is its class.
+        labels: Strings, its class names, the first being its class, or its numbers.
         files: Mapping, modality -> path relative to the source, or the value itself of those
             that are `inline`.
         split: String, as given; empty where it is to be drawn.
@@ -63,6 +65,7 @@ def listing(
     classes: Sequence[str] = (),
     failures: Iterable[Failure] = (),
     notes: Iterable[str] = (),
+    task: str = MULTICLASS,
 ) -> Listing:
     """Makes a listing of rows: numbers the classes, draws the splits that are not given.
 
@@ -75,6 +78,7 @@ def listing(
             occur, sorted: numbers by their value, other names by the alphabet.
         failures: What could not be read of the list.
         notes: What else a reader of results must know.
+        task: String, what labels are; of a regression `classes` name the numbers.
 
     Returns:
         The listing.
@@ -82,11 +86,11 @@ def listing(
     Raises:
         SourceError: No row can be used, or the splits cannot be drawn.
     """
-    good, failures = [], list(failures)
+    entries, good, failures = list(entries), [], list(failures)
     seen: set[str] = set()
-    known = set(classes)
+    labels = _Labels(task, tuple(classes), entries)
     for entry in entries:
-        problem = _problem(entry, known, seen)
+        problem = _problem(entry, labels, seen)
         if problem:
             failures.append(Failure(printable(entry.name), split_name(entry.split), *problem))
         else:
@@ -95,25 +99,83 @@ def listing(
     if not good:
         example = f"; for example {failures[0].clip}: {failures[0].detail}" if failures else ""
         raise SourceError(f"the list holds no usable clip{example}")
-    names = tuple(classes) or in_order({label for entry in good for label in entry.labels})
+    names = labels.names(good)
     ids = {name: index for index, name in enumerate(names)}
-    splits, drawn = _splits(good, ids, validation_fraction, seed)
+    numbers = task == REGRESSION
+    classed = {
+        e.name: () if numbers else tuple(ids[n] for n in dict.fromkeys(e.labels)) for e in good
+    }
+    splits, drawn = _splits(good, classed, validation_fraction, seed)
     clips = tuple(
         Listed(
             media_id=entry.name,
-            labels=tuple(dict.fromkeys(ids[label] for label in entry.labels)),
+            labels=classed[entry.name],
             split=split,
             files=entry.files,
             start=entry.start,
             end=entry.end,
             row=entry.row,
             inline=entry.inline,
+            values=tuple(map(number, entry.labels)) if numbers else (),
         )
         for entry, split in zip(good, splits, strict=True)
     )
     order = "as given" if classes else "sorted by name"
-    told = [f"classes {order}", *drawn, *notes]
-    return Listing(names, clips, tuple(failures), "; ".join(told), dict(modalities))
+    told = [*([] if numbers else [f"classes {order}"]), *drawn, *notes]
+    return Listing(names, clips, tuple(failures), "; ".join(told), dict(modalities), task)
+
+
+class _Labels:
+    """What labels a row may have.
+
+    Args:
+        task: String, what labels are.
+        classes: Strings, the names that were given.
+        entries: The rows.
+    """
+
+    def __init__(self, task: str, classes: tuple[str, ...], entries: Sequence[Entry]) -> None:
+        self.task, self.classes, self._known = task, classes, set(classes)
+        self._count = len(classes)
+        if task == REGRESSION and not classes:
+            counts = collections.Counter(len(entry.labels) for entry in entries if entry.labels)
+            self._count = counts.most_common(1)[0][0] if counts else 1
+
+    def names(self, entries: Sequence[Entry]) -> tuple[str, ...]:
+        """The names of the outputs of a model of the usable rows.
+
+        Raises:
+            SourceError: No row has any label.
+        """
+        if self.task == REGRESSION:
+            return self.classes or names_of_numbers(self._count)
+        names = self.classes or in_order({label for entry in entries for label in entry.labels})
+        if not names:
+            raise SourceError("no clip of the list has a label: there is nothing to learn")
+        return names
+
+    def problem(self, entry: Entry) -> tuple[str, str] | None:
+        """Reason and detail of a row whose labels cannot be used."""
+        where = printable(entry.where)
+        if not entry.labels and self.task != MULTILABEL:
+            return "no label", f"{where}: the label is empty"
+        if self.task == REGRESSION:
+            return self._problem_of_numbers(entry, where)
+        for label in entry.labels:
+            if not label.isprintable():
+                return "bad line", f"{where}: the label {label!r} is no line of text"
+            if self._known and label not in self._known:
+                return "unknown label", f"{where}: {label!r} is none of the given classes"
+        return None
+
+    def _problem_of_numbers(self, entry: Entry, where: str) -> tuple[str, str] | None:
+        try:
+            found = len(list(map(number, entry.labels)))
+        except ValueError as error:
+            return "bad line", f"{where}: {error}"
+        if found != self._count:
+            return "bad line", f"{where}: {found} numbers, where clips have {self._count}"
+        return None
 
 
 def located(source: pathlib.Path, entries: Iterable[Entry]) -> list[Entry]:
@@ -147,7 +209,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _problem(entry: Entry, classes: set[str], seen: set[str]) -> tuple[str, str] | None:
+def _problem(entry: Entry, labels: _Labels, seen: set[str]) -> tuple[str, str] | None:
     """Reason and detail of a row that cannot be used."""
     where = printable(entry.where)
     texts = (entry.name, entry.group, *entry.files.values())
@@ -155,13 +217,8 @@ def _problem(entry: Entry, classes: set[str], seen: set[str]) -> tuple[str, str]
         return "bad line", f"{where}: the name {printable(entry.name)!r} is no text"
     if entry.name in seen:
         return "duplicate", f"{where}: {entry.name!r} is listed before; give each clip an id"
-    if not entry.labels:
-        return "no label", f"{where}: the label is empty"
-    for label in entry.labels:
-        if not label.isprintable():
-            return "bad line", f"{where}: the label {label!r} is no line of text"
-        if classes and label not in classes:
-            return "unknown label", f"{where}: {label!r} is none of the given classes"
+    if problem := labels.problem(entry):
+        return problem
     if entry.split and not split_name(entry.split):
         return "bad line", f"{where}: the split {entry.split!r} is none of {', '.join(SPLITS)}"
     if not (math.isfinite(entry.start) and entry.start >= 0):
@@ -180,7 +237,10 @@ def printable(text: str) -> str:
 
 
 def _splits(
-    entries: Sequence[Entry], ids: Mapping[str, int], validation_fraction: float, seed: int
+    entries: Sequence[Entry],
+    labels: Mapping[str, Sequence[int]],
+    validation_fraction: float,
+    seed: int,
 ) -> tuple[list[str], list[str]]:
     """The split of each row, and what was drawn, in words."""
     found = [split_name(entry.split) for entry in entries]
@@ -203,7 +263,7 @@ def _splits(
         members = collections.defaultdict(list)
         for group, now, entry in zip(groups, found, entries, strict=True):
             if now == split:
-                members[group].append(ids[entry.labels[0]])
+                members[group].append(next(iter(labels[entry.name]), _NONE))
         drawn = draw_splits(members, shares, seed)
         found[:] = [
             drawn[group] if now == split else now for group, now in zip(groups, found, strict=True)

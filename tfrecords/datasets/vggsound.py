@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
+from tfrecords import tasks
 from tfrecords.datasets import vggsounder
 from tfrecords.datasets.base import About, Dataset, option
 from tfrecords.datasets.listing import (
@@ -189,12 +190,17 @@ class VGGSound(Dataset):
     vggsounder: bool = option(
         False, "Give test clips VGGSounder's labels too, with their modalities."
     )
+    task: str = option(tasks.MULTICLASS, tasks.HELP, tasks.TASKS)
 
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
         """Lists the clips."""
         listed = listing(source, self.labels, None, validation_fraction, seed)
+        if self.task == tasks.REGRESSION:
+            raise SourceError(f"--task={self.task}: {self.name} has labels, and no numbers")
+        listed = dataclasses.replace(listed, task=self.task)
         return vggsounder.annotate(listed) if self.vggsounder else listed
 
     def identity(self) -> dict[str, Any]:
         """The version of VGGSounder's labels, where they are asked for."""
-        return {"vggsounder": vggsounder.version()} if self.vggsounder else {}
+        asked = {} if self.task == tasks.MULTICLASS else {tasks.OPTION: self.task}
+        return asked | ({"vggsounder": vggsounder.version()} if self.vggsounder else {})

@@ -11,9 +11,11 @@ Reference: Zverev et al., VGGSounder: Audio-Visual Evaluations for Foundation Mo
 
 import dataclasses
 import importlib.metadata
+import itertools
 from typing import Any
 
 from tfrecords.datasets.listing import Annotation, Listed, Listing, SourceError
+from tfrecords.tasks import MULTILABEL
 
 
 def version() -> str:
@@ -38,7 +40,8 @@ def annotate(listing: Listing) -> Listing:
         listing: VGGSound's.
 
     Returns:
-        The same clips, those that VGGSounder knows with all labels and an annotation.
+        The same clips, those that VGGSounder knows with all labels and an annotation. Where clips
+        have several labels, those are the ones that it confirms.
 
     Raises:
         SourceError: The package is not installed, or has labels that VGGSound has not.
@@ -62,6 +65,8 @@ def annotate(listing: Listing) -> Listing:
         not (clip.annotation.audible[0] or clip.annotation.visible[0])
         for clip in annotated.values()
     )
+    if listing.task == MULTILABEL:
+        annotated = {name: _confirmed(clip) for name, clip in annotated.items()}
     note = (
         f"{named} annotates {len(annotated):,} of {len(tests):,} test clips, and does not confirm "
         f"the published label of {unconfirmed:,}"
@@ -71,6 +76,16 @@ def annotate(listing: Listing) -> Listing:
         clips=tuple(annotated.get(clip.media_id, clip) for clip in listing.clips),
         notes="; ".join(filter(None, (listing.notes, note))),
     )
+
+
+def _confirmed(clip: Listed) -> Listed:
+    """A clip with the labels that can be heard or seen: VGGSounder's ground truth."""
+    marks = clip.annotation
+    kept = [heard or seen for heard, seen in zip(marks.audible, marks.visible, strict=True)]
+    found = (marks.audible, marks.visible, clip.labels)
+    audible, visible, labels = (tuple(itertools.compress(each, kept)) for each in found)
+    annotation = dataclasses.replace(marks, audible=audible, visible=visible)
+    return dataclasses.replace(clip, labels=labels, annotation=annotation)
 
 
 def _annotated(clip: Listed, data: Any, ids: dict[str, int]) -> Listed:

@@ -105,7 +105,8 @@ class Pipeline:
             start_step: Global step of the first batch.
 
         Returns:
-            ({modality: raw tensor `[B, ...]`}, label int64 `[B]`), and `presence` `[B, M]` among
+            ({modality: raw tensor `[B, ...]`}, label int64 `[B]`, or float32 `[B, C]` of several
+            labels or numbers), and `presence` `[B, M]` among
             the inputs where records may lack a modality. The model makes features of raw tensors.
         """
         return self._stream(start_step)
@@ -254,7 +255,7 @@ class Pipeline:
 
     def _parse(self, record: tf.Tensor) -> schema.StoredClip:
         stored = {name: self.info.modalities[name] for name in self.modalities}
-        return schema.parse(record, stored, len(self.info.classes))
+        return schema.parse(record, stored, len(self.info.classes), self.info.task)
 
     def _sample(self, clip: clips.CutClip) -> Sample:
         """A cut clip -> the model's inputs and the label."""

@@ -29,14 +29,14 @@ class Salvaged:
 
     path: pathlib.Path
     skipped: tuple[int, ...]
-    labels: tuple[int, ...]
+    labels: tuple[tuple[int, ...], ...]
     report: shards.Report
 
     def shrink(self, split: Split) -> Split:
         """The description of the shard's split, with the clips and class counts that are left."""
         counts = list(split.class_counts)
         for index, there in enumerate(self.report.class_counts):
-            counts[index] += self.labels.count(index) - there
+            counts[index] += sum(index in labels for labels in self.labels) - there
         clips = split.clips + len(self.labels) - self.report.clips
         return dataclasses.replace(split, clips=clips, class_counts=tuple(counts))
 
@@ -103,7 +103,7 @@ def _salvage_shard(
             if checked.problem:
                 skipped.append(checked.index)
             else:
-                labels.append(checked.label)
+                labels.append(checked.labels)
                 write(checked.record)
     if not labels:
         what = "is empty" if not path.stat().st_size else "holds no record that can be read"

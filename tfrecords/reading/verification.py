@@ -11,6 +11,7 @@ import pathlib
 import tempfile
 from collections.abc import Iterator
 
+import numpy as np
 import tensorflow as tf
 
 from tfrecords import schema
@@ -18,6 +19,7 @@ from tfrecords.building import shards
 from tfrecords.description import DatasetInfo
 from tfrecords.progress import Progress
 from tfrecords.reading import clips
+from tfrecords.tasks import MULTICLASS, MULTILABEL
 
 REBUILD = "run the same `python -m tfrecords.build` again, which makes only what is missing"
 
@@ -29,13 +31,13 @@ class Checked:
     Attributes:
         index: Integer, its place in its shard.
         record: Bytes, the record; None where its content is damaged.
-        label: Integer, its first label; -1 where it cannot be read.
+        labels: Integers, the classes in which it counts; none where it cannot be read.
         problem: String, what is wrong with it; empty for a sound one.
     """
 
     index: int
     record: bytes | None
-    label: int = -1
+    labels: tuple[int, ...] = ()
     problem: str = ""
 
 
@@ -49,13 +51,15 @@ class Verifier:
     def __init__(self, info: DatasetInfo) -> None:
         @tf.function(input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
         def read(record: tf.Tensor) -> tf.Tensor:
-            decoded = clips.decode(schema.parse(record, info.modalities, len(info.classes)))
+            decoded = clips.decode(
+                schema.parse(record, info.modalities, len(info.classes), info.task)
+            )
             # a value that nothing uses would not be computed
             used = [tf.size(tensor) for tensor in tf.nest.flatten(decoded)]
             with tf.control_dependencies(used):
                 return tf.identity(decoded["label"])
 
-        self._read = read
+        self._read, self._task = read, info.task
 
     def check(self, path: pathlib.Path, expected: int) -> Iterator[Checked]:
         """Looks at all records of a shard.
@@ -78,10 +82,15 @@ class Verifier:
             return Checked(index, None, problem="its content is not what its checksum says")
         try:
             with tf.device("CPU:0"):
-                label = int(self._read(record))
+                label = self._read(record).numpy()
         except tf.errors.InvalidArgumentError as error:
             return Checked(index, record, problem=_reason(error.message))
-        return Checked(index, record, label)
+        return Checked(index, record, self._classes(label))
+
+    def _classes(self, label: np.ndarray) -> tuple[int, ...]:
+        if self._task == MULTICLASS:
+            return (int(label),)
+        return tuple(np.flatnonzero(label).tolist()) if self._task == MULTILABEL else ()
 
 
 def _reason(message: str) -> str:

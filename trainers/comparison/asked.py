@@ -17,16 +17,17 @@ WEIGHT = "amr_weight"
 _METHOD = re.compile(r"(?P<name>[a-z_][a-z0-9_]*)(?:\((?P<options>[^()]*)\))?")
 
 
-def default_methods(modalities: Sequence[str]) -> str:
-    """Every registered method that is defined for the modalities, and each modality alone.
+def default_methods(modalities: Sequence[str], task: str) -> str:
+    """Every registered method that is defined for modalities and task, and each modality alone.
 
     Args:
         modalities: Strings, the modalities of the runs.
+        task: String, their task.
     """
     found = []
     for name in method_names(modalities if len(modalities) > 1 else ()):
         method = method_of(name, modalities)
-        if len(modalities) >= method.min_modalities:
+        if len(modalities) >= method.min_modalities and method.suits(task):
             found.append(f"{name}({method.demo_options})" if method.demo_options else name)
     return ",".join(found)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from amr_tf.analysis.metrics import dominance_title, format_dominance
+from amr_tf.tasks import find_task
 from tfrecords.differences import differences
 from trainers.comparison import hparams, plan, plots, tables
 from trainers.comparison.asked import arguments
@@ -191,7 +192,8 @@ class Comparison:
         if error:
             return f"FAILED: {error}; see {self.directory(run)}.log"
         results = self.results(run)
-        line = f"accuracy {100 * results['accuracy']:.2f}, mAP {100 * results['mAP']:.2f}"
+        shown = find_task(results["task"]).metrics[:2]
+        line = ", ".join(f"{metric.name} {metric.shown(results[metric.name])}" for metric in shown)
         if results["dominance"]:
             shares = results["dominance"]
             line += f", {dominance_title(tuple(shares))} {format_dominance(shares)}"

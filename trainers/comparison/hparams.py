@@ -6,6 +6,8 @@ from typing import Any
 import tensorflow as tf
 from tensorboard.plugins.hparams import api
 
+from amr_tf.tasks import find_task
+
 # The flags that say nothing about a result.
 _LEFT_OUT = ("model_dir", "data_dir", "teachers", "overwrite", "export", "log_every", "cache")
 
@@ -20,7 +22,8 @@ def write(directory: pathlib.Path, flags: dict[str, Any], results: dict[str, Any
     """
     if directory.exists():
         return
-    metrics = {name: results[name] for name in ("accuracy", "mAP")}
+    metrics = {m.name: results[m.name] for m in find_task(results["task"]).metrics}
+    metrics = {name: value for name, value in metrics.items() if value is not None}
     for target, shares in (results["dominance_by_target"] or {}).items():
         metrics.update({f"{m} share ({target})": share for m, share in shares.items()})
     with tf.summary.create_file_writer(str(directory)).as_default():

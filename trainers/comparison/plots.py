@@ -13,8 +13,10 @@ import matplotlib
 import numpy as np
 
 from amr_tf.analysis.seed_intervals import estimate
+from amr_tf.tasks import Task
+from amr_tf.tasks.multiclass import MULTICLASS
 from trainers.comparison import plan
-from trainers.comparison.tables import Line, metrics, share, values
+from trainers.comparison.tables import Line, metrics, task_of, values
 from trainers.config.run_config import Config
 
 matplotlib.use("Agg")
@@ -77,10 +79,11 @@ def write(
     wanted = _wanted(config)
     if histories:
         plot_training(output / "dominance.png", histories, wanted, first)
+    task = task_of(each for line in lines for each in line.results.values())
     shown = {line.row.label: points(line, titles, first) for line in lines}
     shown = {label: found for label, found in shown.items() if any(found.values())}
     if shown:
-        plot_accuracy(output / "accuracy-dominance.png", shown, wanted, first)
+        plot_accuracy(output / "accuracy-dominance.png", shown, wanted, first, task)
 
 
 def curves(
@@ -102,11 +105,15 @@ def curves(
 def points(
     line: Line, titles: Sequence[str], modality: str
 ) -> dict[str, tuple[float, float] | None]:
-    """Title -> the modality's mean share and the accuracy of that block's runs, percent."""
+    """Title -> the modality's mean share and the main metric of that block's runs."""
     found = dict.fromkeys(titles)
     for title, results in zip(titles, line.results.values(), strict=False):
-        pairs = [(share(r, "probability", modality), 100 * r["accuracy"]) for r in results]
-        pairs = [pair for pair in pairs if pair[0] is not None]
+        measured = metrics([modality], line.task)
+        pairs = [
+            (measured[f"{modality} share"](r), measured[line.task.metrics[0].name](r))
+            for r in results
+        ]
+        pairs = [pair for pair in pairs if None not in pair]
         found[title] = tuple(np.mean(pairs, axis=0)) if pairs else None
     return found
 
@@ -131,8 +138,10 @@ def plot_table(
         titles: Strings, the titles of the rows' blocks.
         config: Configuration that the runs share.
     """
-    measured, first = metrics(config.names), f"{config.names[0]} share"
-    panels = [(measured[name], f"{name}, %") for name in ("mAP", "accuracy", first)]
+    task = task_of(each for line in lines for each in line.results.values())
+    measured, first = metrics(config.names, task), f"{config.names[0]} share"
+    panels = [(measured[m.name], m.title) for m in reversed(task.metrics[:2])]
+    panels.append((measured[first], f"{first}, %"))
     figure, axes = plt.subplots(
         1, len(panels), figsize=(12, 1.4 + 0.21 * len(titles) * len(lines)), sharey=True,
         squeeze=False,
@@ -152,7 +161,8 @@ def plot_table(
                 axis.errorbar(mean.mean, at, xerr=error, fmt="o", ms=5, capsize=2, **look)
             axis.plot([], [], "o", label=title, **look)
         low, high = axis.get_xlim()
-        axis.set_xlim(max(0, low), min(100, high))  # an interval may go further, a percentage not
+        if label.endswith("%"):  # an interval may go further, a percentage not
+            axis.set_xlim(max(0, low), min(100, high))
         axis.set_xlabel(label)
         axis.grid(axis="x", alpha=0.3)
     axes[0][2].axvline(_wanted(config), color="gray", ls=":")
@@ -224,6 +234,7 @@ def plot_accuracy(
     shown: Mapping[str, Mapping[str, tuple[float, float] | None]],
     wanted: float,
     modality: str,
+    task: Task = MULTICLASS,
 ) -> None:
     """A marker a method, filled by the weight of AMR; a line joins those of a method.
 
@@ -232,6 +243,7 @@ def plot_accuracy(
         shown: Mapping, label of a row -> `points`.
         wanted: Number, the share that the ratio asks for, percent; NaN for none.
         modality: String, the modality whose share is drawn.
+        task: Task, whose main metric is drawn.
     """
     looks = styles(list(next(iter(shown.values()))))
     figure, axis = plt.subplots(figsize=(8.5, 5.2), layout="constrained")
@@ -252,7 +264,7 @@ def plot_accuracy(
         )
     axis.axvline(wanted, color="gray", ls=":", lw=1, label="wanted")
     axis.set(
-        xlabel=f"{modality} share of the attribution, %", ylabel="accuracy, %",
+        xlabel=f"{modality} share of the attribution, %", ylabel=task.metrics[0].title,
         title="Test split, means over seeds",
     )  # fmt: skip
     axis.grid(alpha=0.25)

@@ -11,11 +11,12 @@ from amr_tf._multipliers import AUTO
 from amr_tf.heads import HEADS, head_options
 from amr_tf.methods import METHODS
 from amr_tf.modalities import MODALITIES
+from amr_tf.tasks.multiclass import MULTICLASS
 from tfrecords.datasets import DATASETS, find
 from tfrecords.description import DESCRIPTION, DatasetInfo
 from trainers.config import effects
 from trainers.config.methods import flag_aliases, method_names, with_aliases, with_published
-from trainers.config.model_inputs import inputs_of_records
+from trainers.config.model_inputs import check_task, inputs_of_records
 from trainers.config.parsing import parse_modalities
 from trainers.config.recipes import PRESETS, recipes
 from trainers.config.run_config import Config, choices_of
@@ -156,6 +157,7 @@ def with_modalities(config: Config) -> Config:
     config.check_modalities()
     if info is not None:
         inputs_of_records(config, info)  # refuses sizes that can't be
+        check_task(config, info)
     return config.resolved()
 
 
@@ -170,6 +172,12 @@ def _records(config: Config) -> tuple[Config, DatasetInfo | None]:
         )
     config = dataclasses.replace(config, dataset=info.dataset)
     return config, info
+
+
+def task_name(config: Config) -> str:
+    """What the labels of a run's records are; a class each where they are yet to be made."""
+    info = _records(config)[1]
+    return MULTICLASS.name if info is None else info.task
 
 
 def makes_itself(config: Config) -> bool:

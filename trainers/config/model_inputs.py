@@ -2,7 +2,10 @@
 
 from typing import Any
 
+from amr_tf.methods import METHODS
 from amr_tf.modalities import MODALITIES, FeaturesConfig, Modality
+from amr_tf.ratios import EvidenceRatio
+from amr_tf.tasks import Task, find_task
 from tfrecords.description import DatasetInfo
 from trainers.config.run_config import Config
 
@@ -28,6 +31,46 @@ def inputs_of_records(config: Config, info: DatasetInfo) -> dict[str, Modality]:
             "without steps. Leave it out"
         )
     return inputs
+
+
+def task_of_records(info: DatasetInfo) -> Task:
+    """What a model of the records learns, with the mean and scale of their numbers.
+
+    Args:
+        info: The description of the records.
+    """
+    task = find_task(info.task)
+    return type(task)(info.mean, info.scale) if info.mean else task
+
+
+def check_task(config: Config, info: DatasetInfo) -> None:
+    """Refuses a run that the records' labels can't have.
+
+    Args:
+        config: The run.
+        info: The description of its records.
+
+    Raises:
+        ValueError: The method, a ratio, a target or weights of classes are not defined for them.
+    """
+    task = task_of_records(info)
+    try:
+        config.make_method().check_task(task.name)
+    except ValueError as error:
+        suited = [name for name, method in METHODS.items() if method.suits(task.name)]
+        raise ValueError(
+            f"--method={config.method}: {error}. For {task.name} there are {', '.join(suited)}"
+        ) from error
+    needs = f"is defined for multiclass alone, and the task of {config.data_dir} is {task.name}"
+    if not task.one_class and config.class_weights != Config.class_weights:
+        raise ValueError(f"--class_weights={config.class_weights} {needs}")
+    if not task.one_class and config.ratio == EvidenceRatio.kind:
+        raise ValueError(f"--amr_ratio={config.ratio} {needs}: name the ratio in numbers")
+    if config.amr_target not in (Config.amr_target, *task.targets):
+        raise ValueError(
+            f"--amr_target={config.amr_target} is none of {task.name}: it attributes "
+            f"{' or '.join(task.targets)}"
+        )
 
 
 def _input(config: Config, info: DatasetInfo, name: str) -> Modality:

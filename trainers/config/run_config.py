@@ -138,7 +138,12 @@ class Config:
         "moved towards what each modality knows by itself of validation clips; worst_case: moved "
         "away from the modality whose corruption costs the most.",
     )
-    amr_target: str = _flag("probability", "What is attributed.", TARGETS)
+    amr_target: str = _flag(
+        "probability",
+        "What is attributed: of the top class its log-odds or its logit, or the log-odds of the "
+        "true label; of several labels probability or label. A regression attributes its output.",
+        TARGETS,
+    )
     amr_measure: str = _flag(
         "gradient",
         "Whose shares are balanced: those of Grad⊙Input, of Integrated Gradients, or of Shapley "
@@ -170,7 +175,7 @@ class Config:
     class_weights: str = _flag(
         "equal",
         "How much a training clip counts in the task's loss: equal, or balanced, inversely to the "
-        "clips of its class. The regulariser counts all alike.",
+        "clips of its class (of one class a clip alone). The regulariser counts all alike.",
         ("equal", "balanced"),
     )
     clip_norm: float = _flag(

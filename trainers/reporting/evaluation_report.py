@@ -67,6 +67,8 @@ def run(
             raise ValueError(f"--against={against} is the run itself")
         loaded = _load([model_dir, *filter(None, [against])], split, options)
         dataset = loaded[0].data.info.dataset
+        if votes and not loaded[0].model.task.one_class:
+            raise ValueError("--votes are on one class a clip: the model's task is another")
         voted = find_dataset(dataset)().votes(votes) if votes else None
     evaluated: list[EvaluatedRun] = []
     steps = sum(passes(run.data) for run in loaded) + len(loaded)
@@ -112,10 +114,11 @@ def _evaluated(
     with command.data_errors(run.data):
         subject = subject_of_run(run.config, run.data, run.model, split, progress.advance)
         marks = read_marks(run.data.records.shards(split))
+    one_class = run.model.task.one_class
     with command.user_errors():
         check_same_clips([*(other.subject for other in before), subject])
         boots = bootstrap.shared(len(subject.test.labels))
-        annotated = annotation_sections(subject, boots, marks, votes)
+        annotated = annotation_sections(subject, boots, marks, votes) if one_class else []
     sections = (*report_sections(subject, boots), *annotated)
     progress.advance("intervals")
     return EvaluatedRun(run.name, run.config, subject, sections)

@@ -13,6 +13,7 @@ import rich.table
 
 from amr_tf.analysis import metrics
 from amr_tf.analysis.evaluation import Predictions
+from amr_tf.tasks import find_task
 from tfrecords import atomic
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.run_config import Config
@@ -37,6 +38,7 @@ def write(
     results = {
         "split": split,
         **predictions.summary(),
+        "task": predictions.task.name,
         "method": config.method,
         "seed": config.seed,
         "amr_weight": config.effective_amr_weight,
@@ -54,7 +56,7 @@ def write(
 
 
 def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ...]) -> None:
-    """Prints accuracy, mAP and dominance as a table.
+    """Prints the task's metrics and dominance as a table.
 
     Args:
         title: String, the table's title.
@@ -62,18 +64,18 @@ def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ..
         modalities: Tuple of strings, the names of the modalities.
     """
     table = rich.table.Table(title=title, box=rich.box.ROUNDED, title_justify="left")
-    for column in ("split", "clips", "accuracy", "mAP"):
+    task = find_task(results["task"])
+    for column in ("split", "clips", *(metric.name for metric in task.metrics)):
         table.add_column(column, justify="left" if column == "split" else "right")
     cells = [
         results["split"],
         f"{results['samples']:,}",
-        f"{100 * results['accuracy']:.2f}",
-        f"{100 * results['mAP']:.2f}",
+        *(metric.shown(results[metric.name]) for metric in task.metrics),
     ]
     names = metrics.dominance_title(modalities)
     if len(modalities) > 1:
         for target, values in results["dominance_by_target"].items():
-            suffix = "" if target == "probability" else f" ({target})"
+            suffix = "" if target == task.reported[0] else f" ({target})"
             table.add_column(names + suffix, justify="right")
             cells.append(metrics.format_dominance(values))
     else:
@@ -104,29 +106,38 @@ def _finite(content: Any) -> Any:
 
 
 def per_class_csv(path: pathlib.Path, predictions: Predictions, classes: tuple[str, ...]) -> None:
-    """Writes a row a class: clips, accuracy (recall), average precision, dominance by target.
+    """Writes a row a class: clips, what the task says of it, dominance by target.
+
+    Of one class a clip that is accuracy (recall) and average precision. Numbers have a row each,
+    and neither clips nor dominance of their own.
 
     Args:
         path: Path, the CSV file.
         predictions: Predictions, the model's on a split.
         classes: Tuple of strings, the class names.
     """
-    precision = metrics.average_precisions(predictions.labels, predictions.probabilities)
-    correct = predictions.logits.argmax(axis=1) == predictions.labels
-    shares = {
-        f"{m}_share" if target == "probability" else f"{m}_share_{target}": values[:, i]
-        for target, values in predictions.shares.items()
-        for i, m in enumerate(predictions.modalities)
-    }
+    task, labels = predictions.task, predictions.labels
+    columns, members = task.by_class(labels, predictions.logits), task.members(labels, len(classes))
+    shares = (
+        {}
+        if members is None
+        else {
+            f"{m}_share" if target == task.reported[0] else f"{m}_share_{target}": values[:, i]
+            for target, values in predictions.shares.items()
+            for i, m in enumerate(predictions.modalities)
+        }
+    )
     with path.open("w", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
-        rows.writerow(["class", "clips", "accuracy", "average_precision", *shares])
+        first = ["number"] if members is None else ["class", "clips"]
+        rows.writerow([*first, *columns, *shares])
         for c, name in enumerate(classes):
-            here = predictions.labels == c
-            mean_shares = [_mean(values[here & predictions.complete]) for values in shares.values()]
-            rows.writerow(
-                [name, here.sum(), _mean(correct[here]), _number(precision[c]), *mean_shares]
-            )
+            cells = [_number(values[c]) for values in columns.values()]
+            if members is not None:
+                here = members[:, c] & predictions.complete
+                cells = [members[:, c].sum(), *cells]
+                cells += [_mean(values[here]) for values in shares.values()]
+            rows.writerow([name, *cells])
 
 
 def share_plot(path: pathlib.Path, predictions: Predictions, title: str) -> None:

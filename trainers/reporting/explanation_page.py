@@ -1,7 +1,8 @@
 """The page that explains a clip: labels, shares, and what of the input decided."""
 
+import dataclasses
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
@@ -11,6 +12,7 @@ from amr_tf.analysis.metrics import dominance_title, format_dominance
 from amr_tf.modalities import Bars, Image, Modality, Panel
 from trainers.config.run_config import Config
 from trainers.reporting import pages, timeline
+from trainers.reporting.prediction_answers import Answers
 from trainers.running.predictor import Labelled
 
 matplotlib.use("Agg")
@@ -27,7 +29,7 @@ def write(
     window: int,
     config: Config,
     modalities: Mapping[str, Modality],
-    classes: Sequence[str],
+    answers: Answers,
 ) -> pathlib.Path:
     """Writes the page of one clip, with its figures beside it.
 
@@ -39,20 +41,24 @@ def write(
         window: Integer, the index of that window.
         config: Config, the run's.
         modalities: Mapping, modality -> the model's input.
-        classes: Sequence of strings, the class names.
+        answers: Answers, how what the model says is put.
 
     Returns:
         The path of the page.
     """
     directory.mkdir(parents=True, exist_ok=True)
     mean, there = labelled.mean, set(modalities) - set(labelled.missing[window])
-    parts = [_decision(clip, labelled, config, classes)]
+    parts = [_decision(clip, labelled, config, answers)]
     if len(labelled.windows) > 1:
-        parts.append(timeline.section(directory, labelled, classes, tuple(modalities)))
+        parts.append(timeline.section(directory, labelled, answers, tuple(modalities)))
         shown = labelled.windows[window]
         parts[-1].notes.append(
             f"What follows is of the window from {shown.start:.1f} to {shown.end:.1f} s, which "
-            "speaks most clearly for the label."
+            + (
+                "speaks most clearly for the label."
+                if answers.task.probabilistic
+                else "is nearest to the mean."
+            )
         )
     if explanation.shares:
         parts.append(_shares(explanation, config))
@@ -62,19 +68,17 @@ def write(
             parts.append(_figure(directory, name, modality.called(name), modality.panel(*one)))
     page = directory / "explanation.html"
     about = f"{config.data_name}, {config.method}, AMR weight {config.amr_text}"
-    top = classes[np.argmax(mean.probabilities[0])]
+    numbers = mean.probabilities[0]
+    top = dataclasses.replace(answers, top=1).said(numbers).title
     page.write_text(pages.page(f"{pathlib.PurePath(clip).name}: {top}", about, parts))
     return page
 
 
-def _decision(
-    clip: str, labelled: Labelled, config: Config, classes: Sequence[str]
-) -> pages.PageSection:
+def _decision(clip: str, labelled: Labelled, config: Config, answers: Answers) -> pages.PageSection:
     mean = labelled.mean
     probabilities, shares, missing = mean.probabilities[0], mean.shares[0], mean.missing[0]
-    order = np.argsort(-probabilities)[:TOP]
-    top, names = order[0], dominance_title(config.model_modalities)
-    lines = [f"The model says {classes[top]!r}, with {100 * probabilities[top]:.0f} %."]
+    names = dominance_title(config.model_modalities)
+    lines = [answers.sentence(probabilities)]
     if len(labelled.windows) > 1:
         lines.append(f"That is the mean of {len(labelled.windows)} windows of the file.")
     if len(shares):
@@ -82,9 +86,7 @@ def _decision(
         lines.append(f"Of that decision {names} have {told} percent (Grad⊙Input).")
     if missing:
         lines.append(f"The file has no {' and no '.join(missing)}: it counts as absent.")
-    labels = pages.Table(
-        ("label", "probability"), [(classes[c], f"{100 * probabilities[c]:.1f} %") for c in order]
-    )
+    labels = pages.Table(answers.headings, answers.said(probabilities).lines)
     return pages.PageSection("decision", "Decision", f"File: {clip}", lines, tables=[labels])
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from amr_tf.analysis.metrics import dominance_title, format_dominance
 from amr_tf.modalities import Modality
+from amr_tf.tasks import Task, find_task
 from tfrecords.datasets import DATASETS, About
 from tfrecords.description import SPLITS, DatasetInfo
 from trainers.config import encoder_flags
@@ -24,6 +25,14 @@ all modalities. It does not say how informative a modality is, how accurate the 
 without it, or which part of a modality decided. It depends on the target: one vector
 added to all classes' rows of a linear head changes no prediction, and changes the shares by
 `logit`."""
+
+
+_SHARES_OF_OUTPUTS = """\
+A share says how much of the output (the log-odds of the top label, or the mean of the standardised
+numbers) passes through a modality, to first order: Grad⊙Input at the encoders' outputs, in the L2
+norm, a clip's shares adding up to 1. The dominance is their mean over the clips that have all
+modalities. It does not say how informative a modality is, how good the model would be without it,
+or which part of a modality decided."""
 
 
 def write(config: Config, inputs: Mapping[str, Modality], results: dict[str, Any]) -> pathlib.Path:
@@ -70,22 +79,21 @@ def card(
     Returns:
         The text.
     """
-    several = len(config.model_modalities) > 1
+    several, task = len(config.model_modalities) > 1, find_task(results["task"])
     weight = f"AMR weight {config.amr_text}"
     title = f"{config.data_name}, {config.method}" + (f", {weight}" if several else "")
     parts = [
         f"# Model card: {title}",
-        f"A classifier of {' and '.join(config.model_modalities)} into {len(classes)} classes, "
-        "trained by `trainers.fit`.",
+        f"{_kind(task, config, len(classes))}, trained by `trainers.fit`.",
         "## Model",
         *_model(config, inputs, results, about),
         "## Data",
-        *_data(config, classes, info),
+        *_data(config, classes, info, task),
         "## Results",
-        *_results(config, results),
-        *(["## Shares", _SHARES] if several else []),
+        *_results(config, results, task),
+        *(["## Shares", _SHARES if task.one_class else _SHARES_OF_OUTPUTS] if several else []),
         "## Intended use and limits",
-        *_limits(config),
+        *_limits(config, task),
         "## Use",
         *_use(inputs),
     ]
@@ -117,9 +125,11 @@ def _model(
     options = f" ({_code(config.method_options)})" if config.method_options else ""
     lines.append(f"Method: `{config.method}`{options}.")
     if config.effective_amr_weight:
+        targets = find_task(results["task"]).targets
+        target = config.amr_target if config.amr_target in targets else targets[0]
         lines.append(
             f"Attribution regularisation (AMR, arXiv 2404.02359): weight {config.amr_text}, "
-            f"ratio {_code(config.amr_ratio or 'equal')}, target `{config.amr_target}`, measure "
+            f"ratio {_code(config.amr_ratio or 'equal')}, target `{target}`, measure "
             f"`{config.amr_measure}`, scope `{config.amr_scope}`."
         )
         if "amr_ratio" in results:
@@ -137,7 +147,7 @@ def _model(
             f"{config.learning_rate:g} ({config.schedule}), batch {config.batch_size}, recipe "
             f"`{config.recipe}`, preset `{config.preset}`, seed {config.seed}."
         )
-        how = "by its accuracy on validation"
+        how = f"by its {find_task(results['task']).selects} on validation"
         if "amr_multipliers" in results:
             how += ", among those that held the ratio"
         lines.append(f"Selected: epoch {results['selected_epoch']}, {how}.")
@@ -162,7 +172,9 @@ def _command(argv: Sequence[str]) -> str:
     return shlex.join([*typed, *argv[1:]])
 
 
-def _data(config: Config, classes: Sequence[str], info: DatasetInfo | None) -> list[str]:
+def _data(
+    config: Config, classes: Sequence[str], info: DatasetInfo | None, task: Task
+) -> list[str]:
     about = _about(config)
     parts = [about.what, f"Licence: {about.licence}"]
     if info is None:
@@ -183,16 +195,26 @@ def _data(config: Config, classes: Sequence[str], info: DatasetInfo | None) -> l
         if info.notes:
             parts.append(f"Note: {escaped(info.notes)}.")
     names = "; ".join(escaped(name) for name in classes)
-    parts.append(f"The {len(classes)} classes, by id from 0: {names}.")
+    noun = "classes, by id from 0" if task.probabilistic else "numbers"
+    parts.append(f"The {len(classes)} {noun}: {names}.")
     return parts
 
 
-def _results(config: Config, results: dict[str, Any]) -> list[str]:
+def _results(config: Config, results: dict[str, Any], task: Task) -> list[str]:
+    over = {"mAP": f", over {results.get('mAP_classes')} classes"}
     rows = [
-        ("accuracy", f"{100 * results['accuracy']:.2f} %"),
-        (f"mAP, over {results['mAP_classes']} classes", f"{100 * results['mAP']:.2f} %"),
-        ("cross-entropy", f"{results['loss']:.4f}"),
+        (
+            f"{metric.name}{over.get(metric.name, '')}",
+            metric.shown(results[metric.name]) + (" %" if metric.percent else ""),
+        )
+        for metric in task.metrics
     ]
+    rows.append(
+        (
+            "cross-entropy" if task.probabilistic else "squared error, standardised",
+            f"{results['loss']:.4f}",
+        )
+    )
     for target, shares in (results["dominance_by_target"] or {}).items():
         names = dominance_title(config.model_modalities)
         rows.append((f"dominance, {names}, by {target}", format_dominance(shares)))
@@ -207,18 +229,38 @@ def _results(config: Config, results: dict[str, Any]) -> list[str]:
     return parts
 
 
-def _limits(config: Config) -> list[str]:
+def _limits(config: Config, task: Task) -> list[str]:
     lines = [
         "For research on how multimodal models use their modalities.",
         _about(config).limits,
         "Not evaluated on any other data, nor for fairness among groups of people, nor against "
         "inputs made to mislead it.",
-        "It always answers with one of its classes, also for what is none of them; its "
-        "probabilities are not calibrated.",
+        _ANSWERS[task.one_class, task.probabilistic],
     ]
     if len(config.model_modalities) > 1:
         lines.append("A clip that lacks a modality gets an answer from what it has.")
     return [_list(lines)]
+
+
+# (one class a clip, probabilities) -> what follows from how the model answers
+_ANSWERS = {
+    (True, True): "It always answers with one of its classes, also for what is none of them; its "
+    "probabilities are not calibrated.",
+    (False, True): "It knows no labels but its own; its probabilities are not calibrated, and the "
+    "thresholds above which it names a label are those of the validation clips.",
+    (False, False): "It answers with numbers of the range that it was trained on, for anything; it "
+    "does not say how sure it is.",
+}
+
+
+def _kind(task: Task, config: Config, outputs: int) -> str:
+    """What the model is, in words."""
+    taken = " and ".join(config.model_modalities)
+    if not task.probabilistic:
+        return f"A regression of {outputs} number{'s' * (outputs > 1)} on {taken}"
+    if task.one_class:
+        return f"A classifier of {taken} into {outputs} classes"
+    return f"A classifier of {taken} by {outputs} labels, of which a clip may have any number"
 
 
 def _use(inputs: Mapping[str, Modality]) -> list[str]:

@@ -7,13 +7,13 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
-import numpy as np
 import rich.box
 import rich.console
 import rich.table
 import rich.text
 
 from amr_tf.analysis.metrics import dominance_title, format_dominance
+from trainers.reporting.prediction_answers import Answers, Said, rounded
 from trainers.running import command
 from trainers.running.predictor import Labelled
 
@@ -27,8 +27,7 @@ class Row:
         start: Number, where the window begins, in seconds from the file's start.
         end: Number, where it ends; infinity for the file's end.
         windows: Integer, the windows of which this is the mean; 1 for a single one.
-        class_id: Integer, the id of the likeliest label.
-        top: List of pairs, the likeliest labels with their probabilities.
+        said: Said, what the model says.
         shares: Dictionary, modality -> its share of the decision; empty for a model of one
             modality.
         missing: List of strings, the modalities that the file lacks.
@@ -38,8 +37,7 @@ class Row:
     start: float
     end: float
     windows: int
-    class_id: int
-    top: list[tuple[str, float]]
+    said: Said
     shares: dict[str, float]
     missing: list[str]
 
@@ -52,9 +50,8 @@ class Row:
 def rows(
     clip: str,
     labelled: Labelled,
-    classes: Sequence[str],
+    answers: Answers,
     modalities: Sequence[str],
-    top: int,
     per_window: bool = False,
 ) -> Iterator[Row]:
     """Makes a clip's row, or one of each of its windows.
@@ -62,36 +59,33 @@ def rows(
     Args:
         clip: String, the file.
         labelled: Labelled, what the model says of its windows.
-        classes: Strings, the class names by id.
+        answers: Answers, how what it says is put.
         modalities: Strings, the model's modalities.
-        top: Integer, how many labels a row gets.
         per_window: Boolean, whether each window gets a row, in the place of their mean.
     """
     shown = labelled if per_window else labelled.mean
-    for window, probabilities, shares, missing in zip(
+    for window, numbers, shares, missing in zip(
         shown.windows, shown.probabilities, shown.shares, shown.missing, strict=True
     ):
-        order = np.argsort(-probabilities, kind="stable")[:top]
         yield Row(
             clip=clip,
             start=window.start,
             end=window.end,
             windows=1 if per_window else len(labelled.windows),
-            class_id=int(order[0]),
-            top=[(classes[c], float(probabilities[c])) for c in order],
+            said=answers.said(numbers),
             shares={m: float(s) for m, s in zip(modalities, shares, strict=False)},
             missing=list(missing),
         )
 
 
-def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int) -> None:
+def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], answers: Answers) -> None:
     """Prints a table, once all rows are there.
 
     Args:
         rows: Iterable of rows, what to print.
         out: Text stream, where to print it.
         modalities: Sequence of strings, the model's modalities.
-        top: Integer, the labels of a row.
+        answers: Answers, how what the model says is put.
     """
     rows = list(rows)
     if not rows:
@@ -102,8 +96,8 @@ def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int)
     made.add_column("clip", overflow="fold")
     if any(times):
         made.add_column("time")
-    made.add_column("label", overflow="fold")
-    made.add_column("probability", justify="right")
+    for name, justify in zip(answers.headings, ("left", "right"), strict=True):
+        made.add_column(name, justify=justify, overflow="fold")
     if several:
         made.add_column(dominance_title(modalities), justify="right")
     if missing:
@@ -112,8 +106,8 @@ def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int)
         cells = [
             command.line(row.clip),
             *([time] if any(times) else []),
-            "\n".join(command.line(label) for label, _ in row.top),
-            "\n".join(f"{100 * probability:.1f} %" for _, probability in row.top),
+            "\n".join(command.line(name) for name, _ in row.said.lines),
+            "\n".join(text for _, text in row.said.lines),
         ]
         cells += [format_dominance(row.shares)] if several else []
         cells += [", ".join(row.missing)] if missing else []
@@ -123,21 +117,19 @@ def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int)
     rich.console.Console(file=out, highlight=False, width=width).print(made)
 
 
-def json_array(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int) -> None:
+def json_array(
+    rows: Iterable[Row], out: TextIO, modalities: Sequence[str], answers: Answers
+) -> None:
     """Prints an array of objects, one a line; for the arguments see `table`."""
     before = "[\n"
     for row in rows:
-        (label, probability), *_ = row.top
         content = {
             "clip": row.clip,
-            "start": _rounded(row.start),
+            "start": rounded(row.start),
             "end": _seconds(row.end),
             "windows": row.windows,
-            "class_id": row.class_id,
-            "label": label,
-            "probability": _rounded(probability),
-            "top": [{"label": name, "probability": _rounded(p)} for name, p in row.top],
-            "shares": {m: _rounded(share) for m, share in row.shares.items()} or None,
+            **row.said.fields,
+            "shares": {m: rounded(share) for m, share in row.shares.items()} or None,
             "missing": row.missing,
         }
         print(before + json.dumps(content), end="", file=out, flush=True)
@@ -145,20 +137,20 @@ def json_array(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top:
     print("[]" if before == "[\n" else "\n]", file=out)
 
 
-def csv_lines(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], top: int) -> None:
+def csv_lines(
+    rows: Iterable[Row], out: TextIO, modalities: Sequence[str], answers: Answers
+) -> None:
     """Prints a line of names, then a line a clip; for the arguments see `table`."""
     # names of files that are no text in this system's encoding come out as they went in
     out.reconfigure(errors="surrogateescape")
     lines = csv.writer(out, lineterminator="\n")
-    others = [f"{name}_{k}" for k in range(2, top + 1) for name in ("label", "probability")]
     shares = [f"share_{m}" for m in modalities] if len(modalities) > 1 else []
-    first = ["clip", "start", "end", "windows", "class_id", "label", "probability"]
-    lines.writerow([*first, *others, *shares, "missing"])
+    first = ["clip", "start", "end", "windows"]
+    lines.writerow([*first, *answers.columns, *shares, "missing"])
     for row in rows:
-        labels = [cell for label, p in row.top for cell in (label, _rounded(p))]
-        shares = [_rounded(share) for share in row.shares.values()]
-        where = [_rounded(row.start), _seconds(row.end), row.windows]
-        lines.writerow([row.clip, *where, row.class_id, *labels, *shares, ";".join(row.missing)])
+        shares = [rounded(share) for share in row.shares.values()]
+        where = [rounded(row.start), _seconds(row.end), row.windows]
+        lines.writerow([row.clip, *where, *row.said.cells, *shares, ";".join(row.missing)])
         out.flush()
 
 
@@ -171,8 +163,4 @@ def _told(row: Row) -> str:
 
 def _seconds(end: float) -> float | None:
     """The end of a window, None for that of the file."""
-    return None if math.isinf(end) else _rounded(end)
-
-
-def _rounded(value: float) -> float:
-    return round(value, 6)
+    return None if math.isinf(end) else rounded(end)

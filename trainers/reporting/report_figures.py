@@ -110,7 +110,8 @@ def _curves(sections: Mapping[str, ReportSection]) -> plt.Figure:
             bbox_to_anchor=(0.5, -0.15),
         )
         panel.spines[["top", "right"]].set_visible(False)
-    panels[0, 0].set_ylabel("accuracy, %")
+    clean = found[0].clean
+    panels[0, 0].set_ylabel(f"{clean.metric}{', %' if clean.unit else ' x 100'}")
     if len(sections) > 1:
         handles = [plt.Line2D([], [], color="black", ls=ls) for ls in LINES]
         figure.legend(handles, sections, frameon=False, ncols=2, loc="lower center",

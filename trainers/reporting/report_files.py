@@ -142,10 +142,11 @@ def _about(split: str, runs: Sequence[EvaluatedRun]) -> dict[str, Any]:
 def _heading(split: str, runs: Sequence[EvaluatedRun]) -> tuple[str, str]:
     configs, subject = [r.config for r in runs], runs[0].subject
     titles = [f"{c.method}, AMR weight {c.amr_text}" for c in configs]
+    outputs = "classes" if subject.task.probabilistic else "numbers"
     about = (
         f"{' against '.join(c.model_dir for c in configs)}; {split}: "
         f"{len(subject.test.labels):,} clips with all modalities, "
-        f"{len(subject.classes)} classes. In brackets: 95 % percentile intervals, bootstrap "
+        f"{len(subject.classes)} {outputs}. In brackets: 95 % percentile intervals, bootstrap "
         "over clips (1,000 resamples)"
     )
     if len(runs) > 1:

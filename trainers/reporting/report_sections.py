@@ -5,10 +5,12 @@ from amr_tf.analysis.ablation import measure_missing
 from amr_tf.analysis.bootstrap import Bootstrap
 from amr_tf.analysis.calibration import measure_calibration
 from amr_tf.analysis.conflicts import Conflicts, measure_conflicts
-from amr_tf.analysis.measurement import Measurement
+from amr_tf.analysis.encodings import in_batches
+from amr_tf.analysis.measurement import PERCENT, Measurement
 from amr_tf.analysis.probes import measure_probes
 from amr_tf.analysis.robustness import measure_robustness
 from amr_tf.analysis.subject import Subject
+from amr_tf.attribution import modality_attributions
 from amr_tf.modalities import Corruption, Modality
 from amr_tf.modalities.corruption import MIXED
 from trainers.reporting.contribution_sections import contribution_sections
@@ -26,6 +28,8 @@ def report_sections(subject: Subject, boots: Bootstrap) -> list[ReportSection]:
         The sections in the report's order; those of one modality are fewer.
     """
     corrupted = corrupted_section(subject, boots)
+    if not subject.task.one_class:
+        return _of_another_task(subject, boots, corrupted)
     quality = [probe_section(subject, boots), calibration_section(subject, boots)]
     if len(subject.modalities) == 1:
         return [corrupted, *quality]
@@ -39,20 +43,65 @@ def report_sections(subject: Subject, boots: Bootstrap) -> list[ReportSection]:
     ]
 
 
+def _of_another_task(
+    subject: Subject, boots: Bootstrap, corrupted: ReportSection
+) -> list[ReportSection]:
+    left_out = ReportSection(
+        "left_out",
+        "What is left out",
+        "Conflicting modalities, shares by class and their agreement, linear probes and "
+        "calibration are defined for one class a clip alone, and the task is "
+        f"{subject.task.name}.",
+        (),
+    )
+    if len(subject.modalities) == 1:
+        return [corrupted, left_out]
+    return [missing_section(subject, boots), corrupted, shares_section(subject, boots), left_out]
+
+
+def shares_section(subject: Subject, boots: Bootstrap) -> ReportSection:
+    """The mean share of each modality by Grad⊙Input, for the targets that the task reports."""
+    measurements = []
+    for target in subject.task.reported:
+        shares = in_batches(
+            lambda *e, target=target: modality_attributions(
+                subject.head, list(e), target, score=subject.task.target_score
+            ),
+            *subject.encodings,
+        )
+        measurements += [
+            Measurement(name, "", f"Grad⊙Input ({target})", PERCENT, boots.mean(shares[:, m]))
+            for m, name in enumerate(subject.modalities)
+        ]
+    return ReportSection(
+        "contributions",
+        "Contribution of each modality",
+        "What share of the output Grad⊙Input at the encodings gives to each modality.",
+        tuple(measurements),
+        bars=tuple(measurements),
+        axis="share, %",
+        sentences=tuple(
+            (m, f"takes {{}} of its attribution from {m.modality}") for m in measurements[:1]
+        ),
+    )
+
+
 def missing_section(subject: Subject, boots: Bootstrap) -> ReportSection:
     """Accuracy and mAP with each subset of the modalities, and Shapley values of accuracy."""
     measurements = measure_missing(subject, boots)
-    kept = tuple(m for m in measurements if m.metric == "accuracy kept")
+    main, second = subject.task.resampled[:2]
+    kept = tuple(m for m in measurements if m.metric == f"{main} kept")
     return ReportSection(
         "missing",
         "Missing modality",
-        "Accuracy and mAP with a subset of the modalities. What is missing is replaced in one of "
-        "three ways: its encoding by zero, its encoding by the training mean, its input by nothing "
-        "(e.g. silence). “Kept” is accuracy without a modality over accuracy with all. "
-        "Shapley values, exact over all subsets, share out the accuracy gained over “nothing”.",
+        f"{_capital(main)} and {second} with a subset of the modalities. What is missing is "
+        "replaced in one of three ways: its encoding by zero, its encoding by the training mean, "
+        f"its input by nothing (e.g. silence). “Kept” is {main} without a modality over {main} "
+        "with all. "
+        f"Shapley values, exact over all subsets, share out the {main} gained over “nothing”.",
         measurements,
         bars=kept,
-        axis="accuracy kept, %",
+        axis=f"{main} kept, %",
         sentences=tuple(_kept_sentences(subject, kept)),
         notes=(
             "“Without” in the sentences above: the encoding is the training mean.",
@@ -66,14 +115,14 @@ def _kept_sentences(
     subject: Subject, kept: tuple[Measurement, ...]
 ) -> list[tuple[Measurement, str]]:
     """What the model keeps of its accuracy with mean encodings and with empty inputs."""
-    found = []
+    found, main = [], subject.task.resampled[0]
     for measurement in kept:
         name = measurement.modality
         if measurement.condition == ablation.missing_condition(ablation.MEAN):
-            phrase = f"keeps {{}} of its accuracy without the {subject.word(name)}"
+            phrase = f"keeps {{}} of its {main} without the {subject.word(name)}"
         elif measurement.condition == ablation.missing_condition(ablation.EMPTY):
             nothing = subject.nothing(name)
-            phrase = f"keeps {{}} of its accuracy with {nothing} for the {subject.word(name)}"
+            phrase = f"keeps {{}} of its {main} with {nothing} for the {subject.word(name)}"
         else:
             continue
         found.append((measurement, phrase))
@@ -82,7 +131,7 @@ def _kept_sentences(
 
 def corrupted_section(subject: Subject, boots: Bootstrap) -> ReportSection:
     """Accuracy as one modality is corrupted more and more."""
-    found = measure_robustness(subject, boots)
+    found, main = measure_robustness(subject, boots), subject.task.resampled[0]
     notes = [
         f"{c.modality} / {c.name}: severities 1 to 5 are "
         f"{', '.join(f'{level:g}' for level in c.levels)} ({c.unit})."
@@ -91,18 +140,23 @@ def corrupted_section(subject: Subject, boots: Bootstrap) -> ReportSection:
     return ReportSection(
         "corrupted",
         "Corrupted modality",
-        "Accuracy as one modality gets worse, in five severities, the others being clean. What is "
-        "corrupted are raw clips (waveforms, frames, words), before features are made of them. The "
-        "area under the curve (trapezoids from severity 0 to 5) is relative to clean accuracy.",
+        f"{_capital(main)} as one modality gets worse, in five severities, the others being "
+        "clean. What is corrupted are raw clips (waveforms, frames, words), before features are "
+        "made of them. The area under the curve (trapezoids from severity 0 to 5) is relative to "
+        f"clean {main}.",
         found.measurements,
         sentences=tuple(
-            (area, f"keeps {{}} of its accuracy while the {subject.word(area.modality)} gets worse")
+            (area, f"keeps {{}} of its {main} while the {subject.word(area.modality)} gets worse")
             for area in found.mean_areas
         ),
         notes=tuple(notes),
         model_notes=tuple(_not_mixed(subject)),
         plotted=found,
     )
+
+
+def _capital(name: str) -> str:
+    return name if name != name.lower() else name.capitalize()
 
 
 def _not_mixed(subject: Subject) -> list[str]:

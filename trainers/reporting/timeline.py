@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 
 from trainers.reporting import pages
+from trainers.reporting.prediction_answers import Answers
 from trainers.running.predictor import Labelled
 
 matplotlib.use("Agg")
@@ -16,18 +17,18 @@ LABELS = 5  # that are drawn
 
 
 def section(
-    directory: pathlib.Path, labelled: Labelled, classes: Sequence[str], modalities: Sequence[str]
+    directory: pathlib.Path, labelled: Labelled, answers: Answers, modalities: Sequence[str]
 ) -> pages.PageSection:
     """The section of a page that shows labels and shares over time.
 
     Args:
         directory: Path, the directory of the figure.
         labelled: Labelled, what the model says of two windows or more.
-        classes: Strings, the class names by id.
+        answers: Answers, how what the model says is put.
         modalities: Strings, the model's modalities.
     """
     path = directory / "timeline.png"
-    figure = draw(labelled, classes, modalities)
+    figure = draw(labelled, answers, modalities)
     figure.savefig(path, dpi=110)
     plt.close(figure)
     length = labelled.windows[0].end - labelled.windows[0].start
@@ -36,17 +37,21 @@ def section(
         "timeline",
         "Over time",
         text,
-        figures=[(path, "Probabilities of the likeliest labels, and shares, over time")],
+        figures=[(path, f"{_told(answers).capitalize()}, and shares, over time")],
         notes=[],
     )
 
 
-def draw(labelled: Labelled, classes: Sequence[str], modalities: Sequence[str]) -> plt.Figure:
-    """Draws the likeliest labels' probabilities and the modalities' shares over time.
+def _told(answers: Answers) -> str:
+    return "probabilities of the likeliest labels" if answers.task.probabilistic else "numbers"
+
+
+def draw(labelled: Labelled, answers: Answers, modalities: Sequence[str]) -> plt.Figure:
+    """Draws the likeliest labels' probabilities (or the numbers) and the shares over time.
 
     Args:
         labelled: Labelled, what the model says of the windows.
-        classes: Strings, the class names by id.
+        answers: Answers, how what the model says is put.
         modalities: Strings, the model's modalities.
 
     Returns:
@@ -59,11 +64,15 @@ def draw(labelled: Labelled, classes: Sequence[str], modalities: Sequence[str]) 
     )  # fmt: skip
     starts = [window.start for window in labelled.windows]
     edges = [*starts, labelled.windows[-1].end]
-    top = np.argsort(-labelled.mean.probabilities[0])[:LABELS]
+    percent = answers.task.probabilistic
+    mean = labelled.mean.probabilities[0]
+    top = (np.argsort(-mean) if percent else np.arange(len(mean)))[:LABELS]
     for label in top:
         probabilities = labelled.probabilities[:, label]
-        axes[0][0].stairs(probabilities, edges, baseline=None, label=classes[label], lw=1.5)
-    axes[0][0].set(xlim=(edges[0], edges[-1]), ylim=(0, 1), ylabel="probability")
+        axes[0][0].stairs(probabilities, edges, baseline=None, label=answers.classes[label], lw=1.5)
+    axes[0][0].set(xlim=(edges[0], edges[-1]), ylabel=answers.headings[1])
+    if percent:
+        axes[0][0].set_ylim(0, 1)
     axes[0][0].legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     if several:
         below = np.zeros(len(starts))

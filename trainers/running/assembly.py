@@ -23,6 +23,7 @@ from tfrecords.reading.data_service import ServedPipeline
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config.encoder_flags import encoder_of
 from trainers.config.flags import makes_itself
+from trainers.config.model_inputs import task_of_records
 from trainers.config.parsing import parse_plugin
 from trainers.config.run_config import Config
 from trainers.running import multi_worker
@@ -149,7 +150,8 @@ def model(
         name: FeaturesLayer(modality, _augment(config), config.seed, name=f"{name}_features")
         for name, modality in data.inputs.items()
     }
-    classifier = amr_tf.MultimodalClassifier(encoders, head, method, features)
+    task = task_of_records(data.info)
+    classifier = amr_tf.MultimodalClassifier(encoders, head, method, features, task)
     rate = learning_rate(config, data.steps_per_epoch)
     options: dict[str, Any] = {}
     if config.effective_amr_weight:
@@ -164,7 +166,7 @@ def model(
         skip_nonfinite=config.nan == "skip",
         jit_compile=_jit_compile(config),
         amr_weight=config.effective_amr_weight,
-        amr_target=config.amr_target,
+        amr_target=config.amr_target if config.amr_target in task.targets else None,
         amr_measure=config.amr_measure,
         **options,
     )

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from amr_tf.analysis.evaluation import Evaluator, Predictions
 from amr_tf.analysis.metrics import dominance_title, format_dominance
+from amr_tf.tasks import Metric
 from tfrecords.progress import Progress
 
 DISTANCE = "amr_distance"
@@ -38,11 +39,13 @@ class Validation(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self.predictions = self._evaluate(self.dataset)
         summary = self.predictions.summary()
-        logs.update({f"val_{name}": summary[name] for name in ("loss", "accuracy", "mAP")})
+        task = self.model.task
+        names = ("loss", *(metric.name for metric in task.metrics))
+        logs.update({f"val_{name}": summary[name] for name in names})
         if self.model.multipliers is not None:
             logs[DISTANCE] = self.model.multipliers.distance
         for target, values in (summary["dominance_by_target"] or {}).items():
-            suffix = "" if target == "probability" else f"_{target}"
+            suffix = "" if target == task.reported[0] else f"_{target}"
             logs.update({f"val_dominance{suffix}_{m}": value for m, value in values.items()})
 
 
@@ -120,15 +123,23 @@ class EpochLines(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         self._bar.__exit__(None, None, None)
-        seconds = time.monotonic() - self._start
+        seconds, task = time.monotonic() - self._start, self.model.task
         width = len(str(self.epochs))
         parts = [
             f"epoch {epoch + 1:{width}}/{self.epochs} {seconds:5.1f} s",
-            f"train loss {logs['loss']:.3f} accuracy {100 * logs['accuracy']:5.2f}",
-            f"validation loss {logs['val_loss']:.3f} accuracy {100 * logs['val_accuracy']:5.2f} "
-            f"mAP {100 * logs['val_mAP']:5.2f}",
+            f"train loss {logs['loss']:.3f} {_told(task.metric(task.step_metric), logs)}",
+            " ".join(
+                [
+                    f"validation loss {logs['val_loss']:.3f}",
+                    *(_told(metric, logs, "val_") for metric in task.metrics[:2]),
+                ]
+            ),
         ]
         if len(self.modalities) > 1:
             shares = {m: logs[f"val_dominance_{m}"] for m in self.modalities}
             parts[-1] += f" {dominance_title(self.modalities)} {format_dominance(shares)}"
         print("  ".join(parts), flush=True)
+
+
+def _told(metric: Metric, logs: dict[str, float], prefix: str = "") -> str:
+    return f"{metric.name} {metric.shown(logs[prefix + metric.name]):>5}"

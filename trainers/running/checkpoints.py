@@ -16,6 +16,8 @@ from typing import Any
 import keras
 
 from amr_tf import saving
+from amr_tf.tasks import Task
+from amr_tf.tasks.multiclass import MULTICLASS
 from tfrecords import atomic
 from trainers.running.callbacks import DISTANCE
 
@@ -84,7 +86,7 @@ class Checkpoints(keras.callbacks.Callback):
             self.save()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        found = score(logs)
+        found = score(logs, self.model.task)
         if self.best is None or found > self.best:
             self.best = found
             self._save("best.keras")
@@ -113,17 +115,20 @@ class Checkpoints(keras.callbacks.Callback):
         self._asked = True
 
 
-def score(logs: Mapping[str, float]) -> tuple[float, float]:
+def score(logs: Mapping[str, float], task: Task = MULTICLASS) -> tuple[float, float]:
     """How good an epoch is: its validation accuracy, and before that whether it holds the ratio.
 
-    Where the ratio is a constraint, an epoch that misses it by more than `TOLERANCE` loses against
-    each that is nearer: else an early epoch would be taken, before multipliers have grown.
+    In the place of accuracy another task has its own metric, negative where a smaller one is
+    better. Where the ratio is a constraint, an epoch that misses it by more than `TOLERANCE` loses
+    against each that is nearer: else an early epoch would be taken, before multipliers have grown.
 
     Args:
         logs: Mapping, of the epoch.
+        task: Task, the model's.
     """
     missed = max(0.0, logs.get(DISTANCE, 0.0) - TOLERANCE)
-    return -missed, logs["val_accuracy"]
+    found = logs[f"val_{task.selects}"]
+    return -missed, found if task.larger_is_better else -found
 
 
 def saved(directory: pathlib.Path) -> list[pathlib.Path]:

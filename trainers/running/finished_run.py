@@ -79,15 +79,20 @@ def load_classes(model_dir: pathlib.Path) -> tuple[str, ...]:
 
 
 def check_classes(model: keras.Model, data: Pipeline) -> None:
-    """Refuses records of other classes than the model's.
+    """Refuses records of other classes, or of another task, than the model's.
 
     Args:
         model: Model, the run's.
         data: Pipeline, the records that it is to be evaluated on.
 
     Raises:
-        ValueError: The records have more or fewer classes than the model.
+        ValueError: The records have more or fewer classes than the model, or other labels.
     """
+    if data.info.task != model.task.name:
+        raise ValueError(
+            f"{data.records.directory} holds records of task {data.info.task}, the model learnt "
+            f"{model.task.name}: give the records that it was trained for as --data_dir"
+        )
     outputs, classes = model.head.output_shape[-1], len(data.info.classes)
     if outputs != classes:
         raise ValueError(

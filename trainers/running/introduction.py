@@ -8,6 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from amr_tf.tasks import Task
 from tfrecords.description import DatasetInfo
 from tfrecords.reading.pipeline import Pipeline
 from trainers.config import effects
@@ -31,7 +32,8 @@ def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribut
     """
     splits = data.info.splits
     counts = ", ".join(f"{splits[s].clips:,} {s}" for s in splits)
-    print(f"data    {config.data_dir}: {counts} clips, {len(data.info.classes)} classes")
+    told = outputs_told(model.task, len(data.info.classes))
+    print(f"data    {config.data_dir}: {counts} clips, {told}")
     if data.info.notes:
         print(f"        {data.info.notes}")
     parameters = ", ".join(
@@ -64,6 +66,18 @@ def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribut
         epochs, steps = divmod(model.steps_done, data.steps_per_epoch)
         print(f"        going on after epoch {epochs}" + (f" and {steps} steps" if steps else ""))
     sys.stdout.flush()
+
+
+def outputs_told(task: Task, count: int) -> str:
+    """What a model tells clips' labels by: `10 classes`, or `3 numbers (regression)`.
+
+    Args:
+        task: Task, the model's.
+        count: Integer, the outputs.
+    """
+    noun = ("class", "classes") if task.probabilistic else ("number", "numbers")
+    kind = "" if task.one_class else f" ({task.name})"
+    return f"{count} {noun[count != 1]}{kind}"
 
 
 def show_results(config: Config, results: dict[str, Any]) -> None:

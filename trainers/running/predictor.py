@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from amr_tf.serving import exporting
 from amr_tf.serving.signatures import ServedClassifier
+from amr_tf.tasks import TASKS, Task
 from tfrecords.building.errors import MediaError
 from tfrecords.building.settings import Window
 from trainers.config.run_config import Config
@@ -29,7 +30,7 @@ class Labelled:
 
     Attributes:
         windows: The windows that could be read, in order; one where the clip is seen whole.
-        probabilities: float32 `[W, C]`, of each window.
+        probabilities: float32 `[W, C]`, of each window; the numbers themselves of a regression.
         shares: float32 `[W, M]`; `[W, 0]` of a model of one modality.
         missing: For each window, the modalities that the clip lacks there.
         unread: Of the windows that could not be read, each with the reason.
@@ -49,6 +50,17 @@ class Labelled:
         means = (x.mean(axis=0, keepdims=True) for x in (self.probabilities, self.shares))
         return Labelled((whole,), *means, (everywhere,), self.unread)
 
+    def clearest(self, task: Task) -> int:
+        """The window that speaks most clearly for the clip's top label, or is nearest to its mean.
+
+        Args:
+            task: Task, the model's.
+        """
+        mean = self.mean.probabilities[0]
+        if task.probabilistic:
+            return int(np.argmax(self.probabilities[:, np.argmax(mean)]))
+        return int(np.argmin(np.abs(self.probabilities - mean).sum(axis=1)))
+
 
 @dataclasses.dataclass(frozen=True)
 class Predictor:
@@ -57,12 +69,14 @@ class Predictor:
     Attributes:
         answer: Function, the model's signature `serving_media`.
         inputs: What the model takes, and how that is made of files.
-        classes: Strings, the class names by id.
+        classes: Strings, the class names by id, or those of the numbers.
+        task: Task, the model's.
     """
 
     answer: Callable[..., dict[str, tf.Tensor]]
     inputs: ModelInputs
     classes: tuple[str, ...]
+    task: Task
 
     @classmethod
     def of_run(cls, model_dir: pathlib.Path) -> "Predictor":
@@ -86,7 +100,7 @@ class Predictor:
             classes: Strings, the class names by id.
         """
         served = ServedClassifier(model, classes, taken.modalities)
-        return cls(served.signature("serving_media"), taken, classes)
+        return cls(served.signature("serving_media"), taken, classes, model.task)
 
     @classmethod
     def of_export(cls, directory: pathlib.Path) -> "Predictor":
@@ -98,13 +112,15 @@ class Predictor:
             described = {name: about[name] for name in about["modalities"]}
             taken = ModelInputs.of_json(described, about)
             classes = tuple(about["classes"])
+            options = dict(about["task"])
+            task = TASKS.find(options.pop("name")).from_config(options)
         except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
             raise ValueError(
                 f"{path} is no description of an export: {str(error)[:200]}. Export the model "
                 "again: python -m trainers.export --model_dir=DIR"
             ) from error
         signatures = tf.saved_model.load(str(version)).signatures
-        return cls(signatures["serving_media"], taken, classes)
+        return cls(signatures["serving_media"], taken, classes, task)
 
     def check_window(self, seconds: float | None) -> None:
         """Refuses windows that are longer than what is read of a file.
@@ -168,7 +184,7 @@ class Predictor:
             out = {name: value.numpy() for name, value in self.answer(**given).items()}
             shares = out.get("shares", np.zeros((len(sent), 0), np.float32))
             missing = map(media_files.missing, sent)
-            rows = zip(out["error"], out["probabilities"], shares, missing, strict=True)
+            rows = zip(out["error"], out[self.task.answer], shares, missing, strict=True)
         for planned, value in held:
             if not isinstance(value, MediaError):
                 error, *value = next(rows)

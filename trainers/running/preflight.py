@@ -12,6 +12,7 @@ from amr_tf.modalities import Modality
 from amr_tf.ratios import WorstCaseRatio
 from tfrecords.description import SPLITS
 from tfrecords.reading.records import RecordSet
+from trainers.config.model_inputs import task_of_records
 from trainers.config.run_config import Config
 from trainers.reporting.report_sections import possible_corruptions
 
@@ -32,7 +33,8 @@ def check_records(config: Config) -> None:
     records = RecordSet(config.data_dir)
     splits = {name: records.split(name) for name in SPLITS}
     classes = records.info.classes
-    if len(classes) < 2:
+    task = task_of_records(records.info)
+    if len(classes) < 2 and task.one_class:
         raise ValueError(
             f"all clips of {config.data_dir} are of one class, {classes[0]!r}: there is nothing "
             "to tell apart"
@@ -42,7 +44,7 @@ def check_records(config: Config) -> None:
             f"--batch_size={config.batch_size} exceeds the {splits['train'].clips} training clips "
             f"of {config.data_dir}: choose a smaller batch"
         )
-    counts = splits["train"].class_counts
+    counts = splits["train"].class_counts if task.probabilistic else (1,) * len(classes)
     unseen = [name for name, count in zip(classes, counts, strict=True) if not count]
     if unseen and len(unseen) < len(classes):
         named = ", ".join(unseen[:5]) + (", ..." if len(unseen) > 5 else "")

@@ -14,6 +14,8 @@ import tensorflow as tf
 
 from amr_tf import saving
 from amr_tf.analysis.evaluation import Evaluator
+from amr_tf.tasks import Task
+from tfrecords import atomic
 from tfrecords.reading.pipeline import Pipeline
 from tfrecords.reading.records import RecordSet
 from trainers.config.model_inputs import inputs_of_records
@@ -117,6 +119,7 @@ def _finish(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
         cost = _train(config, data, model)
         with strategy.scope():
             model = saving.load_model(model_dir / "model.keras")
+        _tune(model, data, model_dir / "model.keras", chief)
         results = {**_test(config, data, model), **cost}
     if chief:
         model_card.write(config, data.inputs, results)
@@ -149,6 +152,19 @@ def _train(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
     return cost
 
 
+def _tune(model: Any, data: Pipeline, path: pathlib.Path, chief: bool) -> None:
+    """Has the task choose on validation clips what it chooses there, e.g. thresholds; saves it."""
+    if type(model.task).tuned is Task.tuned:
+        return
+    found = Evaluator(model)(data.evaluate("validation"))
+    tuned = model.task.tuned(found.labels, found.logits)
+    model.task = tuned
+    if chief:
+        part = path.with_name(f".part-{path.name}")  # Keras asks for the ending `.keras`
+        with atomic.writing(path, part):
+            model.save(part)
+
+
 def _test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
     """The selected model on the test split, once."""
     summary = Evaluator(model)(data.evaluate("test")).summary()
@@ -157,6 +173,7 @@ def _test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
         "split": "test",
         **summary,
         **skipped,
+        "task": model.task.name,
         "dataset": config.dataset,
         "method": config.method,
         "amr_weight": config.effective_amr_weight,

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import amr_tf
+from amr_tf.tasks import Task
+from amr_tf.tasks.multiclass import MULTICLASS
 from tfrecords import atomic
 from tfrecords.differences import differences
 from tfrecords.reading.pipeline import Pipeline
@@ -32,7 +34,6 @@ _FREE = (
 _FILES = (
     "config.json", "history.csv", "model.keras", "results.json", "classes.txt", "MODEL_CARD.md",
 )  # fmt: skip
-_SCORED = ("val_accuracy", DISTANCE)
 _DIRECTORIES = ("train", "validation", "checkpoints", "export", "evaluation", "explanations")
 
 
@@ -112,14 +113,14 @@ def keep(model_dir: pathlib.Path, data: Pipeline) -> None:
         atomic.write_text(model_dir / "classes.txt", "\n".join(data.info.classes) + "\n")
 
 
-def trim(history: pathlib.Path, epochs: int) -> None:
+def trim(history: pathlib.Path, epochs: int, task: Task = MULTICLASS) -> None:
     """Leaves the rows of the first `epochs` epochs: a run goes on behind them.
 
     Rows that a failure of the machine has damaged are left out, and counted.
     """
     if not history.exists():
         return
-    head, rows, damaged = _rows(history)
+    head, rows, damaged = _rows(history, task)
     if damaged:
         print(f"{history}: {damaged} rows cannot be read and are left out", file=sys.stderr)
     kept = [line for line, epoch, _ in rows if epoch < epochs]
@@ -129,15 +130,17 @@ def trim(history: pathlib.Path, epochs: int) -> None:
         history.unlink()
 
 
-def best_score(history: pathlib.Path) -> tuple[float, float] | None:
+def best_score(history: pathlib.Path, task: Task = MULTICLASS) -> tuple[float, float] | None:
     """The score of the best epoch before, see `checkpoints.score`; None where there is none."""
     if not history.exists():
         return None
-    scores = [found for *_, found in _rows(history)[1]]
+    scores = [found for *_, found in _rows(history, task)[1]]
     return max((s for s in scores if not math.isnan(sum(s))), default=None)
 
 
-def _rows(history: pathlib.Path) -> tuple[str, list[tuple[str, int, tuple[float, float]]], int]:
+def _rows(
+    history: pathlib.Path, task: Task
+) -> tuple[str, list[tuple[str, int, tuple[float, float]]], int]:
     """The head; each whole row with its epoch and its score; how many are not whole."""
     head, *lines = history.read_text(errors="replace").splitlines(keepends=True) or [""]
     rows = []
@@ -145,6 +148,7 @@ def _rows(history: pathlib.Path) -> tuple[str, list[tuple[str, int, tuple[float,
         with contextlib.suppress(KeyError, ValueError):
             row = dict(zip(head.rstrip().split(","), line.split(","), strict=True))
             if line.endswith("\n"):
-                numbers = {name: float(row[name]) for name in _SCORED if name in row}
-                rows.append((line, int(row["epoch"]), score(numbers)))
+                scored = (f"val_{task.selects}", DISTANCE)
+                numbers = {name: float(row[name]) for name in scored if name in row}
+                rows.append((line, int(row["epoch"]), score(numbers, task)))
     return head, rows, len(lines) - len(rows)

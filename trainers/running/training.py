@@ -32,9 +32,9 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
     strategy = model.distribute_strategy
     chief = multi_worker.is_chief(strategy)
     if chief:
-        run_directory.trim(model_dir / "history.csv", epoch)
+        run_directory.trim(model_dir / "history.csv", epoch, model.task)
     multi_worker.barrier(strategy)
-    best = run_directory.best_score(model_dir / "history.csv")
+    best = run_directory.best_score(model_dir / "history.csv", model.task)
     if HELD_OUT in model.method.requires:
         model.method.held_out = held_out(data)
     with contextlib.ExitStack() as stack:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from amr_tf.analysis import metrics
+from amr_tf.tasks.metrics import accuracy, average_precisions, mean_average_precision
 
 
 def np_average_precision(positive, scores):
@@ -18,15 +19,15 @@ def test_mean_average_precision_over_classes_with_positives(rng):
     labels = rng.integers(0, 4, 50)  # class 4 never occurs
     scores = rng.random((50, 5))
     expected = [np_average_precision(labels == c, scores[:, c]) for c in range(4)]
-    value, classes = metrics.mean_average_precision(labels, scores)
+    value, classes = mean_average_precision(labels, scores)
     assert classes == 4
     np.testing.assert_allclose(value, np.mean(expected), atol=1e-12)
-    assert np.isnan(metrics.average_precisions(labels, scores)[4])
+    assert np.isnan(average_precisions(labels, scores)[4])
 
 
 def test_accuracy_and_dominance():
     scores = np.array([[0.2, 0.8], [0.9, 0.1], [0.4, 0.6]])
-    assert metrics.accuracy(np.array([1, 0, 0]), scores) == 2 / 3
+    assert accuracy(np.array([1, 0, 0]), scores) == 2 / 3
     shares = np.array([[0.9, 0.1], [0.5, 0.5], [1.0, 0.0]])
     np.testing.assert_allclose(metrics.dominance(shares), [0.8, 0.2])
     np.testing.assert_allclose(metrics.dominance(shares, [1, 1, 0]), [0.7, 0.3])

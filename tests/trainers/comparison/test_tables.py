@@ -45,7 +45,8 @@ def test_intervals_hold_their_mean(points):
 def results(seed, accuracy, audio, step=0.1):
     shares = {"audio": audio, "video": 1 - audio}
     return {
-        "seed": seed, "accuracy": accuracy, "mAP": accuracy + 0.05, "dominance": shares,
+        "task": "multiclass", "seed": seed, "accuracy": accuracy, "mAP": accuracy + 0.05,
+        "dominance": shares,
         "dominance_by_target": {"probability": shares, "logit": shares},
         "seconds": 3.0, "step_seconds": step,
     }  # fmt: skip

@@ -16,6 +16,7 @@ INPUTS = {"audio": AudioConfig(), "video": VideoConfig()}
 ABOUT = {"versions": {"keras": "3"}, "command": ["/somewhere/trainers/fit.py", "--seed=1"]}
 RESULTS = {
     "split": "test", "samples": 1234, "accuracy": 0.5, "mAP": 0.25, "mAP_classes": 3, "loss": 1.5,
+    "task": "multiclass",
     "dominance_by_target": {
         "probability": {"audio": 0.743, "video": 0.257}, "logit": {"audio": 0.6, "video": 0.4},
     },
