@@ -44,13 +44,13 @@ STRENGTH_0 = {
 }
 
 
-def dataset(n=64):
+def dataset(n):
     return tf.data.Dataset.from_tensor_slices(data(n)).batch(16)
 
 
 def trained(method):
     model = classifier(method, hidden=8, run_eagerly=True)
-    model.fit(dataset(), epochs=2, verbose=0)
+    model.fit(dataset(32), epochs=2, verbose=0)
     return {key: value.numpy() for key, value in variables(model).items()}
 
 
