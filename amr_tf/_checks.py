@@ -173,8 +173,8 @@ def check_metrics(given: Any, taken: Sequence[str]) -> list[keras.metrics.Metric
     for metric in metrics:
         if not isinstance(metric, keras.metrics.Metric):
             raise ValueError(
-                "metrics are objects that compare labels with predictions, class ids [B] with "
-                "probabilities [B, C], e.g. "
+                "metrics are objects that compare class ids [B] with probabilities [B, C] (labels "
+                "with predictions of another task), e.g. "
                 f"keras.metrics.SparseTopKCategoricalAccuracy(5), got {metric!r}"
             )
         if metric.name in taken:

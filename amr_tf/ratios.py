@@ -155,7 +155,8 @@ class WorstCaseRatio(RatioCallback):
         step: Number, by how much shares move in an epoch.
 
     Attributes:
-        losses: Array `[M]`, the last cross-entropies in nats, by the modality that is corrupted.
+        losses: Array `[M]`, the last mean losses (of classes cross-entropies in nats), by the
+            modality that is corrupted.
 
     Raises:
         ValueError: A step outside (0, 0.5), or, when training begins, datasets for other
@@ -180,7 +181,7 @@ class WorstCaseRatio(RatioCallback):
                 "WorstCaseRatio needs corrupted clips for each of "
                 f"{', '.join(model.modalities)}; got {', '.join(self.corrupted) or 'none'}"
             )
-        self._evaluate = Evaluator(model, targets=["probability"])
+        self._evaluate = Evaluator(model, targets=model.task.reported[:1])
 
     def wanted(self, ratio: np.ndarray) -> np.ndarray:
         """The present shares, a step away from the costliest corruption."""

@@ -49,10 +49,10 @@ def show(info: DatasetInfo, output: pathlib.Path, plugins: str = "") -> None:
     if info.notes:
         print(f"note: {info.notes}")
     print(f"modalities: {', '.join(info.modalities)}")
-    outputs = "numbers" if info.task == REGRESSION else "classes"
-    print(
-        f"task: {info.task}, {len(info.classes)} {outputs}; records and {DESCRIPTION} in {output}"
-    )
+    nouns = ("number", "numbers") if info.task == REGRESSION else ("class", "classes")
+    count = len(info.classes)
+    told = f"{count} {nouns[count != 1]}; records and {DESCRIPTION} in {output}"
+    print(f"task: {info.task}, {told}")
     named = f" --plugins={plugins}" if plugins else ""
     print(f"  python -m tfrecords.inspect {output}{named}")
     print(f"  python -m trainers.fit --data_dir={output}{named}")

@@ -19,7 +19,7 @@ TASKS = ("multilabel", "regression")
 LABELS = ("ant", "bee", "cow")
 SPLITS = ("train", "train", "validation", "test")
 TINY = (
-    "--epochs=3", "--batch_size=8", "--deterministic", "--learning_rate=0.05",
+    "--epochs=8", "--batch_size=8", "--deterministic", "--learning_rate=0.05",
     "--features_encoder=mlp(width=8)",
 )  # fmt: skip
 
@@ -113,15 +113,16 @@ def test_a_run_learns_and_reports_the_task_s_metrics(run):
     again = model.task.measured(labels_of(rows, task), model.attribute(inputs_of(clips))[0].numpy())
     for name in ("loss", *(metric.name for metric in model.task.metrics)):
         assert found[name] == pytest.approx(again[name], rel=1e-4), name
-    assert found[main] > 0.6
+    assert found[main] > 0.4  # of 12 clips, after 24 steps
     if task == "multilabel":  # chosen on validation, and saved
         outputs = model.attribute(inputs_of(clips, "validation"))[0].numpy()
         tuned = model.task.tuned(labels_of(rows, task, "validation"), outputs.astype(float))
         np.testing.assert_allclose(model.task.thresholds, tuned.thresholds, rtol=1e-4)
     with (directory / "history.csv").open() as file:
         history = list(csv.DictReader(file))
+    assert float(history[-1]["loss"]) < 0.8 * float(history[0]["loss"])
     column, sign = (f"val_{model.task.selects}", 1 if model.task.larger_is_better else -1)
-    best = max(range(3), key=lambda k: (sign * float(history[k][column]), -k))
+    best = max(range(8), key=lambda k: (sign * float(history[k][column]), -k))
     assert found["selected_epoch"] == best + 1
     card = (directory / "MODEL_CARD.md").read_text()
     assert f"| {main}" in card

@@ -222,6 +222,20 @@ def test_steps_are_compiled(rng):
         np.testing.assert_allclose(*losses, rtol=1e-5)
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_the_ratio_moves_from_the_costliest_corruption(task):
+    x, y = data(task, 16)
+    clean = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
+    deaf = tf.data.Dataset.from_tensor_slices(({**x, "audio": 9 - x["audio"]}, y)).batch(8)
+    model = made(task, amr_weight="auto", amr_ratio="worst_case")
+    found = amr_tf.ratios.WorstCaseRatio({"audio": deaf, "video": clean})
+    logs = model.fit(clean, epochs=1, verbose=0, callbacks=[found]).history
+    wanted = [model.evaluate(each, return_dict=True, verbose=0)["loss"] for each in (deaf, clean)]
+    np.testing.assert_allclose(found.losses, wanted, rtol=1e-5)
+    costliest = ("audio", "video")[np.argmax(wanted)]
+    assert logs[f"amr_ratio_{costliest}"][0] == pytest.approx(0.48)
+
+
 def test_ratios_found_from_evidence_are_for_classes():
     model = made("regression", amr_weight="auto", amr_ratio="auto")
     with pytest.raises(ValueError, match="EvidenceRatio is defined for multiclass alone"):

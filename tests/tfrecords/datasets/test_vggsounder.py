@@ -73,6 +73,21 @@ def test_an_unconfirmed_published_label_is_neither_audible_nor_visible(package):
     )
 
 
+def test_several_labels_a_clip_are_those_that_are_confirmed(package, clips):
+    package["one"] = data("AV:people crowd", "V:male singing")
+    listing = dataclasses.replace(listed(one="test", two="train"), task="multilabel")
+    one, two = vggsounder.annotate(listing).clips
+    assert [CLASSES[i] for i in one.labels] == ["male singing", "people crowd"]
+    assert (one.annotation.audible, one.annotation.visible) == ((False, True), (True, True))
+    assert two.labels == (PRIMARY,)
+    options = dataclasses.replace(clips, dataset=VGGSound(task="multilabel"))
+    found = options.list_clips()
+    assert found.task == "multilabel"
+    assert options.identity(found)["task"] == "multilabel"
+    with pytest.raises(SourceError, match="--task=regression: vggsound has labels, and no numbers"):
+        dataclasses.replace(clips, dataset=VGGSound(task="regression")).list_clips()
+
+
 def test_training_clips_are_left_alone(package):
     package["clip"] = data("AV:people crowd")
     before = listed(clip="train")
