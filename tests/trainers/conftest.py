@@ -1,6 +1,7 @@
 """A small synthetic record set, and the commands as a user runs them."""
 
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,12 @@ from trainers.running import assembly
 from trainers.running.command import alone
 
 ROOT = forks.ROOT
+
+
+def complaints(done):
+    """What a command printed to stderr but its progress, of which a slow machine sees some."""
+    progress = re.compile(r".+: [\d,]+ of [\d,]+(, .+)?, \d+ s spent(, about \d+ s left)?")
+    return [line for line in done.stderr.splitlines() if not progress.fullmatch(line)]
 
 
 @pytest.fixture(scope="session")
