@@ -9,7 +9,7 @@ fit: $(VENV)/installed
 	$(VENV)/bin/python -m trainers.fit $(FLAGS)
 
 test: $(VENV)/tested
-	$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile
+	$(VENV)/bin/python -m pytest -q -n 3 --dist loadfile
 
 lint: $(VENV)/tested
 	$(VENV)/bin/ruff format --check .

@@ -36,7 +36,8 @@ class MLA(Method):
 
     with H^m the entropy of softmax(u^m); the head's logits are log p, and AMR's shares are of
     those. For M modalities the layer has M updates in a step, which count once in schedules.
-    Samples that lack modality m are left out of its turn.
+    Samples that lack modality m are left out of its turn. AMR's optimizer trains the shared layer,
+    in which no weight is one modality's own: a ratio costs more accuracy than with other heads.
 
     The published code never applies P: it looks for a parameter's name that its layer doesn't have.
     It would divide by a matrix, scale P to norm 1, and take the turn's own encodings into P before

@@ -36,7 +36,7 @@ def assert_alike(found, expected, difference=2e-6):
         np.testing.assert_allclose(found[1][name], values, atol=10 * difference, err_msg=name)
 
 
-@pytest.mark.parametrize("name", walked(METHODS, slow=("mmcosine", "opm")))
+@pytest.mark.parametrize("name", walked(METHODS, slow=("cml", "dgl", "mmcosine", "opm")))
 def test_every_method_trains_alike(name):
     make = METHODS[name]
     assert_alike(trained(make(), jit_compile=True), trained(make(), run_eagerly=True))

@@ -120,7 +120,17 @@ METHODS = {
 
 
 # whose steps are made of the pieces of others': their walks through steps are slow tests
-OF_PIECES = ("cggm", "g2d", "inforeg", "modality_valuation", "mslr", "relearning")
+OF_PIECES = (
+    "cggm",
+    "g2d",
+    "inforeg",
+    "modality_valuation",
+    "mslr",
+    "ogm",
+    "ogm_attribution",
+    "relearning",
+    "umt_predictions",
+)
 TAUGHT = ("umt", "g2d")  # what the names begin with of those that have teachers
 
 
