@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from amr_tf import distribution, heads
-from amr_tf.attribution import flattened
+from amr_tf.attribution import at_least_float32, flattened
 from amr_tf.methods.base import Context
 
 
@@ -43,6 +43,16 @@ def encoding_shapes(head: Any, method: str) -> list[tuple[int | None, ...]]:
     if not inputs:
         raise ValueError(f"{method} needs a functional head, to know the encodings' shapes")
     return [tuple(e.shape[1:]) for e in inputs]
+
+
+def flat_encodings(context: Context) -> list[tf.Tensor]:
+    """The encodings as M tensors `[B, D_m]`, averaged over dimensions of unknown size."""
+    model, found = context.model, []
+    shapes = encoding_shapes(model.head, type(model.method).__name__)
+    for e, shape in zip(context.encodings, shapes, strict=True):
+        unknown = [axis for axis, n in enumerate(shape, 1) if n is None]
+        found.append(flattened(at_least_float32(tf.reduce_mean(e, unknown) if unknown else e)))
+    return found
 
 
 def unimodal_heads(model: Any) -> list[keras.Model]:

@@ -11,10 +11,9 @@ import tensorflow as tf
 from amr_tf import _compat, distribution
 from amr_tf._presence import kept
 from amr_tf._tape import Tape
-from amr_tf.attribution import flattened
 from amr_tf.heads.common import Shapes, dense, flat_inputs, in_float32
 from amr_tf.methods.base import Context, Method, cross_entropy
-from amr_tf.methods.branches import encoding_shapes
+from amr_tf.methods.branches import encoding_shapes, flat_encodings
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -137,13 +136,13 @@ class MLA(Method):
             yield gradients, [*shared, *own]
 
     def _loss_alone(self, context: Context, m: int) -> tf.Tensor:
-        logits = _shared_layer(context.model)(flattened(_averaged(context, m)))
+        logits = _shared_layer(context.model)(flat_encodings(context)[m])
         return context.mean(context.present(m, cross_entropy(context.labels, logits)))
 
     def _learn(self, context: Context, m: int, projection: tf.Tensor) -> None:
         """Takes modality m's mean encoding out of the directions that P leaves."""
         there = context.presence[:, m]
-        encodings = tf.cast(flattened(_averaged(context, m)), projection.dtype)
+        encodings = tf.cast(flat_encodings(context)[m], projection.dtype)
         local = tf.reduce_sum(kept(tf.stop_gradient(encodings), there), axis=0)
         total, count = distribution.global_sum([local, tf.reduce_sum(there)])
         mean = tf.math.divide_no_nan(total, count)
@@ -205,11 +204,3 @@ class EntropyFusion(keras.layers.Layer):
 
 def _shared_layer(model: Any) -> keras.layers.Dense:
     return model.head.get_layer("shared")
-
-
-def _averaged(context: Context, m: int) -> tf.Tensor:
-    """An encoding, averaged over dimensions of unknown size."""
-    e = context.encodings[m]
-    shape = encoding_shapes(context.model.head, "MLA")[m]
-    unknown = [axis for axis, n in enumerate(shape, 1) if n is None]
-    return tf.reduce_mean(e, unknown) if unknown else e

@@ -9,9 +9,8 @@ import tensorflow as tf
 
 from amr_tf import _compat, distribution
 from amr_tf._presence import kept
-from amr_tf.attribution import at_least_float32, flattened
 from amr_tf.methods.base import Context, Method, cross_entropy
-from amr_tf.methods.branches import encoding_shapes, true_probability
+from amr_tf.methods.branches import encoding_shapes, flat_encodings, true_probability
 
 
 @keras.saving.register_keras_serializable(package="amr_tf")
@@ -87,7 +86,8 @@ class PMR(Method):
     def build(self, model: Any) -> None:
         """Makes the prototypes, and which of them there are."""
         classes = model.head.output_shape[-1]
-        for name, shape in zip(model.modalities, self._shapes(model), strict=True):
+        shapes = encoding_shapes(model.head, type(self).__name__)
+        for name, shape in zip(model.modalities, shapes, strict=True):
             size = (classes, math.prod(n or 1 for n in shape))
             setattr(model, f"{name}_prototypes", _compat.state(model, f"{name}_prototypes", size))
         seen = (len(model.modalities), classes)
@@ -95,7 +95,7 @@ class PMR(Method):
 
     def loss(self, context: Context) -> tf.Tensor:
         """Cross-entropy, with the terms of the prototypes as they were before this step."""
-        labels, encodings = context.labels, self._flat(context)
+        labels, encodings = context.labels, flat_encodings(context)
         seen = tf.convert_to_tensor(context.model.prototypes_seen)
         known = tf.gather(seen, labels, axis=1)  # [M, B]
         logits = [
@@ -124,17 +124,6 @@ class PMR(Method):
     def prototypes(self, model: Any) -> list[tf.Tensor]:
         """The prototypes of each modality, M tensors `[C, D_m]` float32."""
         return [tf.convert_to_tensor(getattr(model, f"{m}_prototypes")) for m in model.modalities]
-
-    def _shapes(self, model: Any) -> list[tuple[int | None, ...]]:
-        return encoding_shapes(model.head, type(self).__name__)
-
-    def _flat(self, context: Context) -> list[tf.Tensor]:
-        """The encodings as M tensors `[B, D_m]`."""
-        found = []
-        for e, shape in zip(context.encodings, self._shapes(context.model), strict=True):
-            unknown = [axis for axis, n in enumerate(shape, 1) if n is None]
-            found.append(flattened(at_least_float32(tf.reduce_mean(e, unknown) if unknown else e)))
-        return found
 
     def _learn(self, context: Context, encodings: list, scores: tf.Tensor) -> tf.Tensor:
         """Moves the prototypes; sums the scores over the replicas in the same message."""

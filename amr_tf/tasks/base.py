@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from amr_tf.attribution import at_least_float32
+
 
 @dataclasses.dataclass(frozen=True)
 class Metric:
@@ -148,6 +150,8 @@ class Task:
     def score(self, outputs: tf.Tensor, chosen: tf.Tensor, target: str) -> tf.Tensor:
         """The scalar g per sample whose gradient is attributed, of outputs `[..., B, C]`.
 
+        By default `chosen` are weights `[B, C]`, and g is the outputs' sum with them.
+
         Args:
             outputs: Tensor `[..., B, C]`.
             chosen: Tensor, what `chosen` gave, wherever the encodings move.
@@ -156,7 +160,8 @@ class Task:
         Returns:
             Tensor `[..., B]`, float32, or float64 for float64 outputs.
         """
-        raise NotImplementedError
+        del target
+        return tf.reduce_sum(at_least_float32(outputs) * chosen, axis=-1)
 
     def target_score(
         self, outputs: tf.Tensor, target: str, labels: tf.Tensor | None = None

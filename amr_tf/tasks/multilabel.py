@@ -101,11 +101,6 @@ class Multilabel(Task):
         count = tf.reduce_sum(labels, axis=-1, keepdims=True)
         return tf.where(count > 0, labels / tf.maximum(count, 1), top)
 
-    def score(self, outputs: tf.Tensor, chosen: tf.Tensor, target: str) -> tf.Tensor:
-        """The mean log-odds of the chosen labels."""
-        del target
-        return tf.reduce_sum(at_least_float32(outputs) * chosen, axis=-1)
-
     def step_values(
         self, labels: tf.Tensor, outputs: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor | None]:

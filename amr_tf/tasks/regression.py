@@ -125,11 +125,6 @@ class Regression(Task):
         outputs = at_least_float32(outputs)
         return tf.zeros_like(outputs) + 1 / outputs.shape[-1]
 
-    def score(self, outputs: tf.Tensor, chosen: tf.Tensor, target: str) -> tf.Tensor:
-        """The mean output, in standard deviations."""
-        del target
-        return tf.reduce_sum(at_least_float32(outputs) * chosen, axis=-1)
-
     def step_values(
         self, labels: tf.Tensor, outputs: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
