@@ -18,6 +18,7 @@ from amr_tf.methods.g2d import G2D
 from amr_tf.methods.gge import GGE
 from amr_tf.methods.gradient_blending import GradientBlending
 from amr_tf.methods.inforeg import InfoReg
+from amr_tf.methods.learned_lfm import LearnedLFM
 from amr_tf.methods.lfm import LFM
 from amr_tf.methods.mla import MLA
 from amr_tf.methods.mmcosine import MMCosine
@@ -95,6 +96,7 @@ register_method("mslr", MSLR)
 register_method("mses", MSES)
 register_method("relearning", Relearning)
 register_method("lfm", LFM)
+register_method("lfm_learned", LearnedLFM)
 register_method("mla", MLA)
 register_method("reconboost", ReconBoost)
 register_method("cggm", CGGM)
@@ -126,6 +128,7 @@ __all__ = [
     "GradientBlending",
     "HeldOut",
     "InfoReg",
+    "LearnedLFM",
     "MMCosine",
     "MMPareto",
     "Method",

@@ -40,8 +40,7 @@ class LFM(Method):
 
     The code differs: it doubles the loss, which is twice the learning rate; its JS has both KL
     divergences the other way round, KL((p + q) / 2 || p); and it predicts by the mean of unimodal
-    logits, where here the fused head does. The learned integration, by a hyper-gradient of
-    held-out batches, is not here.
+    logits, where here the fused head does. `LearnedLFM` learns a_t in the place of the polynomial.
 
     Example:
         >>> method = amr_tf.methods.LFM(epochs=20)
@@ -82,21 +81,33 @@ class LFM(Method):
 
     def loss(self, context: Context) -> tf.Tensor:
         """The fused loss and the divergences of all pairs of modalities."""
-        logits = modality_logits(context)
-        pairs = itertools.combinations(range(len(logits)), 2)
-        divergences = [
-            kept(
-                js_divergence(logits[m], logits[n]), context.presence[:, m] * context.presence[:, n]
-            )
-            for m, n in pairs
-        ]
-        fused, between = super().loss(context), context.mean(tf.add_n(divergences))
-        a = tf.cast(self.agreement(context.epoch), fused.dtype)
-        return (1 - a) * fused + a * tf.cast(between, fused.dtype)
+        return integrated(*loss_terms(context), self.agreement(context.epoch))
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"epochs": self.epochs, "strength": self.strength}
+
+
+def loss_terms(context: Context) -> tuple[tf.Tensor, tf.Tensor]:
+    """This replica's shares of the global means of CE(z, y) and of sum_{m < n} JS(p^m, p^n)."""
+    logits = modality_logits(context)
+    divergences = [
+        kept(js_divergence(logits[m], logits[n]), context.presence[:, m] * context.presence[:, n])
+        for m, n in itertools.combinations(range(len(logits)), 2)
+    ]
+    return context.mean(context.losses(context.logits)), context.mean(tf.add_n(divergences))
+
+
+def integrated(fused: tf.Tensor, between: tf.Tensor, agreement: tf.Tensor) -> tf.Tensor:
+    """(1 - a) CE + a JS, a scalar.
+
+    Args:
+        fused: Scalar, CE.
+        between: Scalar, JS.
+        agreement: Scalar, a.
+    """
+    a = tf.cast(agreement, fused.dtype)
+    return (1 - a) * fused + a * tf.cast(between, fused.dtype)
 
 
 def js_divergence(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

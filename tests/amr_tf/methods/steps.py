@@ -103,6 +103,7 @@ METHODS = {
     "inforeg": lambda: amr_tf.methods.InfoReg(threshold=0.0),
     "modality_valuation": lambda: amr_tf.methods.ModalityValuation(warm_up=0),
     "lfm": lambda: amr_tf.methods.LFM(epochs=4),
+    "lfm_learned": lambda: blending(amr_tf.methods.LearnedLFM(rate=5.0)),
     "mla": lambda: amr_tf.methods.MLA(alpha=0.5),
     "mmpareto": lambda: amr_tf.methods.MMPareto(),
     "mses": lambda: blending(amr_tf.methods.MSES(patience=2)),

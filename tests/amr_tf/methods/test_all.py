@@ -31,6 +31,7 @@ STRENGTH_0 = {
     "inforeg": lambda: amr_tf.methods.InfoReg(strength=0.0),
     "modality_valuation": lambda: amr_tf.methods.ModalityValuation(warm_up=0, strength=0.0),
     "lfm": lambda: amr_tf.methods.LFM(strength=0.0),
+    "lfm_learned": lambda: blending(amr_tf.methods.LearnedLFM(strength=0.0)),
     "mmpareto": lambda: amr_tf.methods.MMPareto(gamma=1.0, unimodal_weight=0.0),
     "mses": lambda: blending(amr_tf.methods.MSES(unimodal_weight=0.0)),
     "mslr": lambda: blending(amr_tf.methods.MSLR()),
