@@ -57,6 +57,7 @@ setup(
             "mkdocs-material>=9.7,<10",
             "mkdocstrings[python]>=1.0,<2",
             "l2m4m>=1.0.4,<2",
+            "ruff==0.17.6",
         ],
         "gpu": [
             'tensorflow[and-cuda]==2.15.1; python_version < "3.12"',

@@ -1,4 +1,4 @@
-"""An extension of griffe, see mkdocs.yml: examples in docstrings are code, and no Markdown."""
+"""An extension of griffe, see mkdocs.yml, which reads docstrings for the pages of the API."""
 
 import re
 from typing import Any
@@ -7,10 +7,15 @@ import griffe
 
 
 class Examples(griffe.Extension):
-    """Calls the section `Example:` as griffe's parser knows it, `Examples:`."""
+    """Calls the section `Example:` as griffe's parser knows it, `Examples:`, so that it is code.
+
+    What only checks fields is left out.
+    """
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Renames the section of an object's docstring."""
+        """Changes an object's docstring."""
+        if obj.name == "__post_init__":
+            obj.docstring = None
         if obj.docstring:
             obj.docstring.value = re.sub(
                 r"^Example:$", "Examples:", obj.docstring.value, flags=re.MULTILINE
