@@ -5,6 +5,7 @@ import importlib
 import os
 import pathlib
 import re
+import runpy
 import sys
 
 import numpy as np
@@ -127,3 +128,24 @@ def test_the_tables_of_real_clips_are_those_of_the_runs():
             # the runs are told to five digits, the page to three or two
             assert told[:2] == pytest.approx([accuracy.mean(), half], abs=0.051), (page, of, method)
             assert told[2:] == pytest.approx([share, 100 - share], abs=0.51), (page, of, method)
+
+
+def test_the_figure_of_readme_shows_what_its_table_says():
+    drawing = runpy.run_path(str(ROOT / "docs" / "figures" / "shares.py"))
+    shares, _, accuracies = drawing["draw"](drawing["read"]()).axes
+    for panel, place in ((shares, 2), (accuracies, 0)):
+        told = [[float(end) for end in text.get_text().split(" → ")] for text in panel.texts]
+        for of, ends in zip(("words", "frame", "digits"), told, strict=True):
+            (cells,) = (c for p, s, m, c in tables() if (p, s, m) == ("README.md", of, "naive"))
+            for end, cell in zip(ends, (cells[0], cells[2]), strict=True):
+                number = float(re.findall(r"[\d.]+", cell)[place])
+                assert end == pytest.approx(number, abs=0.51 if place else 0.051)
+
+
+def test_the_figures_of_a_step_and_of_methods_are_drawn():
+    figures = ROOT / "docs" / "figures"
+    (panel,) = runpy.run_path(str(figures / "step.py"))["draw"]().axes
+    assert {"task loss", "encoder"} <= {text.get_text() for text in panel.texts}
+    panel, _ = runpy.run_path(str(figures / "reached.py"))["draw"]().axes
+    assert len(panel.get_yticks()) == 11
+    assert {len(line.get_xdata()) for line in panel.lines} == {2, 11}  # the even share, methods
