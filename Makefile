@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 FLAGS ?=
 
-.PHONY: fit test lint
+.PHONY: fit test lint docs
 
 fit: $(VENV)/installed
 	$(VENV)/bin/python -m trainers.fit $(FLAGS)
@@ -15,6 +15,9 @@ lint: $(VENV)/tested
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 
+docs: $(VENV)/documented
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
+
 $(VENV)/installed: requirements.txt setup.py
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else \
 	  f"Python 3.10 to 3.13 is needed, {sys.executable} is {sys.version.split()[0]}: make PYTHON=python3.11")'
@@ -24,4 +27,8 @@ $(VENV)/installed: requirements.txt setup.py
 
 $(VENV)/tested: $(VENV)/installed
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(VENV)/documented: $(VENV)/installed
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
 	@touch $@

@@ -52,6 +52,13 @@ setup(
         "beam": [*TOOLS, "apache-beam>=2.77,<3"],
         "vggsounder": [*TOOLS, 'vggsounder>=1.0,<2; python_version >= "3.11"'],
         "bench": [*TOOLS, "librosa>=0.10", "torch>=2.1"],
+        "docs": [
+            "mkdocs>=1.6,<2",
+            "mkdocs-material>=9.7,<10",
+            "mkdocstrings[python]>=1.0,<2",
+            "l2m4m>=1.0.4,<2",
+            "ruff==0.17.6",
+        ],
         "gpu": [
             'tensorflow[and-cuda]==2.15.1; python_version < "3.12"',
             'tensorflow[and-cuda]>=2.21,<3; python_version >= "3.12"',
