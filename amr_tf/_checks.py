@@ -101,7 +101,7 @@ def check_amr_weight(weight: Any) -> None:
     """
     if weight == AUTO:
         return
-    if not isinstance(weight, numbers.Real) or not weight >= 0:
+    if not isinstance(weight, numbers.Real) or not float(weight) >= 0:
         raise ValueError(f"amr_weight is a number, zero or positive, or 'auto', got {weight!r}")
 
 

@@ -95,7 +95,9 @@ class Compiling:
         self.amr_weight = weight if len(self.modalities) > 1 else 0.0
         self.amr_scope = amr_scope if self.amr_weight else "head"
         self.regularizer = self._make_regularizer(amr_weight, amr_ratio)
-        self.multipliers = Multipliers(self.regularizer) if self.amr_weight == AUTO else None
+        self.multipliers = None
+        if self.regularizer is not None and self.amr_weight == AUTO:
+            self.multipliers = Multipliers(self.regularizer)
         self.amr_optimizer = None
         self.optimizer.build(self.trainable_variables)
         self.optimizer_state = _compat.unsaved_optimizer_state(self.optimizer)

@@ -100,7 +100,7 @@ def encoder_outputs(
         `labels` `[B, ...]`, `complete` `[B]`, and `encoding_<index>` `[B, ...]` in float32, zero
         where a sample lacks the modality.
     """
-    inputs = inputs_by_name(inputs, modalities)
+    inputs = inputs_by_name(inputs, tuple(modalities))
     out = {"labels": labels, "complete": complete_samples(inputs, labels)}
     presence = inputs.get(PRESENCE)
     for m, name in enumerate(modalities):

@@ -61,7 +61,7 @@ class Tape:
 
     def gradient(
         self,
-        target: tf.Tensor | Sequence[tf.Tensor],
+        target: Any,
         sources: Sequence,
         upstream: Sequence[tf.Tensor] | None = None,
     ) -> list:
@@ -75,11 +75,13 @@ class Tape:
         """
         sources = list(sources)
         leaves = [e.encoding for e in self._encoded]
-        seed = upstream
-        if self._scale is not None and upstream is None:
-            seed = tf.cast(self._scale, target.dtype)
-        elif self._scale is not None:
-            seed = [u * tf.cast(self._scale, u.dtype) for u in upstream]
+        seed: Any = upstream
+        if self._scale is not None:
+            scale = self._scale
+            if upstream is None:
+                seed = tf.cast(scale, target.dtype)
+            else:
+                seed = [u * tf.cast(scale, u.dtype) for u in upstream]
         found = self._tape.gradient(target, [*sources, *leaves], output_gradients=seed)
         gradients, of_encodings = found[: len(sources)], found[len(sources) :]
         for parts, gradient in zip(self._encoded, of_encodings, strict=True):

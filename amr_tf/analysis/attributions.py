@@ -16,10 +16,14 @@ from scipy import stats
 from amr_tf import attribution
 
 # Layers without a nonlinearity in inference, and activations that act on each feature alone.
-_LINEAR = ("InputLayer", "Flatten", "Reshape", "Concatenate", "Add", "Average", "Subtract")
-_LINEAR += ("Dropout", "StatelessDropout", "Identity", "Rescaling")
-_ELEMENTWISE = ("linear", "relu", "relu6", "elu", "selu", "tanh", "sigmoid", "softplus", "softsign")
-_ELEMENTWISE += ("gelu", "silu", "swish", "exponential", "leaky_relu", "hard_sigmoid")
+_LINEAR = (
+    *("InputLayer", "Flatten", "Reshape", "Concatenate", "Add", "Average", "Subtract"),
+    *("Dropout", "StatelessDropout", "Identity", "Rescaling"),
+)
+_ELEMENTWISE = (
+    *("linear", "relu", "relu6", "elu", "selu", "tanh", "sigmoid", "softplus", "softsign"),
+    *("gelu", "silu", "swish", "exponential", "leaky_relu", "hard_sigmoid"),
+)
 
 
 def class_score(logits: tf.Tensor, classes: tf.Tensor, target: str = "probability") -> tf.Tensor:
@@ -183,7 +187,7 @@ def _between_pairs(layer: keras.layers.Layer) -> keras.layers.Layer:
     if isinstance(layer, keras.Model):
         return _clone(layer)
     kind, config = type(layer).__name__, layer.get_config()
-    activation = getattr(layer, "activation", None)
+    activation: Any = getattr(layer, "activation", None)
     name = getattr(activation, "__name__", "linear")
     if kind in ("Dense", "Activation") and name in _ELEMENTWISE and name != "linear":
         return type(layer).from_config({**config, "activation": _rescaled(activation)})

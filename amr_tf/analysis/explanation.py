@@ -66,7 +66,7 @@ def explain(
     inputs = {name: tf.convert_to_tensor(x) for name, x in inputs.items()}
     features = model.features(inputs)
     explained = {name: features[name] for name in model.modalities}
-    embedders = {
+    embedders: dict[str, Any] = {
         m: _embedder(model.encoders[m]) for m, x in explained.items() if x.dtype.is_integer
     }
     with tf.GradientTape() as tape:

@@ -10,7 +10,7 @@ import keras
 
 from amr_tf.layers import MeanOver, StatelessDropout
 
-Shapes = Sequence[tuple[int, ...]]
+Shapes = Sequence[tuple[int | None, ...]]
 
 
 def in_float32(build: Callable[..., keras.Model]) -> Callable[..., keras.Model]:

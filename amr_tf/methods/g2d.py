@@ -162,10 +162,13 @@ class G2D(TaughtMethod):
 
 def _epochs(phases: Sequence[int] | str | int) -> tuple[int, ...]:
     """The epochs of each phase, also from text such as `10:5`."""
-    if isinstance(phases, str | int):  # a single number comes so from a command
-        phases = str(phases).split(":") if phases != "" else ()
+    parts: Sequence[Any] = ()
+    if not isinstance(phases, str | int):
+        parts = phases
+    elif phases != "":  # a single number comes so from a command
+        parts = str(phases).split(":")
     try:
-        found = tuple(int(part) for part in phases)
+        found = tuple(int(part) for part in parts)
     except ValueError as error:
         raise ValueError(f"phases are numbers of epochs, e.g. 10:5, got {phases}") from error
     if any(epochs < 0 for epochs in found):

@@ -122,8 +122,7 @@ class LearnedLFM(HeldOutMethod):
         options.experimental_distribute.auto_shard_policy = (
             tf.data.experimental.AutoShardPolicy.DATA
         )
-        of_pair = getattr(model, "_hypergradient", None)
-        if of_pair is None:
+        if not hasattr(model, "_hypergradient"):  # one for all epochs: its graph is traced once
 
             @tf.function(reduce_retracing=True)
             def of_pair(pair: Any) -> tf.Tensor:
@@ -132,7 +131,7 @@ class LearnedLFM(HeldOutMethod):
 
             model._hypergradient = of_pair
         distributed = strategy.experimental_distribute_dataset(pairs.with_options(options))
-        return [of_pair(pair) for pair in distributed]
+        return [model._hypergradient(pair) for pair in distributed]
 
     def hypergradient(self, model: Any, seen: Any, unseen: Any) -> tf.Tensor:
         """dV/da of this replica's parts of two batches, a scalar that is the same on every replica.

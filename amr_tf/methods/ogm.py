@@ -114,6 +114,7 @@ class OGM(Method):
             )
             per_sample = tf.cast(attribution_shares(alphas), tf.float32)
         else:
+            logits: Any
             if self.score == "linear":
                 logits = linear_logits(context.model.head, context.encodings)
             else:

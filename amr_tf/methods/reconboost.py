@@ -129,7 +129,7 @@ class ReconBoost(Method):
         if self.phase not in names:
             return super().loss(context)
         m = names.index(self.phase)
-        logits = linear_logits(context.model.head, context.encodings)
+        logits: Any = linear_logits(context.model.head, context.encodings)
         logits = [tf.where(context.presence[:, j, None] > 0, z, 0.0) for j, z in enumerate(logits)]
         own = at_least_float32(logits[m])
         others = tf.stop_gradient(tf.add_n([z for j, z in enumerate(logits) if j != m]))

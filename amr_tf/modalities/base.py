@@ -262,7 +262,8 @@ class Modality(abc.ABC):
 
     def describe(self) -> dict[str, Any]:
         """The numbers of this input, for descriptions in JSON."""
-        return {"kind": self.kind, **dataclasses.asdict(self)}
+        fields: Any = self  # of the subclasses, which are the dataclasses
+        return {"kind": self.kind, **dataclasses.asdict(fields)}
 
 
 def fields_of(described: type, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -61,7 +61,7 @@ class FeaturesLayer(keras.layers.Layer):
             `[B, *shape]`.
         """
         features = self.modality.features(raw)
-        if draws is None:
+        if draws is None or self.augment is None:
             return features
         return self.modality.augmented(features, self.augment, draws)
 

@@ -123,14 +123,14 @@ class ServedClassifier(tf.Module):
     ) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         """The outputs, with shares of the first targets, and the attributions of the first."""
         encodings = self._encode(self._features(inputs))
-        targets = self._task.reported[:targets]
+        chosen = self._task.reported[:targets]
         # the forward passes are one and the same: the graph keeps a single copy
-        found = [self._attribute(encodings, target) for target in targets]
+        found = [self._attribute(encodings, target) for target in chosen]
         logits, attributions = found[0]
         out = self._task.answers(logits, self._classes)
         if len(encodings) > 1:
             pooled = [attribution_shares(alphas) for _, alphas in found]
-            names = ["shares", *(f"shares_{target}" for target in targets[1:])]
+            names = ["shares", *(f"shares_{target}" for target in chosen[1:])]
             out |= dict(zip(names, pooled, strict=True))
         return out, attributions
 

@@ -54,7 +54,7 @@ class Multilabel(Task):
 
     def __init__(self, thresholds: Sequence[float] | None = None) -> None:
         self.thresholds = None if thresholds is None else tuple(map(float, thresholds))
-        if thresholds is not None and not all(0 <= t <= 1 for t in self.thresholds):
+        if not all(0 <= t <= 1 for t in self.thresholds or ()):
             raise ValueError(f"thresholds are probabilities, got {self.thresholds}")
 
     def labels(self, labels: Any, outputs: int | None = None) -> tf.Tensor:

@@ -73,7 +73,7 @@ class Regression(Task):
         labels = np.asarray(labels, np.float64)
         labels = labels.reshape(len(labels), -1)
         scale = labels.std(axis=0)
-        return cls(labels.mean(axis=0), np.where(scale > 0, scale, 1.0))
+        return cls(labels.mean(axis=0).tolist(), np.where(scale > 0, scale, 1.0).tolist())
 
     def labels(self, labels: Any, outputs: int | None = None) -> tf.Tensor:
         """Numbers `[B, K]`, float32 (float64 stays).
@@ -180,6 +180,7 @@ class Regression(Task):
     def members(self, labels: np.ndarray, outputs: int) -> np.ndarray | None:
         """None: there are no classes."""
         del labels, outputs
+        return None
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
