@@ -15,6 +15,7 @@ COMMANDS = {
     "amr-explain": "trainers.explain",
     "amr-predict": "trainers.predict",
     "amr-export": "trainers.export",
+    "amr-demo": "trainers.demo",
 }
 
 
@@ -29,6 +30,7 @@ def _lines(text: str) -> list[str]:
 
 
 LIBRARY, TOOLS = requirements()
+DEMO = ["gradio>=6,<7"]
 setup(
     name="amr-tf",
     version="0.1.0",
@@ -48,7 +50,18 @@ setup(
     },
     extras_require={
         "tools": TOOLS,
-        "test": [*TOOLS, "pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "ruff==0.17.6"],
+        "demo": [*TOOLS, *DEMO],
+        "test": [
+            *TOOLS,
+            *DEMO,
+            "selenium>=4.20",
+            "nbclient>=0.10",
+            "ipykernel>=6",
+            "pytest>=8",
+            "pytest-xdist>=3",
+            "hypothesis>=6",
+            "ruff==0.17.6",
+        ],
         "beam": [*TOOLS, "apache-beam>=2.77,<3"],
         "vggsounder": [*TOOLS, 'vggsounder>=1.0,<2; python_version >= "3.11"'],
         "bench": [*TOOLS, "librosa>=0.10", "torch>=2.1"],

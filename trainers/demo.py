@@ -12,7 +12,7 @@ to the network. Files that are given are deleted at the end. Needs `pip install 
 import importlib.util
 import os
 import pathlib
-import sys
+import signal
 import tempfile
 import threading
 
@@ -39,6 +39,8 @@ def demo() -> None:
             raise ImportError(
                 "the demo needs gradio: run `pip install '.[demo]'` where the project lies"
             )
+        # what ends it deletes the files that were given, whoever asks for the end
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         models = load(values.model_dir, values.against)
         for model in models.values():
             model.predictor.check_window(values.window_seconds)

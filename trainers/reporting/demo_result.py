@@ -106,9 +106,7 @@ def _card(
     left_out = [words[name] for name in without if name in modalities]
     title = f"Without {_and(left_out)}" if left_out else f"With {_and(words[n] for n in named)}"
     if not named:
-        return Card(
-            title, f"This model has nothing left to go by: it takes {_and(words.values())}."
-        )
+        return Card(title, f"This model has nothing to go by: it takes {_and(words.values())}.")
     (found,) = model.predictor.label_files([named], seconds)
     if isinstance(found, MediaError):
         return Card(title, sentence(found, named, modalities))
@@ -120,6 +118,8 @@ def _card(
         _answer(model, title, found),
         figures=_figures(model, found, window, explanation),
         notes=_notes(model, found, window, named, without),
+        # of one modality it is all, whatever the model
+        **({} if len(words) - len(gone) > 1 else {"shares": ()}),
     )
 
 
