@@ -15,7 +15,8 @@ import tensorflow as tf
 from amr_tf.modalities import ImageConfig, TextConfig
 from tests.test_tools import WITHOUT
 from tests.tfrecords import files
-from tests.trainers.conftest import ROOT, command
+from tests.trainers import forks
+from tests.trainers.conftest import command
 from tfrecords.building.settings import Settings, Window
 from trainers.reporting import demo_result
 from trainers.running import demo_files, media_files
@@ -179,8 +180,9 @@ def test_errors_of_the_command_are_one_line(finished_run):
         ', "--help"]', f", {run!r}]"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+        [sys.executable, "-c", code],
+        env=forks.environment(), capture_output=True, text=True, cwd=forks.ROOT, check=False,
+    )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr == (
         "error: the demo needs gradio: run `pip install '.[demo]'` where the project lies\n"
