@@ -145,7 +145,7 @@ def _clip(inputs: Mapping[str, Modality], whole: Sequence[str]) -> tuple[gr.File
 
 def _separate_files(whole: Sequence[str]) -> Any:
     if not whole:
-        return gr.Group()
+        return gr.Column()
     return gr.Accordion("Or a file for each, in the place of what the clip holds", open=False)
 
 

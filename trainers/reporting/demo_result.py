@@ -6,7 +6,6 @@ import functools
 import io
 import pathlib
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import matplotlib
 
@@ -14,7 +13,7 @@ from amr_tf.analysis.explanation import Explanation
 from tfrecords.building.errors import MediaError
 from trainers.reporting import explanation_page, pages, timeline
 from trainers.reporting.prediction_answers import Answers
-from trainers.running.demo_files import Refused, check_length, sentence
+from trainers.running.demo_files import Refused, check_length, listed, sentence, taken
 from trainers.running.explainer import Explainer
 from trainers.running.predictor import Labelled
 
@@ -104,15 +103,15 @@ def _card(
     words = {name: modality.called(name) for name, modality in modalities.items()}
     named = {name: path for name, path in files if name in modalities}
     left_out = [words[name] for name in without if name in modalities]
-    title = f"Without {_and(left_out)}" if left_out else f"With {_and(words[n] for n in named)}"
+    title = f"Without {listed(left_out)}" if left_out else "With what was given"
     if not named:
-        return Card(title, f"This model has nothing to go by: it takes {_and(words.values())}.")
+        return Card(title, f"This model has nothing to go by: it takes {taken(modalities)}.")
     (found,) = model.predictor.label_files([named], seconds)
     if isinstance(found, MediaError):
         return Card(title, sentence(found, named, modalities))
     gone = set(found.mean.missing[0])
     if not left_out:
-        title = f"With {_and(words[n] for n in named if n not in gone)}"
+        title = f"With {listed([words[n] for n in named if n not in gone])}"
     window, explanation = model.explain(named, found)
     return dataclasses.replace(
         _answer(model, title, found),
@@ -193,10 +192,6 @@ def _notes(
         count = len(labelled.unread)
         notes.append(f"{count} of {count + len(labelled.windows)} windows could not be read.")
     return notes
-
-
-def _and(words: Any) -> str:
-    return " and ".join(words)
 
 
 def _png(figure: plt.Figure) -> str:

@@ -5,7 +5,7 @@ Nothing that comes from a page is taken for a path but what the page's server ha
 
 import hashlib
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from amr_tf.modalities import Modality
 from tfrecords import stored
@@ -58,7 +58,13 @@ def taken(modalities: Mapping[str, Modality]) -> str:
     Args:
         modalities: Mapping, modality -> its input.
     """
-    return " and ".join(modality.called(name) for name, modality in modalities.items())
+    return listed([modality.called(name) for name, modality in modalities.items()])
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words as a sentence lists them: `a`, `a and b`, `a, b and c`."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def limits() -> str:
