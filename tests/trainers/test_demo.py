@@ -154,7 +154,7 @@ def test_nothing_given_and_files_that_are_gone(model, tmp_path):
 def test_a_text_is_never_a_path(tmp_path):
     """Nor is a clip given for what has no length in time."""
     inputs = {"image": ImageConfig(size=8), "text": TextConfig(("cat",))}
-    assert demo_files.taken({**inputs, "notes": inputs["text"]}) == "picture, text and notes"
+    assert demo_files.taken({**inputs, "notes": inputs["text"]}) == "image, text and notes"
     secret = tmp_path / "secret.txt"
     secret.write_text("cat")
     written = tmp_path / "written"
