@@ -19,7 +19,7 @@ SMALL = ("--batch_size=16", "--epochs=1", "--noexport")
 # What is wrong, the flags of the run, and what is said
 DROPOUT = "--method=dropout"
 FLAGS = [
-    ("a batch larger than the split", ["--batch_size=500"], r"--batch_size=500 exceeds the 1"),
+    ("a batch larger than the split", ["--batch_size=500"], r"exceeds the 1.*--batch_size=\d+$"),
     ("an option of another method", [DROPOUT, "--method_options=alpha=1"], "options rate"),
     ("an option of the wrong type", [DROPOUT, "--method_options=rate=high"], "dropout: "),
     ("an option out of its range", [DROPOUT, "--method_options=rate=2"], "dropout: "),

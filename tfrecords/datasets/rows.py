@@ -273,10 +273,10 @@ def _splits(
     if free:
         shares = _shares(set(found), len(free), validation_fraction)
         deal("", shares)
-        told.append(f"{', '.join(shares)} drawn by group, seed {seed}")
+        told.append(f"{', '.join(shares)} drawn by group or file, seed {seed}")
     if "validation" not in found and "train" in found:
         deal("train", {"train": 1 - validation_fraction, "validation": validation_fraction})
-        told.append(f"validation cut from train by group, seed {seed}")
+        told.append(f"validation cut from train by group or file, seed {seed}")
     told += [f"there is no {split} clip" for split in SPLITS if split not in found]
     return found, told
 

@@ -76,6 +76,8 @@ def load(model_dir: pathlib.Path) -> ModelInputs:
     path = model_dir / "config.json"
     try:
         content = json.loads(path.read_text())
+        if "inputs" not in content:
+            raise ValueError("the run was refused, or stopped, before its data were read")
         return ModelInputs.of_json(content["inputs"], content)
     except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
         raise ValueError(f"{path} is no description of a run: {str(error)[:200]}") from error

@@ -39,10 +39,12 @@ def check_records(config: Config) -> None:
             f"all clips of {config.data_dir} are of one class, {classes[0]!r}: there is nothing "
             "to tell apart"
         )
-    if splits["train"].clips < config.batch_size:
+    clips = splits["train"].clips
+    if clips < config.batch_size:
+        smaller = 2 ** max(clips.bit_length() - 2, 0)
         raise ValueError(
-            f"--batch_size={config.batch_size} exceeds the {splits['train'].clips} training clips "
-            f"of {config.data_dir}: choose a smaller batch"
+            f"--batch_size={config.batch_size} exceeds the {clips} training clips of "
+            f"{config.data_dir}: choose a smaller batch, e.g. --batch_size={smaller}"
         )
     counts = splits["train"].class_counts if task.probabilistic else (1,) * len(classes)
     unseen = [name for name, count in zip(classes, counts, strict=True) if not count]

@@ -98,7 +98,7 @@ def test_validation_is_cut_from_train_where_none_is_given():
     for clip, (_, group, _) in zip(listing.clips, clips, strict=True):
         parts[group].add(clip.split)
     assert all(len(found) == 1 for found in parts.values())
-    assert "validation cut from train by group, seed 0" in listing.notes
+    assert "validation cut from train by group or file, seed 0" in listing.notes
 
 
 def test_validation_is_cut_from_train_also_where_every_group_is_in_train_and_test():
@@ -112,7 +112,7 @@ def test_a_test_split_that_is_given_is_complete():
     clips = [("test", "", "a")] * 5 + [("", "", "a")] * 20
     listing = listed(*clips)
     assert splits_of(listing) == {"train": 16, "validation": 4, "test": 5}
-    assert "train, validation drawn by group, seed 0" in listing.notes
+    assert "train, validation drawn by group or file, seed 0" in listing.notes
 
 
 def test_rows_without_a_split_follow_their_group():

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from trainers.config.run_config import Config
-from trainers.running import run_directory
+from trainers.running import inputs, run_directory
 
 
 def test_overwrite_deletes_what_a_run_and_its_readers_left_and_nothing_else(tmp_path):
@@ -40,3 +40,9 @@ def test_another_run_is_refused_and_a_directory_without_one_left_alone(tmp_path)
     run_directory.claim(config)  # the same run goes on
     with pytest.raises(ValueError, match=r"holds a run with other flags: seed .*--overwrite it"):
         run_directory.claim(Config(**{**config.to_json(), "seed": 1}))
+
+
+def test_a_run_that_was_refused_has_no_inputs(tmp_path):
+    (tmp_path / "config.json").write_text('{"flags": {}}')
+    with pytest.raises(ValueError, match="was refused, or stopped, before its data were read"):
+        inputs.load(tmp_path)
