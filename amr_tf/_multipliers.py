@@ -51,7 +51,7 @@ class Multipliers(keras.layers.Layer):
 
         Args:
             mean_shares: Tensor `[M]`, the global batch's mean shares.
-            count: Scalar, the complete samples they are of.
+            count: Scalar, the number of complete samples.
         """
         deviation = self._deviation_with(mean_shares, count)
         return tf.cast(self.values + PENALTY * deviation, mean_shares.dtype)
@@ -71,7 +71,7 @@ class Multipliers(keras.layers.Layer):
 
         Args:
             mean_shares: Tensor `[M]`, the global batch's mean shares.
-            count: Scalar, the complete samples they are of; without any, nothing changes.
+            count: Scalar, the number of complete samples; if it is 0, nothing changes.
         """
         moved = self._deviation_with(mean_shares, count)
         known = tf.cast(count > 0, tf.float32)

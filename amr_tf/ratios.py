@@ -111,12 +111,13 @@ class EvidenceRatio(RatioCallback):
         """Takes the model that is trained.
 
         Raises:
-            ValueError: Its samples have no class each, or it is not compiled for this callback.
+            ValueError: Its samples don't have one class each, or it is not compiled for this
+                callback.
         """
         super().set_model(model)
         if not model.task.one_class:
             raise ValueError(
-                "EvidenceRatio is defined for multiclass alone, and the task is "
+                "EvidenceRatio is defined only for multiclass, and the task is "
                 f"{model.task.name}: name the wanted ratio in numbers"
             )
         self._encode = Encoder(model)

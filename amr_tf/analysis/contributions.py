@@ -32,7 +32,7 @@ class Contributions:
         shares: Array `[N, M]`, the clips' shares by Grad⊙Input under the target `probability`.
         incomplete: Dictionary, measure -> array `[N]`, by how much the contributions of a complete
             measure miss `g(e) - g(0)`.
-        refused: Dictionary, measure -> why it cannot be taken of this head.
+        refused: Dictionary, measure -> the reason why it is not defined for this head.
     """
 
     modalities: tuple[str, ...]

@@ -29,7 +29,7 @@ class MMCosine(Method):
     are those of rounding errors; it takes encodings of very few features.
 
     The head is the method's own: `parts` makes it, and other heads are refused. (The published
-    code takes the cosines of a linear head's weights in training alone, and validates with that
+    code takes the cosines of a linear head's weights only in training, and validates with that
     head's own logits. Here the cosines predict.)
 
     Example:
@@ -74,7 +74,7 @@ class MMCosine(Method):
         """Checks that the head is the method's.
 
         Raises:
-            ValueError: It is another.
+            ValueError: The head is another.
         """
         if not any(isinstance(layer, CosineLogits) for layer in getattr(model.head, "layers", [])):
             raise ValueError(

@@ -1,4 +1,4 @@
-"""The functions that a served classifier offers, of core TensorFlow operations alone.
+"""The functions that a served classifier offers, made only of core TensorFlow operations.
 
     serving_default   for each modality its raw tensors -> probabilities [B, C], class_id [B],
                       label [B], shares [B, M]
@@ -17,7 +17,7 @@ Inputs are named after the modalities. What a client sends of a modality depends
 
 Of another task than one class a clip (`amr_tf.tasks`) there is, in the place of the class: with
 `multilabel` predicted [B, C], booleans, and labels [B], their names separated by `|`; with
-`regression` values [B, K] alone. Those have the shares of the target that their task reports, and
+`regression` only values [B, K]. Those have the shares of the target that their task reports, and
 no shares_logit.
 
 They are the tensors that the model was trained on: `amr_tf.modalities` says how to cut them. A

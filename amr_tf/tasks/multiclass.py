@@ -38,7 +38,8 @@ class Multiclass(Task):
         """Class ids `[B]`; `[B, 1]` is flattened.
 
         Raises:
-            ValueError: No labels, or something else: one-hot vectors, numbers that aren't integers.
+            ValueError: There are no labels, or they are something else: one-hot vectors, or not
+                integers.
         """
         del outputs
         if labels is None:

@@ -61,7 +61,8 @@ class Multilabel(Task):
         """0 and 1 as `[B, C]` float32 (float64 stays).
 
         Raises:
-            ValueError: No labels, or another shape; other numbers are refused as the graph runs.
+            ValueError: There are no labels, or they have another shape; other numbers are refused
+                as the graph runs.
         """
         if labels is None:
             raise ValueError("a batch is (inputs, labels [B, C] of 0 and 1); there are no labels")
@@ -139,7 +140,7 @@ class Multilabel(Task):
         """The thresholds `[C]`, float32.
 
         Raises:
-            ValueError: There are more or fewer than labels.
+            ValueError: There are more or fewer thresholds than labels.
         """
         if self.thresholds is None:
             return np.full(classes, THRESHOLD, np.float32)
@@ -192,7 +193,7 @@ class Multilabel(Task):
         return positives(labels, outputs)
 
     def tuned(self, labels: np.ndarray, outputs: np.ndarray) -> "Multilabel":
-        """With the thresholds at which each label's F1 on these clips is largest.
+        """The task with the thresholds at which each label's F1 on these clips is largest.
 
         A threshold lies halfway between the least probability that is to be predicted and the next
         lower one; a label that no clip has keeps 0.5.

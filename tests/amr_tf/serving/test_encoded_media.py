@@ -156,7 +156,7 @@ LARGE = jpeg(np.zeros((4097, 4097, 3), np.uint8))
     ("audio", "frame", "message"),
     [
         (b"", b"", "the clip has nothing for the model: it needs audio or video"),
-        (b"RIFF", b"", "audio: the audio is no WAV file: send PCM"),
+        (b"RIFF", b"", "audio: the audio is not a WAV file: send PCM"),
         (b"garbage" * 99, b"", "no WAV file: send PCM of 8, 16, 24 or 32 bits"),
         (SOUND[:-7], b"", "truncated: 1037 of the 1044 bytes"),
         (SOUND[:20], b"", "truncated: 20 of the 1044 bytes"),
@@ -166,7 +166,7 @@ LARGE = jpeg(np.zeros((4097, 4097, 3), np.uint8))
         (SOUND[:36], b"", "truncated: 36 of the 1044 bytes"),
         (wav_file(b"")[:36] + SOUND[12:36], b"", "no format or no samples"),
         (encode(np.zeros(MAX_BYTES // 2), 2000), b"", f"bytes, the limit is {MAX_BYTES}"),
-        (SOUND, b"garbage", "video: a picture is no JPEG file"),
+        (SOUND, b"garbage", "video: a picture is not a JPEG file"),
         (SOUND, FRAME[:-200], "video: a JPEG file is damaged"),
         (SOUND, FRAME[:100], "a JPEG file is damaged"),
         (SOUND, b"\xff\xd8", "a JPEG file is damaged"),
