@@ -1,4 +1,4 @@
-"""What the labels of a record set are: a class, any number of labels, or numbers.
+"""The kinds of labels of a record set: a class, any number of labels, or numbers.
 
 The names are those of `amr_tf.tasks`, which learn them. TensorFlow is not needed here.
 """
@@ -20,17 +20,17 @@ HELP = (
 
 
 def number(text: str) -> float:
-    """The number that a text is.
+    """Reads a number.
 
     Raises:
-        ValueError: It is none, or not finite.
+        ValueError: It is not a number, or not finite.
     """
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"the label {text!r} is no finite number")
+        raise ValueError(f"the label {text!r} is not a finite number")
     return value
 
 

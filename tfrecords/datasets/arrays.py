@@ -46,7 +46,9 @@ class Arrays(Dataset):
         except FileNotFoundError:
             raise SourceError(f"--source={source} does not exist: give an .npz file") from None
         except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-            raise SourceError(f"--source={source} is no .npz file of arrays: {error}") from error
+            raise SourceError(
+                f"--source={source} is not an .npz file of arrays: {error}"
+            ) from error
 
 
 def _listing(
@@ -103,7 +105,7 @@ def _listing(
 
 
 def _column(source: pathlib.Path, arrays: np.lib.npyio.NpzFile, name: str) -> list[str]:
-    """An array of one value a row, as texts.
+    """Reads an array of one value a row, as texts.
 
     Raises:
         SourceError: It has another number of dimensions, or holds real numbers.

@@ -116,7 +116,7 @@ def _chosen(files: Files, kinds: Mapping[str, str]) -> dict[str, str]:
 
 
 def _other(clips: Sequence[Files], kinds: Mapping[str, str]) -> collections.Counter[str]:
-    """How many files there are by each ending that is not taken."""
+    """The number of files of each ending that is not taken."""
     heard = {"video"} if "audio" in kinds else set()
     return collections.Counter(
         pathlib.PurePath(path).suffix.lower()

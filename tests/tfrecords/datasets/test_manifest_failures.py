@@ -100,7 +100,7 @@ def test_lists_that_cannot_be_used_are_one_clear_error(tmp_path):
         "clips.csv: the modality smell is of the kind 'odour': there are audio, video, "
         "image, text, features"
     )
-    assert said("my flow:video,label\n").endswith("is no name of letters, digits and _")
+    assert said("my flow:video,label\n").endswith("is not a name of letters, digits and _")
     assert said("audio,audio:audio,label\n").endswith("'audio' is another column's")
     assert said("path:video,label\n").endswith("'path' is another column's")
     assert said("path,label,path\n") == "clips.csv: two columns have one name: path, label, path"
