@@ -1,4 +1,4 @@
-"""MODEL_CARD.md: what a trained model is, learnt from, does, and is no good for."""
+"""MODEL_CARD.md: what a trained model is, what it learnt from, what it does and can't do."""
 
 import json
 import pathlib

@@ -17,7 +17,7 @@ class Table:
         header: Sequence of strings, the headings of the columns; the first is of the rows' names.
         rows: Sequence of rows, each as long as the header. A cell `value [low, high]` has its
             interval greyed.
-        title: String, what to click on where the table is folded away; empty where it is not.
+        title: String, the text to click on where the table is folded away; empty where it is not.
     """
 
     header: Sequence[str]
