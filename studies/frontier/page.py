@@ -132,7 +132,7 @@ def _gains(results: Results, names: Sequence[str]) -> str:
 
 
 def _place(results: Results, names: Sequence[str]) -> str:
-    """The place of AMR among other methods: clean accuracy and robustness, with even AMR on each."""
+    """The place of AMR among other methods: clean accuracy and robustness, with and without it."""
     rows = []
     numbers = ("accuracy", "worst", "mean_corrupted", "worst_missing", "behaviour_audio")
     for name in (n for n in plan.REAL if n in names):

@@ -146,7 +146,7 @@ def test_other_machines_need_tensorflow_io(built, monkeypatch):
         if codec == "pcm16":
             make()
             continue
-        with pytest.raises(ValueError, match="decode FLAC records by tensorflow-io alone"):
+        with pytest.raises(ValueError, match="decode FLAC records only by tensorflow-io"):
             make()
 
 
