@@ -181,7 +181,7 @@ def test_records_and_what_cannot_be_decoded(source, tmp_path):
     assert {clip: reason for clip, (reason, _) in failures(output).items()} == {
         "4_george_0": "undecodable", "fsdd/recordings/readme.wav": "bad line",
     }  # fmt: skip
-    assert "noise of fold 5 in test clips alone" in info.notes
+    assert "noise of fold 5 only in test clips" in info.notes
     assert isinstance(info.modalities["audio"], StoredAudio)
     assert isinstance(info.modalities["image"], StoredImage)
     (file,) = info.splits["test"].shards
