@@ -29,7 +29,7 @@ def shapley(value: Mapping[frozenset, Any], player: int, players: int) -> Any:
     The players' values sum to `v(all) - v({})`.
 
     Args:
-        value: Function, subset of players -> number, array or tensor.
+        value: Mapping, subset of players -> number, array or tensor.
         player: Integer, the player whose value it is.
         players: Integer, the number of players, which are numbered from 0.
     """

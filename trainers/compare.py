@@ -61,7 +61,9 @@ def compare() -> None:
         sweepable = [name for name in (*config.to_json(), *flag_aliases()) if name not in _OWN]
         sweeps = asked.parse_sweeps(values.sweep, sweepable)
         if values[asked.WEIGHT].present and any(asked.WEIGHT in dict(sweep) for sweep in sweeps):
-            raise ValueError("--amr_weight and --sweep=amr_weight=... name weights: give one")
+            raise ValueError(
+                "--amr_weight and --sweep=amr_weight=... both name weights: give only one"
+            )
         names = config.names
         default = asked.default_methods(names, trainer_flags.task_name(config))
         methods = asked.parse_methods(values.methods or default, names)

@@ -34,7 +34,7 @@ def write(options: BuildOptions, listing: Listing, missing: list[Shard]) -> None
         options: BuildOptions of the build, above all `runner` and `beam_options`. `max_failures` is
             judged within each shard.
         listing: Listing, what the data set lists, without its clips, which the shards name.
-        missing: Sequence of shards, those to write.
+        missing: List of shards, those to write.
 
     Raises:
         BuildError: Beam is not installed, or the pipeline failed.

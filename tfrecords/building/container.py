@@ -58,8 +58,8 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
             raise MediaError("undecodable", f"{path.name}: {error.strerror}") from error
         raise MediaError(
             "undecodable",
-            f"{path.name} is of the container {container}, and those that are taken are "
-            f"{_FORMATS.replace(',', ', ')}: convert it",
+            f"{path.name} is in the container {container}, which is not supported: convert it "
+            f"to one of {_FORMATS.replace(',', ', ')}",
         ) from error
     except (av.error.FFmpegError, ValueError, OSError, MemoryError) as error:
         cut = isinstance(error, av.error.InvalidDataError) and _cut_box(path)

@@ -112,5 +112,5 @@ def check_versions(output: pathlib.Path) -> None:
     if there != _versions():
         raise BuildError(
             f"{output} was begun with {there}, and this is {_versions()}: the shards would "
-            "not be as of one build. Install those versions, or --overwrite"
+            "not be like those of one build. Install those versions, or --overwrite"
         )

@@ -23,7 +23,7 @@ class Levels:
 
         Args:
             samples: Array `[channels, n]`.
-            layout: String, what the channels are, e.g. `5.1`.
+            layout: AudioLayout, what the channels are, e.g. `5.1`.
         """
         heard = np.array([channel.name != _BASS for channel in layout.channels])
         if not self._channels.size:

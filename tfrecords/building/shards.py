@@ -95,7 +95,7 @@ def plan(clips: Iterable[Listed], seed: int, clips_per_shard: int) -> list[Shard
     """Deals the clips of each split to shards.
 
     Args:
-        clips: Sequence of all clips, in any order.
+        clips: Iterable of all clips, in any order.
         seed: Integer, the seed of the order that they get.
         clips_per_shard: Integer, the most clips in a shard; a split's shards are of equal size,
             give or take one.

@@ -26,7 +26,7 @@ class Writer:
     Args:
         options: BuildOptions of the build.
         listing: Listing, what the data set lists.
-        finished: Sequence of the reports of the shards that are there.
+        finished: Iterable of the reports of the shards that are there.
 
     Raises:
         OSError: The source is not there.
@@ -55,7 +55,7 @@ class Writer:
         """Writes shards, one after the other.
 
         Args:
-            missing: Sequence of shards, those to write.
+            missing: List of shards, those to write.
             progress: Boolean, whether to show progress.
 
         Raises:

@@ -44,7 +44,7 @@ def dealt(source: pathlib.Path, digits: Mapping[str, int], seed: int) -> dict[st
     if pictures.ndim != 3 or labels.shape != pictures.shape[:1]:
         raise SourceError(
             f"{source}: {_PICTURES[0]} is {list(pictures.shape)} and {_PICTURES[1]} "
-            f"{list(labels.shape)}: there is to be a label for each picture"
+            f"{list(labels.shape)}: each picture needs a label"
         )
     given = {}
     for digit in sorted(set(digits.values())):

@@ -24,7 +24,7 @@ CLASSES = (
     "Violin, fiddle",
 )  # fmt: skip
 _LISTS = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
-_HINT = "--source is to be the folder AVE_Dataset, with AVE/ and its three lists"
+_HINT = "--source must be the folder AVE_Dataset, with AVE/ and its three lists"
 
 
 @dataclasses.dataclass(frozen=True)

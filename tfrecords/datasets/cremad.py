@@ -74,8 +74,8 @@ def listing(
 
     Args:
         source: Path of the repository's directory.
-        labels: Path of the directory of train.csv and test.csv for `published`, if it is not
-            `source`.
+        labels: Paths, at most one, the directory of the train.csv and test.csv of `published`, if
+            it is not `source`.
         split: String, `speakers` (no actor is in two splits), `published` (the field's) or
             `random`.
         validation_fraction: Number, the share of the train side (actors; clips for `random`) that
@@ -145,7 +145,7 @@ def _names(source: pathlib.Path, found: Iterable[str]) -> tuple[list[str], list[
     if not listed:
         raise SourceError(
             f"{source} holds neither SentenceFilenames.csv nor clips in VideoFlash or AudioWAV: "
-            "--source is to be a clone of the CREMA-D repository"
+            "--source must be a clone of the CREMA-D repository"
         )
     names: dict[str, None] = {}
     failures = []

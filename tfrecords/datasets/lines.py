@@ -58,7 +58,7 @@ def _csv(path: pathlib.Path, file: Iterable[str]) -> tuple[tuple[str, ...], list
         check_pointer(path, columns[0] if columns else "")
         named = tuple(filter(None, columns))  # spreadsheets leave empty columns at the end
         if not named:
-            raise SourceError(f"{path} is empty: the first line is to name the columns")
+            raise SourceError(f"{path} is empty: the first line must name the columns")
         if len(set(named)) != len(named):
             raise SourceError(f"{path}: two columns have one name: {', '.join(named)}")
         return named, list(_csv_lines(path, columns, reader))
@@ -99,7 +99,7 @@ def _json(path: pathlib.Path, file: Iterable[str]) -> tuple[tuple[str, ...], lis
         lines.append(Line(where, {name: _text(value) for name, value in row.items()}))
         columns |= dict.fromkeys(row)
     if not columns:
-        raise SourceError(f"{path} is empty: each line is to be a JSON object")
+        raise SourceError(f"{path} is empty: each line must be a JSON object")
     return tuple(columns), lines
 
 

@@ -100,8 +100,8 @@ class Listing:
     Attributes:
         classes: Strings, the class names; a label id is an index into them. Of a regression the
             names of the numbers.
-        clips: List of the usable clips.
-        failures: List of the other clips.
+        clips: Tuple of the usable clips.
+        failures: Tuple of the other clips.
         notes: String, what a reader of results must know.
         modalities: Mapping, modality -> its kind, in the set's order.
         task: String, what labels are, one of `tfrecords.tasks`.

@@ -70,13 +70,13 @@ def listing(
     """Makes a listing of rows: numbers the classes, draws the splits that are not given.
 
     Args:
-        entries: Sequence of the rows.
+        entries: Iterable of the rows.
         modalities: Mapping, modality -> kind.
         validation_fraction: Number, the share of train that becomes validation where no row is.
         seed: Integer, the seed of the splits.
         classes: Strings, the class names in the order of their ids; by default the labels that
             occur, sorted: numbers by their value, other names by the alphabet.
-        failures: Sequence of failures, the lines of the list that could not be read.
+        failures: Iterable of failures, the lines of the list that could not be read.
         notes: Strings, what else a reader of results must know.
         task: String, what labels are; of a regression `classes` name the numbers.
 
@@ -131,7 +131,7 @@ class _Labels:
     Args:
         task: String, what labels are.
         classes: Strings, the names that were given.
-        entries: Sequence of the rows.
+        entries: Iterable of the rows.
     """
 
     def __init__(self, task: str, classes: tuple[str, ...], entries: Sequence[Entry]) -> None:
@@ -183,7 +183,7 @@ def located(source: pathlib.Path, entries: Iterable[Entry]) -> list[Entry]:
 
     Args:
         source: Path of the source.
-        entries: Sequence of the rows; a file that is nowhere keeps its path.
+        entries: Iterable of the rows; a file that is nowhere keeps its path.
     """
     entries = list(entries)
     names = {file: posixpath.basename(file) for e in entries for file in e.files.values()}

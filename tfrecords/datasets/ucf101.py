@@ -60,7 +60,7 @@ class UCF101(Dataset):
         lists = pathlib.Path(self.labels[0]) if self.labels else source / _FOLDER
         classes = [text.split() for _, text in read_text(lists / "classInd.txt", _HINT)]
         if not all(len(cells) == 2 and cells[0].isdecimal() for cells in classes):
-            raise SourceError(f"{lists / 'classInd.txt'} is to have lines like `1 ApplyEyeMakeup`")
+            raise SourceError(f"{lists / 'classInd.txt'}must have lines like `1 ApplyEyeMakeup`")
         names = [name for _, name in sorted(classes, key=lambda cells: int(cells[0]))]
         folded = {name.lower(): name for name in names}
         films = files_below(source, ".avi")

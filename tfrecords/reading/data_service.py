@@ -95,7 +95,7 @@ class ServedPipeline(Pipeline):
         """Makes sure that every machine answers, and can read these records.
 
         Raises:
-            ServiceError: A machine does not.
+            ServiceError: A machine does not answer, or can't read the records.
             CorruptRecord: The first record of a shard cannot be read.
         """
         machines.require(self.addresses)

@@ -44,7 +44,7 @@ class Jobs:
         needed: Sequence[concurrent.futures.Future],
     ) -> str:
         if any(future.result() for future in needed):
-            return "what it learns from failed"
+            return "a run that it learns from failed"
         if self._stopped:
             return "interrupted"
         log.parent.mkdir(parents=True, exist_ok=True)

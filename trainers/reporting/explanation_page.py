@@ -53,7 +53,7 @@ def write(
         parts.append(timeline.section(directory, labelled, answers, tuple(modalities)))
         shown = labelled.windows[window]
         parts[-1].notes.append(
-            f"What follows is of the window from {shown.start:.1f} to {shown.end:.1f} s, which "
+            f"The rest is about the window from {shown.start:.1f} to {shown.end:.1f} s, which "
             + (
                 "speaks most clearly for the label."
                 if answers.task.probabilistic

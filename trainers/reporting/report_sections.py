@@ -141,8 +141,8 @@ def corrupted_section(subject: Subject, boots: Bootstrap) -> ReportSection:
         "corrupted",
         "Corrupted modality",
         f"{_capital(main)} as one modality gets worse, in five severities, the others being "
-        "clean. What is corrupted are raw clips (waveforms, frames, words), before features are "
-        "made of them. The area under the curve (trapezoids from severity 0 to 5) is relative to "
+        "clean. Raw clips (waveforms, frames, words) are corrupted, before features are made of "
+        "them. The area under the curve (trapezoids from severity 0 to 5) is relative to "
         f"clean {main}.",
         found.measurements,
         sentences=tuple(

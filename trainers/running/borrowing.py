@@ -15,7 +15,7 @@ def check(data: Pipeline) -> None:
     """Makes sure that the machines serve, if any make the data's batches.
 
     Raises:
-        ServiceError: A machine does not.
+        ServiceError: A machine does not serve.
         CorruptRecord: The first record of a shard cannot be read.
     """
     if isinstance(data, ServedPipeline):

@@ -62,7 +62,7 @@ def read(
     """Decodes files in processes of their own, which a bad file may take down.
 
     Args:
-        clips: Iterable of pairs, modality -> what it is read from, and the part of the files that
+        clips: Sequence of pairs, modality -> what it is read from, and the part of the files that
             is the clip; a clip must have one of the modalities.
         inputs: Mapping, modality -> the model's input.
         settings: Settings, the rates and sizes.

@@ -21,7 +21,7 @@ class NonFinite(keras.callbacks.Callback):
     Put it before whatever evaluates or saves.
 
     Args:
-        clips: Function, step, from 0 -> names of its clips.
+        clips: Function, step (from 0) -> names of its clips.
         model_dir: Path of the run; the clips are listed in `nonfinite.txt` there.
         every: Integer, the steps between two checks.
         skip: Boolean, whether such steps are skipped, by the model, and counted; else the run ends.

@@ -29,12 +29,13 @@ class Labelled:
     """The answers of a model for a clip, window by window.
 
     Attributes:
-        windows: List of the windows that could be read, in order; one where the clip is seen whole.
+        windows: Tuple of the windows that could be read, in order; one where the clip is seen
+            whole.
         probabilities: Array `[W, C]` of float32, one row a window; the numbers themselves of a
             regression.
         shares: Array `[W, M]` of float32; `[W, 0]` for a model of one modality.
-        missing: List of the modalities that the clip lacks in each window.
-        unread: List of the windows that could not be read, each with the reason.
+        missing: Tuple of lists, the modalities that the clip lacks in each window.
+        unread: Tuple of the windows that could not be read, each with the reason.
     """
 
     windows: tuple[Window, ...]

@@ -93,7 +93,7 @@ def keep(model_dir: pathlib.Path, data: Pipeline) -> None:
 
     Args:
         model_dir: Path of the run.
-        data: Pipeline, its data.
+        data: Pipeline, the run's data.
 
     Raises:
         ValueError: The run began with clips in memory, and its data cannot go on so.

@@ -161,7 +161,7 @@ def test_files_that_cannot_be_used_are_one_clear_error(tmp_path):
     assert "of the kind 'odour': there are audio" in said(**{"smell:odour": np.zeros(12)})
     assert "'two words' is not a name of letters" in said(**{"two words": np.zeros(12)})
     assert said(label=LABELS / 2) == (
-        "SET: `label` is to be [N] of whole numbers or texts, not float64 [12]"
+        "SET: `label` must be [N] of whole numbers or texts, not float64 [12]"
     )
     assert said(label=np.eye(12, dtype=int)).endswith("not int64 [12, 12]")
     assert said(group=np.arange(11)) == "SET: `group` has 11 values, and there are 12 labels"
