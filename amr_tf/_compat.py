@@ -1,4 +1,4 @@
-"""What differs between Keras 2.15 and Keras 3, in one place."""
+"""The differences between Keras 2.15 and Keras 3, in one place."""
 
 import os
 from collections.abc import Iterable
@@ -78,7 +78,7 @@ def state(layer: Any, name: str, shape: tuple[int, ...] = (), dtype: str = "floa
 
 
 def steps_per_execution(model: Any) -> Any:
-    """How many steps one call of a compiled model's train function makes; None for just one.
+    """The number of steps that one call of a model's train function makes; None for just one.
 
     On Keras 2.15 it is a variable, which `fit` lowers for an epoch's last call.
     """
@@ -89,7 +89,7 @@ def steps_per_execution(model: Any) -> Any:
 
 
 def learning_rate_of(optimizer: Any) -> Any:
-    """What the optimizer was given: the schedule itself, where `learning_rate` is its value now."""
+    """The learning rate that an optimizer was given, which may be a schedule."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     hyper = getattr(optimizer, "_hyper", None)  # Keras 2's older kind
     return hyper["learning_rate"] if hyper else optimizer._learning_rate

@@ -1,4 +1,4 @@
-"""What `compile` sets: both optimizers, and everything that AMR is."""
+"""The settings that `compile` makes: both optimizers, and all of AMR."""
 
 import warnings
 from collections.abc import Sequence

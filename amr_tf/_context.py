@@ -13,7 +13,7 @@ from amr_tf._presence import PRESENCE, kept
 
 @dataclasses.dataclass
 class Context:
-    """What a method sees of one step; fields are filled as the step goes on.
+    """The context that a method sees of one step; fields are filled as the step goes on.
 
     Example:
         >>> class Smoothed(amr_tf.methods.Method):

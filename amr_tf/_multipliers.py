@@ -63,7 +63,7 @@ class Multipliers(keras.layers.Layer):
 
     @property
     def distance(self) -> float:
-        """How far the running means are from the wanted shares: the largest difference."""
+        """The largest difference between the running means and the wanted shares."""
         return float(tf.reduce_max(tf.abs(tf.convert_to_tensor(self.deviation))))
 
     def update(self, mean_shares: tf.Tensor, count: tf.Tensor) -> None:

@@ -113,7 +113,7 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
     def features(
         self, inputs: Mapping[str, tf.Tensor], context: Context | None = None
     ) -> dict[str, tf.Tensor]:
-        """What the encoders take, made of raw tensors; zero where a sample lacks the modality.
+        """The encoders' inputs, made of raw tensors; zero where a sample lacks the modality.
 
         Args:
             inputs: Mapping, modality -> raw tensor `[B, ...]`; further keys stay.

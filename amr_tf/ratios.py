@@ -196,7 +196,7 @@ class WorstCaseRatio(RatioCallback):
 
 
 def evidence(encodings: np.ndarray, labels: np.ndarray) -> float:
-    """What a linear classifier finds about the class in encodings of unseen clips, in nats.
+    """The information on the class that a linear classifier finds in unseen clips, in nats.
 
     Example:
         >>> rng = np.random.default_rng(0)

@@ -97,7 +97,7 @@ def exchange_outcomes(
 
 
 def behavioural_dominance(followed: np.ndarray, decided: np.ndarray) -> np.ndarray:
-    """How much of a conflict each modality wins, as shares.
+    """The part of conflicts that each modality wins, as shares.
 
         D^m = s^m / sum_j s^j,  s^m = P(follows m | m is exchanged, follows m or the others)
 
@@ -116,7 +116,7 @@ def behavioural_dominance(followed: np.ndarray, decided: np.ndarray) -> np.ndarr
 
 @dataclasses.dataclass(frozen=True)
 class Conflicts:
-    """Which modality a model follows where one is exchanged for another class's.
+    """The modality that a model follows where one is exchanged for another class's.
 
     Attributes:
         possible: Boolean, whether the clips are of several classes; else all is NaN.

@@ -73,7 +73,7 @@ class Subject:
         return self.task.draws(self.test.labels, outputs, boots, name)
 
     def word(self, modality: str) -> str:
-        """What people call a modality, e.g. `sound`; its name, where that is not its kind's.
+        """The word for a modality, e.g. `sound`; its name, where that is not its kind's.
 
         Args:
             modality: String, the modality.
@@ -82,7 +82,7 @@ class Subject:
         return modality if found is None else found.called(modality)
 
     def nothing(self, modality: str) -> str:
-        """What an empty input of a modality is called, e.g. `silence`.
+        """The word for an empty input of a modality, e.g. `silence`.
 
         Args:
             modality: String, the modality.

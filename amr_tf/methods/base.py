@@ -224,7 +224,7 @@ class Method:
         """Called by `fit` after an epoch, with its logs."""
 
     def modalities(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        """Which of the available modalities the model is to be built with; here all."""
+        """The modalities, of those available, that the model is to be built with; here all."""
         return available
 
     def get_config(self) -> dict[str, Any]:

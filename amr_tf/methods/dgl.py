@@ -50,7 +50,7 @@ class DGL(Method):
         add_unimodal_heads(model, self.seed)
 
     def encodings(self, encodings: list[tf.Tensor], context: Context) -> list[tf.Tensor]:
-        """What the fused head sees carries no gradient to the encoders."""
+        """Stops the gradient from the fused head to the encoders."""
         context.extras["encodings"] = encodings
         return [tf.stop_gradient(e) for e in encodings]
 

@@ -127,7 +127,7 @@ class G2D(TaughtMethod):
         return scaled(gradients, encoder_of(context.model, variables), factors)
 
     def factors(self, strengths: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
-        """Which encoders learn in an epoch, `[M]` float32 of 0 and 1.
+        """The encoders that learn in an epoch, `[M]` float32 of 0 and 1.
 
         Args:
             strengths: Tensor `[M]`, the modalities' strengths.

@@ -97,7 +97,7 @@ class Relearning(HeldOutMethod):
             copy.put(weight)
 
     def diagnose(self, model: Any) -> list[float]:
-        """How far each encoder is to go back, w of each modality; the model is left as it was."""
+        """Measures how far each encoder has to go back, w of each modality; changes no model."""
         if self.strength == 0:
             return [0.0] * len(model.modalities)
         classes = model.head.output_shape[-1]

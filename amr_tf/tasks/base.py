@@ -172,7 +172,7 @@ class Task:
     def step_values(
         self, labels: tf.Tensor, outputs: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """What the step metric is the mean of: numbers `[B]`, and which count `[B]`; None: all."""
+        """Numbers `[B]` whose mean is the step metric, and which of them count `[B]` (None: all)."""
         raise NotImplementedError
 
     def answers(self, outputs: tf.Tensor, names: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -237,7 +237,7 @@ class Task:
         raise NotImplementedError
 
     def members(self, labels: np.ndarray, outputs: int) -> np.ndarray | None:
-        """Which clips are of which class, booleans `[N, C]`; None where there are no classes."""
+        """The classes that clips are of, booleans `[N, C]`; None where there are no classes."""
         raise NotImplementedError
 
     def tuned(self, labels: np.ndarray, outputs: np.ndarray) -> "Task":

@@ -120,7 +120,7 @@ class Multiclass(Task):
         return {"accuracy": np.array(recall), "average_precision": precision}
 
     def members(self, labels: np.ndarray, outputs: int) -> np.ndarray | None:
-        """Which clips are of which class."""
+        """The classes that clips are of, booleans `[N, C]`."""
         return positives(labels, outputs)
 
 

@@ -133,7 +133,7 @@ class Multilabel(Task):
         return special.expit(outputs)
 
     def predicted(self, probabilities: np.ndarray) -> np.ndarray:
-        """Which labels are predicted, booleans `[..., C]`: those at or above their thresholds."""
+        """The predicted labels, booleans `[..., C]`: those at or above their thresholds."""
         return probabilities >= self.thresholds_of(probabilities.shape[-1])
 
     def thresholds_of(self, classes: int) -> np.ndarray:
@@ -189,7 +189,7 @@ class Multilabel(Task):
         }
 
     def members(self, labels: np.ndarray, outputs: int) -> np.ndarray | None:
-        """Which clips have which label."""
+        """The labels that clips have, booleans `[N, C]`."""
         return positives(labels, outputs)
 
     def tuned(self, labels: np.ndarray, outputs: np.ndarray) -> "Multilabel":

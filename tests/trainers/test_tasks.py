@@ -235,7 +235,7 @@ def test_a_comparison_shows_the_task_s_metrics(run, tmp_path):
         (("--method=ogm",), "--method=ogm: OGM is defined only for multiclass, and the task is"),
         (("--class_weights=balanced",), "--class_weights=balanced is defined only for multiclass"),
         (("--amr_ratio=auto",), "--amr_ratio=auto is defined only for multiclass"),
-        (("--amr_target=logit",), "--amr_target=logit is none of"),
+        (("--amr_target=logit",), "--amr_target=logit is not a target of"),
         (("--method=umt", "--umt_target=predictions"), "compares softmax predictions"),
     ],
 )  # fmt: skip

@@ -35,7 +35,7 @@ _TIMEOUT = 120.0  # seconds to render a clip
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What is rendered.
+    """The recipe of the clips to render.
 
     Attributes:
         num_train: Integer, the clips listed as train; validation is cut from them when they are
@@ -202,7 +202,7 @@ class Synthetic(Dataset):
         render(source, self.recipe(seed), workers, progress)
 
     def recipe(self, seed: int) -> Recipe:
-        """What is rendered."""
+        """The recipe of the clips to render."""
         return Recipe(self.num_train, self.num_test, seed, self.audio_strength, self.video_strength)
 
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:

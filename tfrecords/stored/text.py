@@ -47,7 +47,7 @@ class StoredText(Stored):
 
     @property
     def decoded_bytes(self) -> int:
-        """What a clip may take in memory, at eight bytes a word."""
+        """The most that a clip takes in memory, at eight bytes a word."""
         return 8 * self.max_words
 
     @classmethod

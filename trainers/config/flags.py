@@ -175,7 +175,7 @@ def _records(config: Config) -> tuple[Config, DatasetInfo | None]:
 
 
 def task_name(config: Config) -> str:
-    """What the labels of a run's records are; a class each where they are yet to be made."""
+    """The task of a run's records; one class a clip where they are yet to be made."""
     info = _records(config)[1]
     return MULTICLASS.name if info is None else info.task
 

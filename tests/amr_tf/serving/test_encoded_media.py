@@ -157,7 +157,7 @@ LARGE = jpeg(np.zeros((4097, 4097, 3), np.uint8))
     [
         (b"", b"", "the clip has nothing for the model: it needs audio or video"),
         (b"RIFF", b"", "audio: the audio is not a WAV file: send PCM"),
-        (b"garbage" * 99, b"", "no WAV file: send PCM of 8, 16, 24 or 32 bits"),
+        (b"garbage" * 99, b"", "not a WAV file: send PCM of 8, 16, 24 or 32 bits"),
         (SOUND[:-7], b"", "truncated: 1037 of the 1044 bytes"),
         (SOUND[:20], b"", "truncated: 20 of the 1044 bytes"),
         (encode(np.zeros(9), 8000), b"", "has 8000 samples a second, the model hears 2000"),
