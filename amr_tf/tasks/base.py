@@ -172,7 +172,7 @@ class Task:
     def step_values(
         self, labels: tf.Tensor, outputs: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Numbers `[B]` whose mean is the step metric, and which of them count `[B]` (None: all)."""
+        """Numbers `[B]` whose mean is the step metric, and which of them count (None for all)."""
         raise NotImplementedError
 
     def answers(self, outputs: tf.Tensor, names: tf.Tensor) -> dict[str, tf.Tensor]:
