@@ -18,7 +18,7 @@ SCOPES = ("head", "all", "weaker")
 # Ratios that callbacks find, see `amr_tf.ratios`.
 MOVING_RATIOS = {"auto": "EvidenceRatio", "worst_case": "WorstCaseRatio"}
 
-# Arguments of `keras.Model.compile` that the train step does not use -> what to do in their place.
+# Arguments of `keras.Model.compile` that the train step does not use -> what to do instead.
 _NOT_OBEYED = {
     "loss": "the method computes the loss. One of your own is an amr_tf.methods.Method with "
     "loss(context), given as MultimodalClassifier(encoders, head, method)",

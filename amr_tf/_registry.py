@@ -84,7 +84,7 @@ def check_options(owner: str, given: Iterable[str], known: Sequence[str]) -> Non
     Args:
         owner: String, the name of what takes the options, for the message.
         given: Strings, the names of the options that are given.
-        known: Strings, the names of those that there are.
+        known: Strings, the names of all existing options.
 
     Raises:
         ValueError: There is no such option.

@@ -56,7 +56,7 @@ class Tape:
         return encodings
 
     def watch(self, tensors: Sequence[tf.Tensor]) -> None:
-        """Lets gradients be asked for at tensors that were made before the tape began."""
+        """Makes gradients available at tensors that were made before the tape began."""
         self._tape.watch(tensors)
 
     def gradient(

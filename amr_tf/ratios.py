@@ -21,7 +21,7 @@ _MOST_CLIPS = 3_000
 
 
 class RatioCallback(keras.callbacks.Callback):
-    """Moves the model's wanted ratio after each epoch; subclasses say where to.
+    """Moves the model's wanted ratio after each epoch; subclasses say to which one.
 
     It adds `amr_ratio_<modality>` to the epoch's logs: give it before callbacks that read or save
     them.

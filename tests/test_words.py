@@ -28,7 +28,9 @@ _ITEM = re.compile(r"    \*{0,2}\w+(?:, \*{0,2}\w+)*: +(.+)")
 # "Alone" as the last word of a clause, but not where it means "without the others", as it does
 # after a modality, a verb or a name that is filled in: "the sound alone", "is trained alone".
 _ALONE = re.compile(r"(\S+)\s+alone(?=[.,;:)]|$)")
-_LEFT = re.compile(r"\b((leave|leaves|left|leaving|let)\b[^.;:]*|(by|from) (the )?\S+) alone$")
+_LEFT = re.compile(
+    r"\b((leave|leaves|left|leaving|let)\b[^.;:]*|(by|from) ((the|this) )?\S+) alone$"
+)
 _WITHOUT_OTHERS = re.compile(
     r".*[};:,.]|\W*(modality|modalities|m|audio|video|sound|picture|image|text|voice|face|one"
     r"|is|are|be|stands?|trained|trains?|learns?|learned)\W*"

@@ -52,7 +52,7 @@ def counted(task: str, labels: Sequence[int]) -> Sequence[int]:
 def mean_and_scale(
     values: Iterable[Sequence[float]],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and the standard deviation of numbers; 1 in the place of a deviation of 0.
+    """The mean and the standard deviation of numbers; 1 instead of a deviation of 0.
 
     Args:
         values: Iterable of a clip's numbers, K each; without any clip there is nothing to tell.

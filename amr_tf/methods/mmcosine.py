@@ -60,7 +60,7 @@ class MMCosine(Method):
     def parts(
         self, modalities: Sequence[str], build: Callable[[], tuple[dict, keras.Model]]
     ) -> tuple[dict[str, keras.Model], keras.Model]:
-        """The caller's encoders, and a head of cosines in the place of the caller's.
+        """The caller's encoders, and a head of cosines instead of the caller's.
 
         Raises:
             ValueError: The caller's head is not a functional model.

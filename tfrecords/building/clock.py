@@ -2,7 +2,7 @@
 
 Recordings that are joined byte by byte, chained Ogg files and restarted broadcasts do that. Streams
 jump one after the other, at packets that lie near each other in the file; all of them are shifted
-alike, lest sound and picture part. A jump ahead is a gap, and stays one.
+alike, so that sound and picture stay together. A jump ahead is a gap, and stays one.
 """
 
 import math

@@ -58,7 +58,7 @@ class Channels:
         return np.concatenate([part.to_ndarray() for part in self._planes.resample(frame)], 1)
 
     def alone(self, frame: av.AudioFrame, number: int) -> av.AudioFrame:
-        """One channel of a frame, of those that there are."""
+        """One channel of a frame."""
         samples = self.samples(frame)
         taken = np.ascontiguousarray(samples[min(number, len(samples) - 1)][None])
         found = av.AudioFrame.from_ndarray(taken, format="fltp", layout="mono")

@@ -31,5 +31,5 @@ def judged(
             continue
         del values[name]
         if name in require or not values:
-            return MediaError(reader.blank, f"{name} has {worth:.1f}, {asked:g} is asked for")
+            return MediaError(reader.blank, f"{name} has {worth:.1f}, {asked:g} is required")
     return dataclasses.replace(clip, values=values)

@@ -3,7 +3,7 @@
     path,label,split,group,start,end,id
     talks/anna.mp4,greeting,train,anna,12.5,14.0,
 
-`path` is one file that holds all modalities; in its place there may be one column a modality, e.g.
+`path` is one file that holds all modalities; instead there may be one column a modality, e.g.
 `audio,video`, or `NAME:KIND` for other names, e.g. `flow:video`. A column of texts holds the text
 itself, or the path of a `.txt` file. `label` may hold several classes,
 separated by `|`; the first is the clip's class, unless `--task` says that it has all of them, or

@@ -34,7 +34,7 @@ def parse(text: str) -> tuple[str, ...]:
     """The addresses of machines that a text names.
 
     Args:
-        text: String, `HOST:PORT`, several with commas between; empty for none.
+        text: String, `HOST:PORT`, several separated by commas; empty for none.
 
     Raises:
         ValueError: The text has another form, or names a machine twice.

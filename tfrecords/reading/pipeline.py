@@ -275,7 +275,7 @@ class Pipeline:
     def _check(self) -> None:
         """Raises ValueError where the records or the arguments do not fit."""
         if not self.modalities:
-            raise ValueError("no modality is asked for: nothing to read")
+            raise ValueError("no modality is given: there is nothing to read")
         for name, modality in self.inputs.items():
             self._check_input(name, modality)
         if self.cache not in ("auto", "yes", "no"):

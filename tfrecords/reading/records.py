@@ -147,7 +147,7 @@ class RecordSet:
             ) from error
 
     def _skip_corrupt(self) -> None:
-        """Reads salvaged copies in the place of damaged shards, and tells what is left out."""
+        """Reads salvaged copies instead of damaged shards, and tells what is left out."""
         total = sum(split.clips for split in self.info.splits.values())
         salvaged = salvage.salvage(self.directory, self.info)
         splits = {}

@@ -150,7 +150,7 @@ def built(path: pathlib.Path) -> shards.Report:
 
 
 def framed_records(path: pathlib.Path) -> Iterator[bytes | None]:
-    """The records of a file, None in the place of one whose content is damaged.
+    """The records of a file, None instead of one whose content is damaged.
 
     They end where a length is damaged, or where the file does.
 

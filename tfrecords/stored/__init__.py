@@ -35,7 +35,7 @@ def find(kind: str) -> type[Stored]:
     """The class of a kind.
 
     Raises:
-        ValueError: There is none; the message lists those that there are.
+        ValueError: There is none; the message lists the existing ones.
     """
     if kind not in STORED:
         raise ValueError(

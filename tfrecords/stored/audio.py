@@ -76,7 +76,7 @@ class StoredAudio(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Tells whether an array is other than waveforms of one length."""
+        """The form that arrays of waveforms must have, "" for one that has it."""
         fits = len(shape) == 2 and (dtype == np.int16 or dtype.kind == "f")
         return "" if fits else "audio is [N, samples], int16 or real numbers in [-1, 1]"
 

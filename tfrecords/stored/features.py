@@ -91,7 +91,7 @@ class StoredFeatures(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Numbers of whatever shape."""
+        """The form that arrays of numbers must have, of any shape, "" for one that has it."""
         return "" if dtype.kind in "fiub" else "features are numbers"
 
     @classmethod

@@ -54,7 +54,7 @@ class StoredImage(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Tells whether an array is other than pictures in colour or grey."""
+        """The form that arrays of pictures in colour or grey must have, "" for one that has it."""
         colours = shape[3:] in ((), (1,), (3,))
         fits = len(shape) in (3, 4) and colours and dtype == np.uint8
         if not fits:

@@ -75,7 +75,7 @@ class StoredText(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Tells whether an array is other than texts."""
+        """The form that arrays of texts must have, "" for one that has it."""
         fits = len(shape) == 1 and dtype.kind in "US"
         return "" if fits else "text is [N] texts, as np.array(texts, str) makes them"
 

@@ -75,7 +75,7 @@ class StoredVideo(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Tells whether an array is other than frames or pictures, of colours or optical flow."""
+        """The form that arrays of frames or optical flow must have, "" for one that has it."""
         fits = len(shape) in (4, 5) and shape[-1] in (2, 3) and dtype == np.uint8
         if not fits:
             return "video is [N, T, H, W, 3] uint8, or [N, T, H, W, 2] of an optical flow"

@@ -89,7 +89,7 @@ def parse_weights(text: str, flag: str = f"--{WEIGHT}") -> tuple[str, ...]:
         if part != AUTO and not (math.isfinite(number) and number > 0):
             raise ValueError(
                 f"{flag}={text}: {part!r} is not a weight of AMR; write positive numbers, {AUTO}, "
-                f"or several of them with commas between: 1,{AUTO}"
+                f"or several of them separated by commas: 1,{AUTO}"
             )
         weight = part if part == AUTO else repr(number).removesuffix(".0")
         if weight in weights:

@@ -61,7 +61,7 @@ def rows(
         labelled: Labelled, what the model says of its windows.
         answers: Answers, the form of the model's answers.
         modalities: Strings, the model's modalities.
-        per_window: Boolean, whether each window gets a row, in the place of their mean.
+        per_window: Boolean, whether each window gets a row, instead of their mean.
     """
     shown = labelled if per_window else labelled.mean
     for window, numbers, shares, missing in zip(

@@ -169,7 +169,7 @@ class Predictor:
             yield clips[clip], self._put_together(its_windows)
 
     def _answered(self, found: Iterable[tuple]) -> Iterator[tuple]:
-        """The same items in order, with a row of answers in the place of inputs."""
+        """The same items in order, with a row of answers instead of inputs."""
         held: list[tuple] = []
         for item in found:
             held.append(item)
