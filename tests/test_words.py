@@ -28,7 +28,7 @@ _ITEM = re.compile(r"    \*{0,2}\w+(?:, \*{0,2}\w+)*: +(.+)")
 # "Alone" as the last word of a clause, but not where it means "without the others", as it does
 # after a modality, a verb or a name that is filled in: "the sound alone", "is trained alone".
 _ALONE = re.compile(r"(\S+)\s+alone(?=[.,;:)]|$)")
-_LEFT = re.compile(
+_IDIOM = re.compile(
     r"\b((leave|leaves|left|leaving|let)\b[^.;:]*|(by|from) ((the|this) )?\S+) alone$"
 )
 _WITHOUT_OTHERS = re.compile(
@@ -74,7 +74,7 @@ def _only_meant(text):
     prose = _prose(text)
     for found in _ALONE.finditer(prose):
         clause = " ".join(prose[: found.end()].split())
-        if not _WITHOUT_OTHERS.fullmatch(found[1]) and not _LEFT.search(clause):
+        if not _WITHOUT_OTHERS.fullmatch(found[1]) and not _IDIOM.search(clause):
             yield prose[: found.end()].count("\n"), clause[-40:]
 
 
