@@ -8,7 +8,7 @@ from typing import Any
 from amr_tf.measures import MEASURES
 from studies.frontier.data import NOISY, SYNTHETIC
 
-SEEDS, TABLE_SEEDS, CLIP_SEEDS = range(10), range(5), range(3)
+SEEDS, TABLE_SEEDS, CLIP_SEEDS, LATER_SEEDS = range(10), range(5), range(3), range(3)
 NONE, AUTO, ONE = "0", "auto", "1"
 RATIOS = ("1:4", "1:2", "1:1", "2:1", "4:1")  # audio : video
 EVEN = "1:1"
@@ -18,6 +18,12 @@ FUSED = (
     "naive", "dropout", "modality_dropout", "umt", "ogm", "ogm_ge", "gradient_blending", "gge",
     "mmpareto", "agm", "dgl",
 )  # fmt: skip
+# The methods that came later, on the smallest set, without AMR and with `auto`.
+LATER = (
+    "mmcosine", "cml", "opm", "pmr", "mslr", "mses", "relearning", "lfm", "lfm_learned", "mla",
+    "reconboost", "cggm", "inforeg", "modality_valuation", "g2d",
+)  # fmt: skip
+SMALL = "digits"
 # What the dial is turned on, beside naive fusion.
 DIALLED = ("modality_dropout", "mmpareto", "dgl")
 SCOPES = ("head", "all", "weaker")
@@ -31,7 +37,7 @@ TITLES = {
     "digits": "spoken and written digits", "views": "digits, six views",
     SYNTHETIC: "synthetic, large", NOISY: "GRID words, noise in training",
 }  # fmt: skip
-PARTS = ("dial", "tables", "variants", "clips")
+PARTS = ("dial", "tables", "variants", "clips", "later")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,9 +79,11 @@ class FrontierRun:
     def graph(self) -> tuple:
         """The fields in which runs must agree to share one traced train step.
 
-        It holds the seeds of the masks of dropout: encoders of clips take them from the run's.
+        It holds the seeds of the masks of dropout, which encoders of clips take from the run's; and
+        methods that came later may hold on to their model.
         """
-        return dataclasses.astuple(self if self.inputs == "clips" else self.but(seed=0))
+        of_one_seed = self.inputs == "clips" or self.method in LATER
+        return dataclasses.astuple(self if of_one_seed else self.but(seed=0))
 
     def but(self, **changes: Any) -> "FrontierRun":
         """The run with other values in some fields.
@@ -157,6 +165,21 @@ def clips(names: Sequence[str]) -> list[FrontierRun]:
     return [run.but(seed=seed) for seed in CLIP_SEEDS for run in kinds]
 
 
+def later(names: Sequence[str]) -> list[FrontierRun]:
+    """The methods that came later, without AMR and with `auto`."""
+    runs = [FrontierRun(SMALL, method) for method in LATER if SMALL in names]
+    return _each([kind for run in runs for kind in (run, run.amr())], LATER_SEEDS)
+
+
+def fused(name: str) -> tuple[str, ...]:
+    """The methods of a set's tables.
+
+    Args:
+        name: String, the set.
+    """
+    return (*FUSED, *LATER) if name == SMALL else FUSED
+
+
 def waves(modalities: dict[str, Sequence[str]], parts: Sequence[str]) -> list[list[FrontierRun]]:
     """The runs of some parts, each once, in their order; a wave needs those before it.
 
@@ -173,6 +196,7 @@ def waves(modalities: dict[str, Sequence[str]], parts: Sequence[str]) -> list[li
             *(variants(names) if "variants" in parts else []),
             *(dialled(names) if "dial" in parts else []),
             *(clips(names) if "clips" in parts else []),
+            *(later(names) if "later" in parts else []),
         ],
     ]
     seen: set[FrontierRun] = set()

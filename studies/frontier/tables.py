@@ -39,7 +39,7 @@ def methods(results: Results, names: Sequence[str], name: str) -> str:
     rows = []
     share = "largest_share" if name == plan.MANY else "share_audio"
     numbers = ("mAP", "accuracy", share)
-    kinds = [FrontierRun(name, m) for m in plan.FUSED]
+    kinds = [FrontierRun(name, m) for m in plan.fused(name)]
     for run in kinds:
         cells = [
             plain(results.mean(run.but(weight=w), n))
@@ -73,7 +73,7 @@ def methods(results: Results, names: Sequence[str], name: str) -> str:
 def reached(results: Results, names: Sequence[str], name: str) -> str:
     """The table of how far the largest share is from an even one, on train and on test clips."""
     rows = []
-    for run in (FrontierRun(name, m) for m in plan.FUSED):
+    for run in (FrontierRun(name, m) for m in plan.fused(name)):
         cells = [
             plain(results.mean(run.but(weight=w), n))
             for w in (plan.NONE, plan.ONE, plan.AUTO) for n in ("missed_train", "missed")

@@ -21,7 +21,7 @@ from amr_tf.layers import StatelessDropout
 from amr_tf.methods.base import CLASS_COUNTS, HELD_OUT, TEACHERS, HeldOut
 from studies import runs, training
 from studies.frontier import components, data, measurements
-from studies.frontier.plan import ALONE, AUTO, FrontierRun
+from studies.frontier.plan import ALONE, AUTO, LATER, FrontierRun
 from tfrecords import atomic
 
 
@@ -52,14 +52,20 @@ OPTIONS = {
     "ogm": {"alpha": OGM_ALPHA}, "ogm_ge": {"alpha": OGM_ALPHA}, "umt": {"weight": UMT_WEIGHT},
     "gradient_blending": {"estimate_epochs": 5},
 }  # fmt: skip
+# Published schedules are for 70 to 200 epochs.
+LATER_OPTIONS = {
+    "mses": {"patience": 3}, "relearning": {"every": 5, "times": 2}, "lfm": {"epochs": 15},
+    "lfm_learned": {"rate": 5.0}, "reconboost": {"stage_epochs": 1, "joint_epochs": 1},
+    "modality_valuation": {"warm_up": 1}, "g2d": {"phases": 6},
+}  # fmt: skip
 
 
-def settings() -> dict[str, Any]:
+def settings(run: FrontierRun) -> dict[str, Any]:
     """The settings that a finished run depends on beside its own fields."""
     recipes = {name: dataclasses.asdict(recipe) for name, recipe in RECIPES.items()}
     return {
         "recipes": recipes,
-        "options": OPTIONS,
+        "options": OPTIONS | ({run.method: _options(run)} if run.method in LATER else {}),
         "components": components.COMPONENTS,
         "dropout": [INPUT_DROPOUT, DROPOUT],
     }
@@ -67,7 +73,7 @@ def settings() -> dict[str, Any]:
 
 def result(work: pathlib.Path, run: FrontierRun) -> dict[str, Any] | None:
     """The measurements of a finished run, name -> number; None if there is no such run."""
-    return runs.read(work, run, settings())
+    return runs.read(work, run, settings(run))
 
 
 def make_run(work: pathlib.Path, run: FrontierRun) -> None:
@@ -86,7 +92,7 @@ def make_run(work: pathlib.Path, run: FrontierRun) -> None:
     measured |= {"training_seconds": fitted, "seconds": time.monotonic() - began}
     if run.method == ALONE:
         _keep(_teacher_path(work, run), model)
-    runs.write(work, run, settings(), measured)
+    runs.write(work, run, settings(run), measured)
 
 
 def in_worker(work: pathlib.Path, group: list[FrontierRun]) -> list[str]:
@@ -168,9 +174,13 @@ def _encoder(run: FrontierRun, shape: tuple[int, ...], index: int) -> keras.Mode
     return keras.Model(inputs, x)
 
 
+def _options(run: FrontierRun) -> dict[str, Any]:
+    return dict((OPTIONS | LATER_OPTIONS).get(run.method, {}))
+
+
 def _method(work: pathlib.Path, run: FrontierRun) -> methods.Method:
     kind = methods.METHODS[run.method]
-    options = dict(OPTIONS.get(run.method, {}))
+    options = _options(run)
     if run.method == ALONE:
         options["modality"] = run.modality
     if TEACHERS in kind.requires:

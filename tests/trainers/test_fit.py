@@ -85,24 +85,29 @@ def test_tensorboard_shows_steps_epochs_histograms_images_and_flags(finished_run
         if name == "train":
             points = [tf.make_ndarray(e.tensor_proto) for e in events.Tensors("step/loss")]
             steps = [e.step for e in events.Tensors("step/loss")]
-            loss = [float(tf.make_ndarray(e.tensor_proto)) for e in events.Tensors("epoch/loss")]
+            loss = [
+                float(tf.make_ndarray(e.tensor_proto)) for e in events.Tensors("performance/loss")
+            ]
             rates = [
                 float(tf.make_ndarray(e.tensor_proto)) for e in events.Tensors("learning_rate/amr")
             ]
-    logged = (
-        "loss",
-        "accuracy",
-        "regularizer",
-        "dominance_audio",
-        "dominance_video",
-        "amr_gradient_norm",
-        "amr_task_cosine",
-    )
-    assert tags["train"] >= {f"{kind}/{name}" for kind in ("step", "epoch") for name in logged}
-    assert tags["train"] >= {"learning_rate/task", "learning_rate/amr", "flags"}
+    groups = {
+        "performance": ("loss", "accuracy"), "dominance": ("audio", "video"),
+        "regularizer": ("R", "gradient_norm", "task_cosine"), "encodings": ("norm_audio",),
+    }  # fmt: skip
+    assert tags["train"] >= {f"{group}/{name}" for group, names in groups.items() for name in names}
+    assert tags["train"] >= {"step/loss", "step/regularizer", "step/dominance_audio"}
+    # TensorBoard sorts groups by name
+    assert min(tags["train"] - {"guide/scalars", "run/flags"}).startswith("dominance/")
+    assert tags["train"] >= {
+        "learning_rate/task",
+        "learning_rate/amr",
+        "run/flags",
+        "guide/scalars",
+    }
     assert tags["validation"] >= {
-        "epoch/loss", "epoch/accuracy", "epoch/mAP", "epoch/dominance_audio",
-        "epoch/dominance_logit_audio", "shares_probability/audio", "shares_logit/video",
+        "performance/loss", "performance/accuracy", "performance/mAP", "dominance/audio",
+        "dominance_logit/audio", "shares_probability/audio", "shares_logit/video",
         "examples/video", "examples/audio",
     }  # fmt: skip
     assert steps == sorted(steps)

@@ -13,9 +13,51 @@ from amr_tf.modalities import Image, Modality
 from trainers.config.run_config import Config
 from trainers.running.callbacks import Validation
 
+# TensorBoard sorts groups by name: dominance comes first, what is told by step last.
+GROUPS = {
+    "dominance_logit_": "dominance_logit/",
+    "dominance_": "dominance/",
+    "amr_": "regularizer/",
+    "encoding_norm_": "encodings/norm_",
+}
+GUIDE = {
+    "dominance": "The mean share that each modality has in the decisions, by Grad⊙Input, after "
+    "each epoch. They sum to 1, and with AMR they should end at the wanted ratio.",
+    "dominance_logit": "The same shares for the other target, the logit.",
+    "encodings": "The mean length of each modality's encodings. Where one shrinks to 0, its "
+    "modality is lost.",
+    "learning_rate": "The learning rates of the task's optimizer and of AMR's.",
+    "performance": "The loss and the metrics after each epoch. The checkpoint that is best on "
+    "validation is kept.",
+    "regularizer": "`R` is the distance of the batch's mean shares from the wanted ratio, "
+    "`gradient_norm` the length of its gradient, and `task_cosine` the cosine between that and the "
+    "task's gradient: below 0 they pull apart. With the weight `auto`, `multiplier_...` tells what "
+    "a modality's share costs the task, and `distance` how far the shares are from the ratio.",
+    "step": "The same numbers by training step, as means since the last point.",
+}
+FURTHER = """
+`train` shows training clips, with dropout and augmentation, and `validation` the model in use. The
+tab Distributions has the shares of single validation clips, and the tab Images some clips as the
+encoders see them.
+"""
+
+
+def tag(metric: str) -> str:
+    """The name of an epoch's scalar, with its group before it.
+
+    Args:
+        metric: String, the metric's name in the logs, without `val_`.
+    """
+    if metric == "regularizer":
+        return "regularizer/R"
+    for prefix, group in GROUPS.items():
+        if metric.startswith(prefix):
+            return group + metric.removeprefix(prefix)
+    return f"performance/{metric}"
+
 
 class TensorBoard(keras.callbacks.Callback):
-    """Scalars by step and by epoch, share histograms, examples, flags.
+    """Scalars by step and by epoch, share histograms, examples, flags, and what they mean.
 
     Scalars by step are means over the steps since the last point: the train step keeps running
     sums on the device, and the host reads them at every point only.
@@ -48,9 +90,11 @@ class TensorBoard(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict | None = None) -> None:
         self._train = self._writer("train")
         self._validation = self._writer("validation")
-        rows = [f"| {name} | `{value}` |" for name, value in self.config.to_json().items()]
+        flags = {name: f"`{value}`" for name, value in self.config.to_json().items() if value != ""}
         with self._train.as_default(step=0):
-            tf.summary.text("flags", "\n".join(["| flag | value |", "| --- | --- |", *rows]))
+            groups = _table("group of scalars", "what it shows", GUIDE)
+            tf.summary.text("guide/scalars", groups + "\n" + FURTHER)
+            tf.summary.text("run/flags", _table("flag", "value", flags))
         with self._validation.as_default(step=0):
             for name, modality in self.inputs.items():
                 features = modality.features(tf.constant(self.examples[name]))
@@ -91,7 +135,7 @@ class TensorBoard(keras.callbacks.Callback):
             with writer.as_default(step=epoch + 1):
                 for name, value in logs.items():
                     if name.startswith("val_") == validation:
-                        tf.summary.scalar(f"epoch/{name.removeprefix('val_')}", float(value))
+                        tf.summary.scalar(tag(name.removeprefix("val_")), float(value))
         predictions = self.validation.predictions
         with self._validation.as_default(step=epoch + 1):
             for target, shares in predictions.shares.items():
@@ -103,6 +147,12 @@ class TensorBoard(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         self._train.close()
         self._validation.close()
+
+
+def _table(key: str, value: str, rows: Mapping[str, str]) -> str:
+    """Markdown of two columns."""
+    lines = [f"| {name} | {told} |" for name, told in rows.items()]
+    return "\n".join([f"| {key} | {value} |", "| --- | --- |", *lines])
 
 
 def _drawn(modality: Modality, features: np.ndarray) -> np.ndarray | None:
