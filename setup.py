@@ -16,6 +16,7 @@ COMMANDS = {
     "amr-explain": "trainers.explain",
     "amr-predict": "trainers.predict",
     "amr-export": "trainers.export",
+    "amr-demo": "trainers.demo",
 }
 
 
@@ -36,6 +37,7 @@ def version() -> str:
 
 
 LIBRARY, TOOLS = requirements()
+DEMO = ["gradio>=6,<7"]
 setup(
     name="amr-tf",
     version=version(),
@@ -74,8 +76,13 @@ setup(
     },
     extras_require={
         "tools": TOOLS,
+        "demo": [*TOOLS, *DEMO],
         "test": [
             *TOOLS,
+            *DEMO,
+            "selenium>=4.20",
+            "nbclient>=0.10",
+            "ipykernel>=6",
             "pytest>=8",
             "pytest-xdist>=3",
             "hypothesis>=6",

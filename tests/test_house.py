@@ -20,13 +20,16 @@ from tfrecords.datasets import DATASETS
 ROOT = forks.ROOT
 PACKAGES = ("amr_tf", "tfrecords", "trainers", "studies")
 COMMANDS = {
-    *(f"trainers.{n}" for n in ("fit", "evaluate", "compare", "export", "predict", "explain")),
+    *(
+        f"trainers.{n}"
+        for n in ("fit", "evaluate", "compare", "export", "predict", "explain", "demo")
+    ),
     "tfrecords.build",
     "tfrecords.inspect",
     "tfrecords.serve",
 }
 # What only the commands need: `pip install .` does not bring them.
-TOOLS = {"av", "rich", "matplotlib", "PIL", "jinja2", "filelock", "psutil"}
+TOOLS = {"av", "rich", "matplotlib", "PIL", "jinja2", "filelock", "psutil", "gradio"}
 # Processes that decode media import these, and TensorFlow would take seconds and half a gigabyte.
 WITHOUT_TENSORFLOW = (
     "tfrecords.building.container", "tfrecords.building.decoded", "tfrecords.building.decoding",

@@ -13,18 +13,14 @@ clearly for the label is explained. A file that cannot be read gets one line, an
 
 import pathlib
 import sys
-from typing import Any
 
 from absl import flags
 
-from amr_tf.analysis.explanation import explain
-from amr_tf.serving.encoded_media import raw_of_files
-from trainers.config.run_config import Config
 from trainers.reporting import explanation_files, explanation_page
 from trainers.reporting.prediction_answers import Answers
-from trainers.running import command, inputs, media_files, windows
-from trainers.running.finished_run import load_classes, load_model
-from trainers.running.predictor import Labelled, Predictor
+from trainers.running import command, media_files, windows
+from trainers.running.explainer import Explainer
+from trainers.running.predictor import Labelled
 
 
 def define() -> None:
@@ -43,9 +39,8 @@ def explain_clips(clips: list[str]) -> None:
         model_dir = command.required_directory("model_dir", values.model_dir)
         if not clips:
             raise ValueError("name media files: trainers.explain --model_dir=DIR CLIP.mp4 ...")
-        config = Config.load(model_dir)
-        model, taken = load_model(model_dir, compile=False), inputs.load(model_dir)
-        predictor = Predictor.of_model(model, taken, load_classes(model_dir))
+        explainer = Explainer.of_run(model_dir)
+        predictor = explainer.predictor
         predictor.check_window(values.window_seconds)
         output = pathlib.Path(values.output_dir or model_dir / "explanations")
         output.mkdir(parents=True, exist_ok=True)
@@ -55,31 +50,23 @@ def explain_clips(clips: list[str]) -> None:
         if not media_files.tell_problems(clip, found):
             failed += 1
             continue
-        page = _write(output, clip, found, model, predictor, config)
+        page = _write(output, clip, found, explainer)
         print(f"explanation  {page}", flush=True)
     if failed:
         sys.exit(1)
 
 
 def _write(
-    output: pathlib.Path,
-    clip: str,
-    labelled: Labelled,
-    model: Any,
-    predictor: Predictor,
-    config: Config,
+    output: pathlib.Path, clip: str, labelled: Labelled, explainer: Explainer
 ) -> pathlib.Path:
     """The page of one clip."""
+    predictor = explainer.predictor
     modalities = predictor.inputs.modalities
     named = media_files.sources(clip, modalities)
-    window = labelled.clearest(predictor.task)
-    (sent,) = media_files.read(
-        [(named, labelled.windows[window])], modalities, predictor.inputs.settings
-    )
-    raw = raw_of_files(media_files.batch([sent], modalities), modalities)
+    window, explanation = explainer.explain(named, labelled)
     directory = explanation_files.own_directory(output, named)
     page = explanation_page.write(
-        directory, clip, labelled, explain(model, raw), window, config, modalities,
+        directory, clip, labelled, explanation, window, explainer.config, modalities,
         Answers(predictor.task, predictor.classes, explanation_page.TOP),
     )  # fmt: skip
     explanation_files.write_numbers(directory, named, labelled, predictor.classes, list(modalities))

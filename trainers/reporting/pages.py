@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Sequence
+from typing import Any
 
 import jinja2
 
@@ -59,11 +60,24 @@ def page(title: str, about: str, parts: Sequence[PageSection]) -> str:
     Returns:
         The HTML.
     """
-    return _template().render(title=title, about=about, parts=parts)
+    return rendered("page.html.jinja", title=title, about=about, parts=parts)
+
+
+def rendered(template: str, **values: Any) -> str:
+    """Renders one of the templates beside this file.
+
+    Args:
+        template: String, the name of its file.
+        **values: What it shows; all text is escaped.
+
+    Returns:
+        The HTML.
+    """
+    return _environment().get_template(template).render(**values)
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("trainers.reporting"),
         autoescape=True,
@@ -71,7 +85,7 @@ def _template() -> jinja2.Template:
         keep_trailing_newline=True,
     )
     environment.filters |= {"base64": _base64, "value_and_interval": _value_and_interval}
-    return environment.get_template("page.html.jinja")
+    return environment
 
 
 def _base64(path: pathlib.Path) -> str:

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import json
 import pathlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -150,8 +150,22 @@ class Predictor:
         Yields:
             Each clip, in order, with what the model says of it, or why it cannot be read.
         """
+        files = [media_files.sources(clip, self.inputs.modalities) for clip in clips]
+        yield from zip(clips, self.label_files(files, seconds), strict=True)
+
+    def label_files(
+        self, files: Sequence[Mapping[str, str]], seconds: float | None = None
+    ) -> Iterator[Labelled | MediaError]:
+        """As `label`, of clips whose files are told one by one.
+
+        Args:
+            files: Mappings, modality -> path of its file, or the value itself.
+            seconds: Number, as for `label`.
+
+        Yields:
+            What the model says of each clip, in order, or why it cannot be read.
+        """
         modalities = self.inputs.modalities
-        files = [media_files.sources(clip, modalities) for clip in clips]
         length = self.inputs.clip_seconds if seconds is None else seconds
         planned = [(clip, Window()) for clip in range(len(files))]  # each seen whole
         if length:
@@ -165,8 +179,8 @@ class Predictor:
             [(files[clip], window) for clip, window in planned], modalities, self.inputs.settings
         )
         answered = self._answered(zip(planned, found, strict=True))
-        for clip, its_windows in itertools.groupby(answered, key=lambda item: item[0][0]):
-            yield clips[clip], self._put_together(its_windows)
+        for _, its_windows in itertools.groupby(answered, key=lambda item: item[0][0]):
+            yield self._put_together(its_windows)
 
     def _answered(self, found: Iterable[tuple]) -> Iterator[tuple]:
         """The same items in order, with a row of answers instead of inputs."""
