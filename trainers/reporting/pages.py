@@ -68,7 +68,7 @@ def rendered(template: str, **values: Any) -> str:
 
     Args:
         template: String, the name of its file.
-        **values: What it shows; all text is escaped.
+        **values: Values that the template shows; all text is escaped.
 
     Returns:
         The HTML.

@@ -156,10 +156,10 @@ class Predictor:
     def label_files(
         self, files: Sequence[Mapping[str, str]], seconds: float | None = None
     ) -> Iterator[Labelled | MediaError]:
-        """As `label`, of clips whose files are told one by one.
+        """Labels clips as `label` does, each given by its files.
 
         Args:
-            files: Mappings, modality -> path of its file, or the value itself.
+            files: Sequence of mappings, modality -> path of its file, or the value itself.
             seconds: Number, as for `label`.
 
         Yields:
