@@ -29,13 +29,9 @@ from trainers.running.predictor import BATCH, Predictor
 def define() -> None:
     """Defines the flags."""
     flags.DEFINE_string("model_dir", "", "Directory of a finished `trainers.fit`.")
-    flags.DEFINE_string(
-        "export_dir", "", "Instead of --model_dir: an export, or one of its versions."
-    )
+    flags.DEFINE_string("export_dir", "", "An export or one of its versions, without its run.")
     flags.DEFINE_enum("format", "table", list(FORMATS), "Format of the output.")
-    flags.DEFINE_integer(
-        "top", 3, "Number of labels for a clip, the likeliest first.", lower_bound=1
-    )
+    flags.DEFINE_integer("top", 3, "Number of labels, the likeliest first.", lower_bound=1)
     flags.DEFINE_bool("per_window", False, "Print a row for each window instead of their mean.")
     windows.define_flag()
 
