@@ -1,4 +1,4 @@
-"""What a classifier refuses, and with which words."""
+"""The arguments that a classifier refuses, and its error messages."""
 
 import inspect
 import numbers
@@ -18,7 +18,7 @@ SCOPES = ("head", "all", "weaker")
 # Ratios that callbacks find, see `amr_tf.ratios`.
 MOVING_RATIOS = {"auto": "EvidenceRatio", "worst_case": "WorstCaseRatio"}
 
-# Arguments of `keras.Model.compile` that the train step does not use -> what to do in their place.
+# Arguments of `keras.Model.compile` that the train step does not use -> what to do instead.
 _NOT_OBEYED = {
     "loss": "the method computes the loss. One of your own is an amr_tf.methods.Method with "
     "loss(context), given as MultimodalClassifier(encoders, head, method)",
@@ -43,7 +43,7 @@ def check_parts(encoders: Mapping[str, Any], head: keras.Model, method: Method) 
     wanted = method.modalities(names)
     if wanted != names:
         raise ValueError(
-            f"{type(method).__name__} trains {', '.join(wanted)} alone: "
+            f"{type(method).__name__} trains only {', '.join(wanted)}: "
             f"give it no encoder of another modality (there are {', '.join(names)})"
         )
     for name, part in {**encoders, "head": head}.items():
@@ -59,7 +59,7 @@ def check_features(features: Mapping[str, Any], encoders: Mapping[str, Any]) -> 
     """Refuses features layers of modalities without an encoder, and other layers.
 
     Raises:
-        ValueError: There is no such modality, or it is no layer of features.
+        ValueError: There is no such modality, or the layer is not a `FeaturesLayer`.
     """
     for name, layer in features.items():
         if name not in encoders:
@@ -78,7 +78,7 @@ def check_compile(options: Mapping[str, Any]) -> None:
         options: Mapping, those that the classifier leaves to Keras.
 
     Raises:
-        ValueError: One is another than its default and is not obeyed, or there is no such argument.
+        ValueError: An argument that has no effect is given, or there is no such argument.
     """
     known = inspect.signature(keras.Model.compile).parameters
     for name, value in options.items():
@@ -94,10 +94,10 @@ def check_compile(options: Mapping[str, Any]) -> None:
 
 
 def check_amr_weight(weight: Any) -> None:
-    """Refuses what is neither a weight nor the word for one that training finds.
+    """Refuses a value that is neither a weight nor "auto", a weight that training finds.
 
     Raises:
-        ValueError: It is negative, no number, or another word.
+        ValueError: The weight is negative, not a number, or another word than "auto".
     """
     if weight == AUTO:
         return
@@ -106,7 +106,7 @@ def check_amr_weight(weight: Any) -> None:
 
 
 def check_amr_scope(scope: str, weight: float | str) -> None:
-    """Refuses an unknown scope, and one for a regulariser that is not there.
+    """Refuses an unknown scope, and any scope where there is no regulariser.
 
     Raises:
         ValueError: It is unknown, or AMR is off and it would have no effect.
@@ -118,7 +118,7 @@ def check_amr_scope(scope: str, weight: float | str) -> None:
 
 
 def check_moving_ratio(ratio: str, weight: float | str) -> None:
-    """Refuses an unknown word for a ratio that training finds, and one that nothing would hold.
+    """Refuses an unknown name of a ratio that training finds, and any such name without AMR.
 
     Raises:
         ValueError: It is unknown, or AMR is off and it would have no effect.
@@ -130,10 +130,10 @@ def check_moving_ratio(ratio: str, weight: float | str) -> None:
 
 
 def check_ratio_is_moved(model: Any, callbacks: Sequence[Any]) -> None:
-    """Refuses to train towards a ratio that is to be found and that no callback finds.
+    """Refuses to train towards a ratio that a callback has to find if there is no such callback.
 
     Raises:
-        ValueError: There is no such callback; says which.
+        ValueError: The callback is missing; the message names it.
     """
     if model.moving_ratio is None:
         return
@@ -146,10 +146,10 @@ def check_ratio_is_moved(model: Any, callbacks: Sequence[Any]) -> None:
 
 
 def check_class_weight(task: Task, weights: Any) -> None:
-    """Refuses weights of classes where samples have not one class each: Keras would take any.
+    """Refuses class weights where samples don't have one class each: Keras would accept them.
 
     Raises:
-        ValueError: There are such weights.
+        ValueError: Class weights are given.
     """
     if weights is not None and not task.one_class:
         raise ValueError(
@@ -159,14 +159,14 @@ def check_class_weight(task: Task, weights: Any) -> None:
 
 
 def check_metrics(given: Any, taken: Sequence[str]) -> list[keras.metrics.Metric]:
-    """Metrics of a user's own; the name `accuracy` stands for one that the model has anyway.
+    """The user's own metrics, without the name `accuracy`, which the model has anyway.
 
     Args:
         given: Sequence of metrics, one of them, or None.
         taken: Strings, the names of the model's own metrics.
 
     Raises:
-        ValueError: It is no metric, or one of those has its name.
+        ValueError: One of them is not a metric, or has the name of one of the model's.
     """
     given = [given] if isinstance(given, str | keras.metrics.Metric) else given or ()
     metrics = [metric for metric in given if metric not in ("accuracy", "acc")]
@@ -188,7 +188,7 @@ def check_parts_of_batch(parts: int, encoders: Mapping[str, Any]) -> None:
     """Refuses encoders that can't take a batch in several parts.
 
     Raises:
-        ValueError: Less than one part, or a layer whose random draws can't be repeated.
+        ValueError: There is less than one part, or a layer's random draws can't be repeated.
     """
     if parts < 1:
         raise ValueError(f"accumulate is 1 or more, got {parts}")

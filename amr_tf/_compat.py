@@ -1,4 +1,4 @@
-"""What differs between Keras 2.15 and Keras 3, in one place."""
+"""The differences between Keras 2.15 and Keras 3, in one place."""
 
 import os
 from collections.abc import Iterable
@@ -62,9 +62,9 @@ def apply_gradients(optimizer: Any, gradients: list, variables: list, again: boo
 
 
 def state(layer: Any, name: str, shape: tuple[int, ...] = (), dtype: str = "float32") -> Any:
-    """A weight of `layer` that isn't trained: zeros at first, one value for all replicas.
+    """A weight of `layer` that isn't trained: it starts at zero and is the same on all replicas.
 
-    A train step assigns to it what is the same on every replica.
+    A train step must assign the same value on every replica.
     """
     aggregation = "only_first_replica" if KERAS_3 else tf.VariableAggregation.ONLY_FIRST_REPLICA
     return layer.add_weight(
@@ -78,9 +78,9 @@ def state(layer: Any, name: str, shape: tuple[int, ...] = (), dtype: str = "floa
 
 
 def steps_per_execution(model: Any) -> Any:
-    """How many steps one call of a compiled model's train function makes; None for just one.
+    """The number of steps that one call of a model's train function makes; None for just one.
 
-    On Keras 2.15 a variable, which `fit` lowers for an epoch's last call.
+    On Keras 2.15 it is a variable, which `fit` lowers for an epoch's last call.
     """
     if KERAS_3:
         return model.steps_per_execution if model.steps_per_execution > 1 else None
@@ -89,7 +89,7 @@ def steps_per_execution(model: Any) -> Any:
 
 
 def learning_rate_of(optimizer: Any) -> Any:
-    """What the optimizer was given: the schedule itself, where `learning_rate` is its value now."""
+    """The learning rate that an optimizer was given, which may be a schedule."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     hyper = getattr(optimizer, "_hyper", None)  # Keras 2's older kind
     return hyper["learning_rate"] if hyper else optimizer._learning_rate
@@ -103,7 +103,7 @@ def learning_rate_now(optimizer: Any) -> float:
 
 
 def unsaved_optimizer_state(optimizer: Any) -> Any:
-    """A layer that saves what `.keras` files leave out of a built optimizer; None if nothing."""
+    """A layer that saves what `.keras` files omit of an optimizer; None if they omit nothing."""
     if KERAS_3:
         return None
     if isinstance(optimizer, _LossScaleOptimizer):
@@ -148,7 +148,7 @@ def unrepeatable_layers(layer: Any) -> list[Any]:
 
 
 def loss_scale(optimizer: Any) -> tf.Tensor | None:
-    """What an optimizer wants losses multiplied by, float32 scalar; None without loss scaling."""
+    """The factor by which an optimizer wants losses multiplied, float32; None if there is none."""
     if not isinstance(optimizer, _LossScaleOptimizer):
         return None
     return tf.convert_to_tensor(optimizer.dynamic_scale if KERAS_3 else optimizer.loss_scale)
@@ -188,10 +188,10 @@ def lamb(
     """LAMB (You et al. 2020, arXiv 1904.00962, algorithm 2), for large global batches.
 
     The weight decay, of every variable, is part of the update whose norm the ratio is taken of.
-    On Keras 2.15 it is tensorflow-addons'.
+    On Keras 2.15 it comes from tensorflow-addons.
 
     Raises:
-        ValueError: Under the policy `mixed_float16` on Keras 2.15.
+        ValueError: The policy is `mixed_float16`, on Keras 2.15.
     """
     if not KERAS_3 and keras.mixed_precision.global_policy().name == "mixed_float16":
         raise ValueError("LAMB of tensorflow-addons can't scale losses: take mixed_bfloat16")
@@ -211,7 +211,7 @@ def snapshot(model: Any) -> list[Any]:
 
 
 def restore(model: Any, values: list[Any]) -> None:
-    """Puts back what `snapshot` took."""
+    """Restores the values that `snapshot` took."""
     for variable, value in zip(all_variables(model), values, strict=True):
         variable.assign(value)
 

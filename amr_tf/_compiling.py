@@ -1,4 +1,4 @@
-"""What `compile` sets: both optimizers, and everything that AMR is."""
+"""The settings that `compile` makes: both optimizers, and all of AMR."""
 
 import warnings
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Compiling:
         weighted_metrics: Sequence[keras.metrics.Metric] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Sets both optimizers, and metrics beside the model's own. The loss is the method's.
+        """Sets both optimizers and additional metrics. The method computes the loss.
 
         Under Keras' policy `mixed_float16` both scale their losses.
 
@@ -46,14 +46,15 @@ class Compiling:
             amr_ratio: Sequence of M numbers, the wanted ratio of the shares; equal by default.
                 "auto" or "worst_case" leave it to a callback, which moves it after each epoch:
                 `amr_tf.ratios.EvidenceRatio` and `amr_tf.ratios.WorstCaseRatio`.
-            amr_optimizer: Optimizer of R, for the head's variables; its learning rate is left
-                alone. By default SGD without momentum, with a learning rate of 0.1 that follows the
-                task's: its schedule's shape, or by the factors by which callbacks change it. The
-                gradient of |.| doesn't shrink near the target, so the rate must.
+            amr_optimizer: Optimizer of R, for the head's variables; its learning rate is not
+                changed. By default SGD without momentum, with a learning rate of 0.1 that follows
+                the task's: its schedule's shape, or by the factors by which callbacks change it.
+                The gradient of |.| doesn't shrink near the target, so the rate must.
             amr_target: String, what is attributed, one of the task's `targets`, by default the
                 first: of classes `probability`, see `amr_tf.attribution.target_score`.
-            amr_measure: String, whose shares R takes; see `amr_tf.measures.measure_shares`. Steps
-                log the dominance by it, and `Evaluator` by Grad⊙Input.
+            amr_measure: String, the measure of the shares that R is computed from; see
+                `amr_tf.measures.measure_shares`. Steps log the dominance by it, and `Evaluator` by
+                Grad⊙Input.
             amr_scope: String, what R trains: "head"; "all", the encoders too, whose gradient of
                 weight R joins the task's; or "weaker", the head and the encoders of modalities
                 whose shares are below the ratio. Where a method keeps the task's gradient from the

@@ -1,4 +1,4 @@
-"""What one step is about: the batch, its place in the global batch, what becomes of it."""
+"""The context of one step: the batch, its place in the global batch, and the step's results."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from amr_tf._presence import PRESENCE, kept
 
 @dataclasses.dataclass
 class Context:
-    """What a method sees of one step; fields are filled as the step goes on.
+    """The context that a method sees of one step; fields are filled as the step goes on.
 
     Example:
         >>> class Smoothed(amr_tf.methods.Method):
@@ -63,7 +63,7 @@ class Context:
         """The context of one step on a batch `(inputs, class ids [B])` or `(..., weights [B])`.
 
         Raises:
-            ValueError: The batch is not of that form.
+            ValueError: The batch has another form.
         """
         inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
         inputs = inputs_by_name(inputs, model.modalities)
@@ -99,7 +99,7 @@ class Context:
         return self.model.task.losses(self.labels, outputs)
 
     def present(self, m: int, per_sample: tf.Tensor) -> tf.Tensor:
-        """`[B]`, of the samples that have modality m; 0 for others, whatever they have there."""
+        """Values `[B]` of the samples that have modality m, and 0 for the other samples."""
         return kept(per_sample, self.presence[:, m])
 
     def mean(self, per_sample: tf.Tensor) -> tf.Tensor:
@@ -117,7 +117,7 @@ class Context:
     def uniform(
         self, seed: int, shape: tuple[int, ...] | tf.Tensor = (), per_sample: bool = True
     ) -> tf.Tensor:
-        """Uniform numbers in [0, 1), a function of (seed, step, sample) alone.
+        """Uniform numbers in [0, 1) that depend only on (seed, step, sample).
 
         Args:
             seed: Integer, the method's seed.
@@ -140,7 +140,7 @@ def inputs_by_name(inputs: Any, modalities: tuple[str, ...]) -> dict[str, tf.Ten
 
     Args:
         inputs: A dict, a list in the modalities' order, or one tensor for one modality.
-        modalities: Their names.
+        modalities: Sequence of strings, the names of the modalities.
 
     Raises:
         ValueError: A modality is missing, or the list has another length.
@@ -162,7 +162,7 @@ def inputs_by_name(inputs: Any, modalities: tuple[str, ...]) -> dict[str, tf.Ten
 
 
 def outputs_of(head: Any) -> int | None:
-    """The number of outputs of a head; None of one that does not say, as it is not functional."""
+    """The number of outputs of a head; None if it is unknown, as the head is not functional."""
     shape = getattr(head, "output_shape", None)
     return shape[-1] if isinstance(shape, tuple) else None
 

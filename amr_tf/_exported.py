@@ -1,4 +1,4 @@
-"""What a classifier takes, told to Keras, which else knows it of models alone that were called.
+"""The inputs of a classifier for SavedModels: Keras knows them only of models that were called.
 
 A train step calls the parts. `model.export` and `tf.saved_model.save` ask the whole.
 """
@@ -15,7 +15,7 @@ class InputSpecs:
     """Modality -> the batch that a call takes: of features layers, of encoders, or of a batch.
 
     Args:
-        model: MultimodalClassifier, whose parts are made.
+        model: MultimodalClassifier, with all of its parts.
     """
 
     def __init__(self, model: Any) -> None:
@@ -31,7 +31,7 @@ class InputSpecs:
         self._wanted = model.modalities
 
     def note(self, inputs: Mapping[str, tf.Tensor]) -> None:
-        """Takes from a batch what no part knows, e.g. where encodings are given."""
+        """Takes from a batch the specs that no part knows, e.g. where encodings are given."""
         for name in self._wanted:
             if name not in self.specs:
                 x = inputs[name]
@@ -41,7 +41,7 @@ class InputSpecs:
         """The specs in the modalities' order.
 
         Raises:
-            ValueError: Neither parts nor a batch said what a modality is.
+            ValueError: Neither the parts nor a batch tell the spec of a modality.
         """
         missing = [name for name in self._wanted if name not in self.specs]
         if missing:
@@ -70,8 +70,8 @@ class Exported:
 
         Args:
             filepath: String, the path of a directory.
-            *args: What else `keras.Model.export` takes.
-            **options: What else it takes by name.
+            *args: Further positional arguments of `keras.Model.export`.
+            **options: Further keyword arguments of `keras.Model.export`.
         """
         specs = self.input_specs.told()
         if _compat.KERAS_3:

@@ -51,7 +51,7 @@ class StepFunctions:
 
     @contextlib.contextmanager
     def logging_steps_for(self, callbacks: Any, verbose: Any) -> Iterator[None]:
-        """Within, functions return what a step logs only if a bar or a callback reads it."""
+        """A context in which functions return a step's logs only if someone reads them."""
         before = self._logs_of_steps
         self._logs_of_steps = _read_logs_of_steps(callbacks, verbose)
         try:
@@ -100,7 +100,7 @@ class StepFunctions:
 
 
 def _read_logs_of_steps(callbacks: Any, verbose: Any) -> bool:
-    """Whether a bar shows the logs of a step, or a callback that is told of steps may read them."""
+    """Returns whether a progress bar or a callback may read the logs of single steps."""
     if isinstance(callbacks, keras.callbacks.CallbackList):  # of `fit`, with its bar
         callbacks, verbose = callbacks.callbacks, 0
     told = ("on_batch_end", "on_train_batch_end", "on_test_batch_end")
@@ -116,7 +116,7 @@ def _read_logs_of_steps(callbacks: Any, verbose: Any) -> bool:
 def wants_xla(
     jit_compile: bool | str, strategy: tf.distribute.Strategy, eagerly: bool | None = False
 ) -> bool:
-    """What `jit_compile` means on a strategy's devices.
+    """Whether XLA compiles the steps, from `jit_compile` and a strategy's devices.
 
     Args:
         jit_compile: Boolean, or "auto": on GPUs, where XLA's steps are quicker, and not on CPUs,
@@ -125,7 +125,7 @@ def wants_xla(
         eagerly: Boolean, whether steps run without a graph, which leaves XLA nothing to compile.
 
     Raises:
-        ValueError: It is something else.
+        ValueError: `jit_compile` is something else.
     """
     if jit_compile == "auto":
         return distribution.on_gpus(strategy) and not eagerly

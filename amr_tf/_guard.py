@@ -15,8 +15,9 @@ class FiniteGuard:
     `nonfinite_steps` and `first_nonfinite_step` (numbered from 1, 0 for none) tell of it.
 
     Args:
-        model: Compiled; its state, both optimizers' and the metrics' is what a bad step spoils.
-        skip: Whether bad steps are undone: everything is as before but the counts of steps, so
+        model: MultimodalClassifier, compiled; a bad step spoils its state, and that of both
+            optimizers and of the metrics.
+        skip: Boolean, whether bad steps are undone: only the counts of steps change, so
             that training goes on with the next batch. Costs a copy of all variables a step.
     """
 
@@ -34,11 +35,11 @@ class FiniteGuard:
             self._before = [tf.identity(v) for v in self._spoiled]
 
     def check(self, loss: tf.Tensor, gradients: list) -> None:
-        """Looks at an update of the step; a step is as sound as all of its updates.
+        """Checks one update of the step; a step is good if all of its updates are finite.
 
         Args:
-            loss: This replica's share of the task loss.
-            gradients: Of the task, summed over the replicas.
+            loss: Scalar, this replica's share of the task loss.
+            gradients: Sequence of tensors, the task's gradients, summed over the replicas.
         """
         if _compat.loss_scale(self._model.optimizer) is not None:
             (value,) = distribution.global_sum([tf.cast(loss, tf.float32)])

@@ -1,7 +1,7 @@
 """LAMB of tensorflow-addons for Keras 2.15, made to fit the train step and `.keras` files.
 
-Imported only where it is used: tensorflow-addons is at its end of life and imports on
-TensorFlow 2.13 to 2.15 alone.
+Imported only where it is used: tensorflow-addons is at its end of life and imports only on
+TensorFlow 2.13 to 2.15.
 """
 
 import warnings

@@ -14,13 +14,13 @@ import tensorflow as tf
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class LAMB(keras.optimizers.Lamb):
-    """Decays within the ratio of norms.
+    """LAMB with the weight decay within the ratio of norms.
 
-    The one of Keras decays beside it, by `learning_rate * weight_decay * w`: another training.
+    Keras' own decays outside of it, by `learning_rate * weight_decay * w`: another algorithm.
     """
 
     def _apply_weight_decay(self, variables: list) -> None:
-        """The update has it."""
+        """Does nothing: the update includes the decay."""
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable and its moments."""

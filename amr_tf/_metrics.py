@@ -1,4 +1,4 @@
-"""What a step logs, kept on the device: the host reads it when it wants to."""
+"""The logs of a step, kept on the device until the host reads them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +16,7 @@ from amr_tf.tasks import Task
 
 
 def _unsaved(metric: keras.metrics.Metric) -> keras.metrics.Metric:
-    """Left out of files: what it knows since the epoch's begin is no state of the model.
+    """Leaves an object out of files: sums since the begin of an epoch are not the model's state.
 
     (Keras 2.15 fails to load it under MirroredStrategy, too.)
     """
@@ -34,11 +34,11 @@ class StepMetrics:
     Names: `loss`, `accuracy` (the step metric of the task), `regularizer` (R), `dominance_<m>`
     (mean share), `encoding_norm_<m>` (mean L2 norm; the shares depend on the encodings' scale),
     `amr_gradient_norm`, `amr_task_cosine` (angle of the two gradients on the head),
-    `amr_multiplier_<m>` (where training finds them). Sample weights count in `loss` alone.
+    `amr_multiplier_<m>` (where training finds them). Sample weights count only in `loss`.
 
     Args:
-        modalities: Their names, in order.
-        task: The model's task.
+        modalities: Sequence of strings, the names of the modalities, in order.
+        task: Task of the model.
 
     Attributes:
         own: List of metrics of labels and predictions, of class ids `[B]` and probabilities
@@ -60,10 +60,10 @@ class StepMetrics:
         self.own_weighted: list[keras.metrics.Metric] = []
 
     def take(self, metrics: Any, weighted_metrics: Any) -> None:
-        """Takes metrics of the user's own, in the place of those that it had.
+        """Replaces the user's own metrics.
 
         Raises:
-            ValueError: They are no metrics, or have the names of others.
+            ValueError: One is not a metric, or has the name of another.
         """
         self.own, self.own_weighted = [], []
         taken = [metric.name for metric in self.active(True, AUTO)]
@@ -72,11 +72,11 @@ class StepMetrics:
         self.own_weighted = list(map(_unsaved, _checks.check_metrics(weighted_metrics, taken)))
 
     def active(self, several: bool, amr_weight: float | str) -> list[keras.metrics.Metric]:
-        """The metrics that have a meaning.
+        """The metrics that are defined.
 
         Args:
-            several: Whether there are several modalities, hence shares.
-            amr_weight: That of R in training; 0 where R is not trained.
+            several: Boolean, whether there are several modalities, and therefore shares.
+            amr_weight: Number, the weight of R in training; 0 where R is not trained.
         """
         metrics = [self.loss, self.good]
         if several:

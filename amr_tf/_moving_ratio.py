@@ -1,4 +1,4 @@
-"""A wanted ratio that is state of the model: training finds it, files keep it."""
+"""A wanted ratio that belongs to the model's state: training finds it, and files keep it."""
 
 import keras
 import numpy as np

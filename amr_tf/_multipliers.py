@@ -51,7 +51,7 @@ class Multipliers(keras.layers.Layer):
 
         Args:
             mean_shares: Tensor `[M]`, the global batch's mean shares.
-            count: Scalar, the complete samples they are of.
+            count: Scalar, the number of complete samples.
         """
         deviation = self._deviation_with(mean_shares, count)
         return tf.cast(self.values + PENALTY * deviation, mean_shares.dtype)
@@ -63,7 +63,7 @@ class Multipliers(keras.layers.Layer):
 
     @property
     def distance(self) -> float:
-        """How far the running means are from the wanted shares: the largest difference."""
+        """The largest difference between the running means and the wanted shares."""
         return float(tf.reduce_max(tf.abs(tf.convert_to_tensor(self.deviation))))
 
     def update(self, mean_shares: tf.Tensor, count: tf.Tensor) -> None:
@@ -71,7 +71,7 @@ class Multipliers(keras.layers.Layer):
 
         Args:
             mean_shares: Tensor `[M]`, the global batch's mean shares.
-            count: Scalar, the complete samples they are of; without any, nothing changes.
+            count: Scalar, the number of complete samples; if it is 0, nothing changes.
         """
         moved = self._deviation_with(mean_shares, count)
         known = tf.cast(count > 0, tf.float32)

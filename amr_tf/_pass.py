@@ -42,7 +42,7 @@ class Pass:
         self._of_batch = of_batch
 
     def __call__(self, dataset: tf.data.Dataset) -> dict[str, np.ndarray]:
-        """What the function gives of each sample, in the dataset's order, as arrays `[N, ...]`.
+        """Returns the function's results for each sample, in order, as arrays `[N, ...]`.
 
         Several workers each give the whole dataset and get all results, out of order.
 
@@ -61,7 +61,7 @@ class Pass:
 
 
 def _of_one_size(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Batches of the size of the first: XLA would compile a smaller last one anew.
+    """Batches of one size, that of the first: XLA would compile a smaller last one anew.
 
     Args:
         dataset: Dataset of (inputs, class ids).
@@ -88,7 +88,7 @@ def _of_one_size(dataset: tf.data.Dataset) -> tf.data.Dataset:
 def encoder_outputs(
     model: Any, modalities: Sequence[str], inputs: Any, labels: tf.Tensor
 ) -> dict[str, tf.Tensor]:
-    """What a `Pass` tells of the encoders of some modalities, in inference mode.
+    """The function of a `Pass` that gives some modalities' encodings, in inference mode.
 
     Args:
         model: MultimodalClassifier, whose encoders run.

@@ -1,4 +1,4 @@
-"""Samples that lack a modality: what stands in its place is replaced, never multiplied by 0.
+"""Samples that lack a modality: the values in its place are replaced, never multiplied by 0.
 
 Zero times NaN is NaN: one sample's filling could undo all weights.
 """
@@ -11,7 +11,7 @@ PRESENCE = "presence"  # the input `[B, M]` that marks with 0 what a sample lack
 
 
 def kept(x: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
-    """`x` where there is something; elsewhere zeros, without a gradient, whatever `x` holds.
+    """Keeps `x` where it counts; elsewhere gives zeros, without a gradient, whatever `x` holds.
 
     Args:
         x: Tensor `[B, ...]`.
@@ -23,7 +23,7 @@ def kept(x: tf.Tensor, there: tf.Tensor) -> tf.Tensor:
 
 
 def complete_samples(inputs: Any, labels: tf.Tensor) -> tf.Tensor:
-    """Which samples of a batch have all of their modalities.
+    """Tells which samples of a batch have all of their modalities.
 
     Args:
         inputs: Structure of the model's inputs; a dictionary may hold `presence` `[B, M]`.

@@ -40,7 +40,7 @@ class Registry(Mapping[str, Plugin], Generic[Plugin]):
             The plug-in.
 
         Raises:
-            ValueError: The name is no lower-case identifier, or another plug-in has it.
+            ValueError: The name is not a lower-case identifier, or another plug-in has it.
         """
         if not name.isidentifier() or name != name.lower():
             raise ValueError(
@@ -59,7 +59,7 @@ class Registry(Mapping[str, Plugin], Generic[Plugin]):
         """The plug-in of a name.
 
         Raises:
-            ValueError: There is none; the message lists those that there are.
+            ValueError: There is none; the message lists the existing ones.
         """
         if name not in self._plugins:
             raise ValueError(
@@ -82,9 +82,9 @@ def check_options(owner: str, given: Iterable[str], known: Sequence[str]) -> Non
     """Refuses options that a plug-in does not have.
 
     Args:
-        owner: String, whose options they are, for the message.
+        owner: String, the name of what takes the options, for the message.
         given: Strings, the names of the options that are given.
-        known: Strings, the names of those that there are.
+        known: Strings, the names of all existing options.
 
     Raises:
         ValueError: There is no such option.
@@ -97,7 +97,7 @@ def check_options(owner: str, given: Iterable[str], known: Sequence[str]) -> Non
 
 
 def trust(module: str) -> None:
-    """Lets saved models name the classes of a module; those of registered plug-ins they may.
+    """Lets saved models name the classes of a module; they may name registered plug-ins' anyway.
 
     Args:
         module: String, the module's name, e.g. `my_project.layers`.

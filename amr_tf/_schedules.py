@@ -98,11 +98,11 @@ def rescaled(schedule_or_rate: Any, peak: float) -> Any:
 
 
 def amr_optimizer(wanted: Any, task_optimizer: Any) -> Any:
-    """The optimizer of R: as wanted, or SGD that follows the task optimizer's learning rate.
+    """The optimizer of R: the given one, or SGD that follows the task optimizer's learning rate.
 
     Args:
         wanted: A Keras optimizer, its name, or None for the default.
-        task_optimizer: The task's.
+        task_optimizer: Optimizer of the task.
     """
     if wanted is None:
         rate = rescaled(_compat.learning_rate_of(task_optimizer), AMR_LEARNING_RATE)

@@ -1,4 +1,4 @@
-"""What the regulariser trains beside the head: the encoders, all or the weaker ones."""
+"""The encoders that the regulariser trains beside the head: all, or the weaker ones."""
 
 from collections.abc import Sequence
 from typing import Any

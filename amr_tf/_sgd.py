@@ -24,7 +24,7 @@ class SGD(keras.optimizers.SGD):
         self.jit_compile = False  # Keras 2 would compile each variable's update by itself
 
     def _apply_weight_decay(self, variables: list) -> None:
-        """The update has it."""
+        """Does nothing: the update includes the decay."""
 
     def update_step(self, gradient: Any, variable: Any, *rate: Any) -> None:
         """Updates one variable and its momentum; Keras 3 hands the learning rate over."""

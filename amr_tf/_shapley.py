@@ -29,9 +29,9 @@ def shapley(value: Mapping[frozenset, Any], player: int, players: int) -> Any:
     The players' values sum to `v(all) - v({})`.
 
     Args:
-        value: Subset of players -> number, array or tensor.
-        player: Whose.
-        players: How many there are, numbered from 0.
+        value: Mapping, subset of players -> number, array or tensor.
+        player: Integer, the player whose value it is.
+        players: Integer, the number of players, which are numbered from 0.
     """
     others = [p for p in range(players) if p != player]
     total = 0.0

@@ -16,7 +16,7 @@ class Tape:
     OGM's scores and every loss are the whole batch's. For a gradient the encoders run once more,
     part by part, each from the state (dropout counters, moving averages) that it had, and the
     parts' gradients add up: exact, for one more forward pass (gradient caching, Gao et al. 2021,
-    arXiv 2101.06983, section 3). Batch normalisation alone sees parts instead of batches.
+    arXiv 2101.06983, section 3). Only batch normalisation sees parts instead of batches.
 
     *Scale.* Gradients are taken of `scale` times the target and divided by it again: what lies
     between in float16 keeps its small numbers.
@@ -42,8 +42,8 @@ class Tape:
 
         Args:
             model: The classifier.
-            inputs: As for `MultimodalClassifier.encode`.
-            parts: Into how many parts the batch goes, at most B.
+            inputs: Mapping, modality -> features, as for `MultimodalClassifier.encode`.
+            parts: Integer, the number of parts of the batch, at most B.
         """
         if parts == 1:
             return model.encode(inputs, training=True)
@@ -56,7 +56,7 @@ class Tape:
         return encodings
 
     def watch(self, tensors: Sequence[tf.Tensor]) -> None:
-        """Lets gradients be asked for at tensors that were made before the tape began."""
+        """Makes gradients available at tensors that were made before the tape began."""
         self._tape.watch(tensors)
 
     def gradient(
@@ -97,8 +97,8 @@ def encode_in_use(model: Any, inputs: dict[str, tf.Tensor], parts: int = 1) -> l
 
     Args:
         model: The classifier.
-        inputs: As for `MultimodalClassifier.encode`.
-        parts: Into how many parts the batch goes, at most B.
+        inputs: Mapping, modality -> features, as for `MultimodalClassifier.encode`.
+        parts: Integer, the number of parts of the batch, at most B.
     """
     if parts == 1:
         return model.encode(inputs)

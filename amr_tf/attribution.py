@@ -32,7 +32,7 @@ def target_score(
         Tensor `[B]`, float32, or float64 for float64 logits.
 
     Raises:
-        ValueError: Unknown target, labels missing, or fewer than two classes.
+        ValueError: The target is unknown, labels are missing, or there are fewer than two classes.
     """
     return class_score(logits, attributed_classes(logits, target, labels), target)
 
@@ -51,7 +51,7 @@ def attributed_classes(
         Tensor `[B]`, the class ids.
 
     Raises:
-        ValueError: Unknown target, labels missing, or fewer than two classes.
+        ValueError: The target is unknown, labels are missing, or there are fewer than two classes.
     """
     check_target(target)
     if target == "label" and labels is None:
@@ -156,7 +156,7 @@ def modality_attributions(
     training: bool = False,
     score: Callable = target_score,
 ) -> tf.Tensor:
-    """How much of each sample's decision comes from each modality (Grad⊙Input shares).
+    """Returns how much of each sample's decision comes from each modality (Grad⊙Input shares).
 
     Example:
         >>> shares = amr_tf.modality_attributions(head, encodings)
@@ -186,7 +186,7 @@ def check_target(target: str) -> None:
 
 
 def at_least_float32(x: tf.Tensor) -> tf.Tensor:
-    """Half precision as float32, anything else as it is."""
+    """Converts half precision to float32, and leaves everything else as it is."""
     return tf.cast(x, tf.float32) if x.dtype in (tf.float16, tf.bfloat16) else x
 
 

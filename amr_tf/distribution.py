@@ -13,7 +13,7 @@ import tensorflow as tf
 
 
 def num_replicas() -> int:
-    """Replicas in step with this one; 1 outside of a strategy."""
+    """The number of replicas in step with this one; 1 outside of a strategy."""
     return tf.distribute.get_strategy().num_replicas_in_sync
 
 
@@ -53,7 +53,7 @@ def gather(vector: tf.Tensor) -> tf.Tensor:
 
 
 def global_positions(batch_size: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where this replica's samples stand in the global batch.
+    """The place of this replica's samples in the global batch.
 
     Random draws are made for the global batch and each replica takes its part, so that any
     number of replicas draws what a single device draws.
@@ -89,7 +89,7 @@ def restore(variables: Sequence, values: Sequence[tf.Tensor], unless: tf.Tensor)
     Args:
         variables: TensorFlow variables.
         values: Tensors of this replica, one for each variable.
-        unless: Boolean scalar, the same on every replica: whether they stay as they are.
+        unless: Boolean scalar, whether they stay as they are; the same on every replica.
     """
 
     def assign(variable: tf.Variable, value: tf.Tensor, keep: tf.Tensor) -> tf.Tensor:

@@ -22,7 +22,7 @@ __all__ = [
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class StatelessDropout(keras.layers.Layer):
-    """Dropout whose mask is a function of (seed, training calls so far, sample, feature) alone.
+    """Dropout whose mask depends only on (seed, training calls so far, sample, feature).
 
     Masks are drawn for the global batch, and each replica takes its part: any number of replicas
     drops what a single device drops, and a reloaded model goes on with the next mask.
@@ -85,11 +85,11 @@ class FoldFrames(keras.layers.Layer):
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Folds."""
+        """Folds the first two dimensions into one."""
         return tf.reshape(inputs, (-1, *inputs.shape[2:]))
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
-        """Every dimension but the first two."""
+        """The shape of the folded frames."""
         return (None, *input_shape[2:])
 
 
@@ -110,11 +110,11 @@ class UnfoldFrames(keras.layers.Layer):
         self.frames = frames
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Unfolds."""
+        """Unfolds the first dimension into two."""
         return tf.reshape(inputs, (-1, self.frames, *inputs.shape[1:]))
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
-        """One row a clip and frame."""
+        """The shape of the unfolded frames."""
         return (None, self.frames, *input_shape[1:])
 
     def get_config(self) -> dict[str, Any]:
@@ -135,7 +135,7 @@ class MeanOverFrames(UnfoldFrames):
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Averages."""
+        """Averages the inputs."""
         return tf.reduce_mean(super().call(inputs), axis=1)
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
@@ -145,7 +145,7 @@ class MeanOverFrames(UnfoldFrames):
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class SubtractMeanOverFrames(UnfoldFrames):
-    """What is left of folded frames without their clip's mean: `[B * T, ...]`, same shape.
+    """Subtracts the clip's mean from folded frames: `[B * T, ...]`, same shape.
 
     Example:
         >>> x = tf.constant([[1.0], [3.0], [5.0], [5.0]])  # two clips of two frames
@@ -157,7 +157,7 @@ class SubtractMeanOverFrames(UnfoldFrames):
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Subtracts."""
+        """Subtracts the mean over each clip's frames."""
         frames = super().call(inputs)
         left = frames - tf.reduce_mean(frames, axis=1, keepdims=True)
         return tf.reshape(left, (-1, *inputs.shape[1:]))
@@ -184,7 +184,7 @@ class MeanOver(keras.layers.Layer):
         self.axes = list(axes)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Averages."""
+        """Averages the inputs."""
         return tf.reduce_mean(inputs, axis=list(self.axes))
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
@@ -206,7 +206,7 @@ class ReverseChannels(keras.layers.Layer):
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Reverses."""
+        """Reverses the last axis."""
         return tf.reverse(inputs, axis=[-1])
 
     def compute_output_shape(self, input_shape: Any) -> Any:

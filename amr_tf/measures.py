@@ -1,4 +1,4 @@
-"""What the regulariser can balance: encodings + head -> shares `[B, M]`, by one of three measures.
+"""The shares that the regulariser can balance: encodings + head -> `[B, M]`, by three measures.
 
 * `gradient`: Grad⊙Input at the encodings, the paper's (attribution.py).
 * `integrated`: Integrated Gradients from absent encodings, which are zero, to the encodings.
@@ -36,7 +36,7 @@ def measure_shares(
     training: bool = False,
     task: Task = MULTICLASS,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Runs the head and says how much of each sample's decision comes from each modality.
+    """Runs the head and measures how much of each sample's decision comes from each modality.
 
         gradient      alpha^m = e^m ⊙ dg/de^m (e)
         integrated    alpha^m = e^m ⊙ sum_k w_k dg/de^m (t_k e)
@@ -80,8 +80,8 @@ def measure_shares(
         of |.| at a single contribution of 0 is taken as 0, one of its subgradients.
 
     Raises:
-        ValueError: An unknown measure or target, labels missing, fewer than two classes, or
-            Shapley values of more than 6 modalities.
+        ValueError: The measure or the target is unknown, labels are missing, there are fewer than
+            two classes, or more than 6 modalities for Shapley values.
     """
     check_measure(measure, len(encodings))
     if measure == "gradient":

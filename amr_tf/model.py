@@ -7,7 +7,7 @@
     R          sum_m | mean(a^m) - r^m |                             (regularizer.py, eq. 1)
 
 Per step, at one point and in one forward pass: the task optimizer gets d(task loss) for all
-variables, the AMR optimizer gets d(weight R) for the head's variables alone. What `compile` sets
+variables, the AMR optimizer gets d(weight R) only for the head's variables. What `compile` sets
 is in _compiling.py; the weight that training finds itself, in _multipliers.py.
 Source: Yerramilli et al., arXiv 2404.02359.
 """
@@ -63,13 +63,13 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         method: Method, what to train with; naive fusion by default.
         features: Mapping, modality -> `amr_tf.modalities.FeaturesLayer`, which makes the encoder's
             input of raw tensors; may be empty.
-        task: Task, or its name: what labels are, see `amr_tf.tasks`. With `regression` the model
-            gives numbers in the labels' unit.
+        task: Task, or its name, which says what labels are; see `amr_tf.tasks`. With `regression`
+            the model gives numbers in the labels' unit.
         **kwargs: Options of `keras.Model`, e.g. `name`.
 
     Raises:
-        ValueError: No encoder, a part not built, batch normalisation in the head, or modalities
-            or a task that the method can't train with.
+        ValueError: There is no encoder, a part is not built, the head has batch normalisation, or
+            the method can't train with the modalities or the task.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
     def features(
         self, inputs: Mapping[str, tf.Tensor], context: Context | None = None
     ) -> dict[str, tf.Tensor]:
-        """What the encoders take, made of raw tensors; zero where a sample lacks the modality.
+        """The encoders' inputs, made of raw tensors; zero where a sample lacks the modality.
 
         Args:
             inputs: Mapping, modality -> raw tensor `[B, ...]`; further keys stay.
@@ -192,7 +192,7 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         return attribute(self.head, self.encode(inputs), target, labels, score=score)
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
-        """One step of AMR; see the head of this file."""
+        """Makes one step of AMR; see the top of this file."""
         context = Context.of(self, data, training=True)
         guard = FiniteGuard(self, self.skip_nonfinite)
         # whose shares R is about: the step's, or with multipliers those of the model in use
@@ -200,7 +200,7 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
         with Tape(_compat.loss_scale(self.optimizer)) as task_tape:
             encodings = task_tape.encode(self, context.inputs, self.accumulate)
             context.encodings = self.method.encodings(encodings, context)
-            # begins behind the encoders: R knows the head's variables alone
+            # begins behind the encoders: R knows only the head's variables
             with Tape(_compat.loss_scale(self.amr_optimizer)) as amr_tape:
                 if self.amr_scope != "head":
                     amr_tape.watch(attributed.encodings)
@@ -277,7 +277,7 @@ class MultimodalClassifier(Compiling, SavedModelParts, Exported, StepFunctions, 
 
     @property
     def steps_done(self) -> int:
-        """Train steps so far."""
+        """The number of train steps so far."""
         return int(self.step.numpy())
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:

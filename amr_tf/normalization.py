@@ -19,10 +19,10 @@ __all__ = ["SyncBatchNormalization"]
 class SyncBatchNormalization(keras.layers.BatchNormalization):
     """Batch normalisation (Ioffe and Szegedy 2015) over the global batch of all replicas.
 
-    What `keras.layers.BatchNormalization(synchronized=True)` promises. That one takes the variance
-    for `E[x^2] - E[x]^2`, which loses digits where the mean is large, never uses TensorFlow's fused
-    kernels, and in Keras 2.15 forgets the argument in saved models and has its moving averages
-    spoilt by a replica without samples. Masks are not looked at.
+    It does what `keras.layers.BatchNormalization(synchronized=True)` promises. That layer takes the
+    variance for `E[x^2] - E[x]^2`, which loses digits where the mean is large, never uses
+    TensorFlow's fused kernels, and in Keras 2.15 forgets the argument in saved models and has its
+    moving averages spoilt by a replica without samples. Masks are not looked at.
 
     Example:
         >>> norm = amr_tf.normalization.SyncBatchNormalization(momentum=0.9)
@@ -131,7 +131,7 @@ def _by_formula(
 def _synchronised(
     x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, epsilon: float
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """As `_by_formula`, of images `[B, H, W, C]`, by kernels that read half precision."""
+    """The same as `_by_formula` for images `[B, H, W, C]`, by kernels that read half precision."""
 
     def affine(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, *moments: tf.Tensor) -> tf.Tensor:
         return tf.raw_ops.FusedBatchNormV3(

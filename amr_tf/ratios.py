@@ -21,7 +21,7 @@ _MOST_CLIPS = 3_000
 
 
 class RatioCallback(keras.callbacks.Callback):
-    """Moves the model's wanted ratio after each epoch; subclasses say where to.
+    """Moves the model's wanted ratio after each epoch; subclasses say to which one.
 
     It adds `amr_ratio_<modality>` to the epoch's logs: give it before callbacks that read or save
     them.
@@ -111,12 +111,13 @@ class EvidenceRatio(RatioCallback):
         """Takes the model that is trained.
 
         Raises:
-            ValueError: Its samples have no class each, or it is not compiled for this callback.
+            ValueError: Its samples don't have one class each, or it is not compiled for this
+                callback.
         """
         super().set_model(model)
         if not model.task.one_class:
             raise ValueError(
-                "EvidenceRatio is defined for multiclass alone, and the task is "
+                "EvidenceRatio is defined only for multiclass, and the task is "
                 f"{model.task.name}: name the wanted ratio in numbers"
             )
         self._encode = Encoder(model)
@@ -195,7 +196,7 @@ class WorstCaseRatio(RatioCallback):
 
 
 def evidence(encodings: np.ndarray, labels: np.ndarray) -> float:
-    """What a linear classifier finds about the class in encodings of unseen clips, in nats.
+    """The information on the class that a linear classifier finds in unseen clips, in nats.
 
     Example:
         >>> rng = np.random.default_rng(0)

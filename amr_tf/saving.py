@@ -1,4 +1,4 @@
-"""What `.keras` files keep of a classifier, and how they are loaded without trusting them.
+"""Saves classifiers in `.keras` files, and loads them without trusting the files.
 
 A file keeps the classifier's parts, and both optimizers with their state.
 """
@@ -57,7 +57,7 @@ def load_model(path: str | pathlib.Path, compile: bool = True) -> keras.Model:
         The model.
 
     Raises:
-        ValueError: It is no such file, it is damaged, or it names something else.
+        ValueError: It is not such a file, it is damaged, or it names something else.
     """
     path = pathlib.Path(path)
     try:
@@ -68,7 +68,7 @@ def load_model(path: str | pathlib.Path, compile: bool = True) -> keras.Model:
             config = json.loads(file.read("config.json"))
     except (zipfile.BadZipFile, OSError, KeyError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
-        raise ValueError(f"{path} is no whole .keras file: {reason}") from error
+        raise ValueError(f"{path} is not a whole .keras file: {reason}") from error
     for part in _parts(config):
         if not _known(part):
             name = f"{part.get('module') or '?'}.{part.get('class_name')}"

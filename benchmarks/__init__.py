@@ -1,1 +1,1 @@
-"""What is claimed about speed, as commands; see benchmarks/README.md."""
+"""Commands that measure what is claimed about speed; see benchmarks/README.md."""

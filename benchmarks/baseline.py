@@ -14,10 +14,10 @@ def plain_keras(
     """A compiled model with Keras' own training step, which knows nothing of attribution.
 
     Args:
-        encoders: Modality -> its encoder, None where the inputs are encodings already.
+        encoders: Mapping, modality -> its encoder, None where the inputs are encodings already.
         head: Keras model, from the list of encodings to logits.
         optimizer: Optimizer of all variables.
-        xla: Whether XLA compiles the step.
+        xla: Boolean, whether XLA compiles the step.
 
     Returns:
         The model, which takes a dict of inputs and gives logits.

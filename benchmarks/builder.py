@@ -71,7 +71,7 @@ def cpu_seconds() -> float:
 
 
 def speeds(directory: pathlib.Path) -> dict[str, list[float]]:
-    """CPU seconds a clip of both, a value a round; the first round warms up and is left out."""
+    """The CPU seconds a clip of both, a value a round, without the first round, a warm-up."""
     count = flags.FLAGS.clips
     source = media_files.source(directory / "source", count, min(count, 20), 10, 640, 360)
     spent = {"builder": [], "ffmpeg": []}

@@ -19,7 +19,7 @@ STEPS = {
 
 
 class StepWorker(Worker):
-    """A process with one framework's steps, which knows what it has made, and what it can't make.
+    """A process with one framework's steps, which keeps those that it has made.
 
     Args:
         framework: String, a key of `STEPS`.
@@ -49,7 +49,7 @@ class StepWorker(Worker):
         """Makes a step, unless it is made; its peak memory, see `Steps.make`.
 
         Raises:
-            Failed: It can't be made, or could not when it was tried: that is not tried again.
+            Failed: The step can't be made, or could not when it was tried; it is not tried again.
         """
         if candidate in self._failed:
             raise Failed(f"{self._failed[candidate]} (before)")
@@ -71,13 +71,13 @@ class StepWorker(Worker):
 
 @dataclasses.dataclass
 class Result:
-    """What is known of a candidate.
+    """The results of a candidate.
 
     Attributes:
         free: Sequence of numbers, seconds a step that runs freely, one a round.
         waited: Sequence of numbers, seconds a step that is waited for, on a GPU.
         peaks: Mapping, the peak memory in bytes, see `Steps.make`.
-        failure: String, why there is nothing; empty where there is.
+        failure: String, the reason why there are no results; empty where there are.
     """
 
     free: list[float] = dataclasses.field(default_factory=list)
@@ -143,7 +143,7 @@ class Comparison:
             changed()
 
     def seconds(self, candidate: Candidate) -> list[float]:
-        """Seconds a step, one a round; empty where it was not measured."""
+        """The seconds of a step, one number a round; empty where it was not measured."""
         result = self.results.get(candidate)
         return result.free if result else []
 
@@ -175,5 +175,5 @@ class Comparison:
 
 
 def ratio(a: Sequence[float], b: Sequence[float]) -> str:
-    """`paired.ratio`, or why there is none."""
+    """The text of `paired.ratio`, or the reason why there is none."""
     return "1" if a is b else paired.ratio(a, b) if len(a) > 1 else "one round: no interval"

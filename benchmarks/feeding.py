@@ -1,4 +1,4 @@
-"""Whether the data keep up with a GPU: `python -m benchmarks.feeding --help`.
+"""Measures whether the data keep up with a GPU: `python -m benchmarks.feeding --help`.
 
 Renders clips and builds records of them with PyAV, on the spot. Then it measures the pipeline on
 all cores, with nothing that waits for it, and the loop of `model.fit` against its bare step, in
@@ -41,7 +41,7 @@ class Feeding:
 
     Args:
         sizes: Sizes, of the task; the spectrogram's are those of `AUDIO`.
-        directory: Path, where records go.
+        directory: Path, the directory for records.
         clips: Integer, the clips in them.
     """
 
@@ -134,7 +134,7 @@ class Epochs(keras.callbacks.Callback):
         self._start = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """The logs are numbers by now: the last step is done."""
+        """Notes the time: the logs are numbers by now, so that the last step is done."""
         self.seconds.append(time.perf_counter() - self._start)
 
 

@@ -1,4 +1,4 @@
-"""What is claimed about training on a GPU, measured there: `python -m benchmarks.gpu --help`.
+"""Measures what is claimed about training on a GPU: `python -m benchmarks.gpu --help`.
 
 One command writes a page with the machine, the goals, and the numbers beside them. Our steps and
 PyTorch's live in a process each and take turns, a third process feeds a fit loop. The parts are in
@@ -27,7 +27,7 @@ class Run:
     """The parts, over one budget of time.
 
     Args:
-        page: Page, where results go.
+        page: Page for the results.
         seconds: Number, the budget.
         quick: Boolean, whether sizes are tiny; without a GPU they are.
     """
@@ -64,7 +64,7 @@ class Run:
         self._workers += [*self.steps.values(), self.feeding]
 
     def _describe(self) -> str:
-        """Puts the machine on the page; the name of TensorFlow's GPU, or ""."""
+        """Puts the machine on the page; returns the name of TensorFlow's GPU, or ""."""
         self.page.about, gpu = [paired.processor()], ""
         for name, worker in self.steps.items():
             try:

@@ -22,8 +22,8 @@ class Goal:
     """A bound on a ratio of times.
 
     Attributes:
-        numerator: Candidate, whose time it is.
-        denominator: Candidate, what it is compared with.
+        numerator: Candidate, the one whose time is compared.
+        denominator: Candidate, the one that it is compared with.
         most: Number, the largest ratio that reaches the goal.
     """
 
@@ -45,7 +45,7 @@ class Goal:
 
 
 def step_goals() -> list[Goal]:
-    """Of the step with AMR, in both precisions, with and without XLA."""
+    """The goals of the step with AMR, in both precisions, with and without XLA."""
     found = []
     for precision in PRECISIONS:
         eager, compiled = (Candidate("PyTorch", "without AMR", precision, c) for c in (False, True))
@@ -63,7 +63,7 @@ def fit_line(title: str, pairs: Sequence[tuple[float, float]]) -> list[str]:
     """The goal of the loop of `fit`, what was measured, and the verdict.
 
     Args:
-        title: String, what the loop ran with.
+        title: String, the settings of the loop.
         pairs: Sequence of pairs, seconds of a bare step and of one of the loop.
     """
     name, bound = f"rate of the fit loop / of its bare step, {title}", f"at least {LEAST:.2f}"
@@ -104,8 +104,8 @@ class Section:
     Attributes:
         title: String, its title.
         command: String, the command that measures the same without the rest.
-        text: Function, what is known by now.
-        failure: String, why there is no more; empty where there is.
+        text: Function, which gives what is known by now.
+        failure: String, the reason why there is no more; empty where there is more.
     """
 
     title: str

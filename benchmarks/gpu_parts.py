@@ -25,7 +25,7 @@ class StepPart:
     environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def command(self, sizes: str, threads: int, rounds: int) -> str:
-        """What measures these steps, among others, without the rest of the page."""
+        """The command that measures these steps, among others, without the rest of the page."""
         words = [f"{name}={value}" for name, value in self.environment.items()]
         words += ["python -m benchmarks.torch_step", sizes]
         words += [f"--threads={threads}", f"--rounds={rounds}"]
@@ -51,7 +51,7 @@ class FeedingPart:
     seconds: float
 
     def command(self, sizes: str, clips: int, steps: int, rounds: int) -> str:
-        """What measures it without the rest of the page."""
+        """The command that measures it without the rest of the page."""
         return (
             f"python -m benchmarks.feeding {sizes} --clips={clips} --steps={steps} "
             f"--rounds={rounds} --precision={self.precision} --jit_compile={self.xla}"

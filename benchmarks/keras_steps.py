@@ -58,15 +58,15 @@ class KerasSteps(Steps):
         return f"TensorFlow {tf.__version__}, Keras {keras.__version__}"
 
     def held(self) -> int:
-        """By TensorFlow's allocator."""
+        """The bytes in use, by TensorFlow's allocator."""
         return tf.config.experimental.get_memory_info("GPU:0")["current"] if self.gpu else 0
 
     def peak(self) -> int:
-        """By TensorFlow's allocator."""
+        """The largest number of bytes in use, by TensorFlow's allocator."""
         return tf.config.experimental.get_memory_info("GPU:0")["peak"] if self.gpu else 0
 
     def forget_peak(self) -> None:
-        """By TensorFlow's allocator."""
+        """Begins a new maximum in TensorFlow's allocator."""
         if self.gpu:
             tf.config.experimental.reset_memory_stats("GPU:0")
 

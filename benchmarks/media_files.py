@@ -25,11 +25,11 @@ def render(path: pathlib.Path, seed: int, seconds: float, width: int, height: in
     """Renders one clip at 25 frames a second, with stereo sound at 44,100 Hz.
 
     Args:
-        path: The file.
-        seed: Of its content.
-        seconds: Its length.
-        width: Of the frames, pixels.
-        height: Likewise.
+        path: Path of the file.
+        seed: Integer, the seed of its content.
+        seconds: Number, its length.
+        width: Integer, the width of the frames, pixels.
+        height: Integer, the height of the frames, pixels.
     """
     rng = np.random.default_rng(seed)
     scene = np.stack([pink(rng, (height, width), 1.5) for _ in range(3)], -1)
@@ -63,12 +63,12 @@ def source(
     """Makes a directory of clips and their list, all of the train split.
 
     Args:
-        directory: Where to.
-        count: Clips in the list.
-        rendered: How many of them differ; the others are links to those.
-        seconds: Their length.
-        width: Of the frames, pixels.
-        height: Likewise.
+        directory: Path of the directory.
+        count: Integer, the clips in the list.
+        rendered: Integer, the clips that differ; the others are links to those.
+        seconds: Number, their length.
+        width: Integer, the width of the frames, pixels.
+        height: Integer, the height of the frames, pixels.
 
     Returns:
         The directory.

@@ -1,4 +1,4 @@
-"""What a training step keeps for its backward pass, in bytes: `python -m benchmarks.memory --help`.
+"""Adds up what a training step keeps for its backward pass: `python -m benchmarks.memory --help`.
 
 No GPU is needed and no step is made. TensorFlow: the step is traced, and what operations of the
 forward pass hand over to those of the backward pass is added up, each tensor once, whatever views
@@ -49,7 +49,7 @@ class Kept:
 
 
 def of_graph(graph: tf.Graph) -> list[Kept]:
-    """What the forward pass of a traced step keeps, the largest first.
+    """The tensors that the forward pass of a traced step keeps, the largest first.
 
     Tensors whose shape the graph doesn't know are left out: such are the reserves of batch
     normalisation, which are empty but for one of cuDNN's kernels.
@@ -81,7 +81,7 @@ def _owner(t: tf.Tensor) -> tf.Tensor:
 
 
 def of_tensorflow(task: Sizes, precision: str, weight: float) -> list[Kept]:
-    """What our step keeps."""
+    """The tensors that our step keeps."""
     keras.mixed_precision.set_global_policy(precision)
     model = keras_steps.ours(task, weight=weight)
     inputs = {m: tf.TensorSpec((task.batch, *s)) for m, s in task.shapes.items()}
@@ -90,7 +90,7 @@ def of_tensorflow(task: Sizes, precision: str, weight: float) -> list[Kept]:
 
 
 def of_torch(task: Sizes, precision: str) -> list[Kept]:
-    """What the forward pass of `benchmarks/torch_steps.py` keeps; on CPUs of any kind.
+    """The tensors that the forward pass of `benchmarks/torch_steps.py` keeps, on any CPU.
 
     Raises:
         ImportError: PyTorch is not installed.
@@ -134,7 +134,7 @@ def of_torch(task: Sizes, precision: str) -> list[Kept]:
 
 
 def report(found: Sequence[Kept], largest: int) -> str:
-    """What is kept by operation and type, and the largest tensors, in Markdown."""
+    """The bytes kept by operation and type, and the largest tensors, in Markdown."""
     groups = collections.defaultdict(list)
     for kept in found:
         groups[kept.kind, kept.dtype].append(kept.size)

@@ -15,8 +15,8 @@ def ratio(numerators: Sequence[float], denominators: Sequence[float]) -> str:
     """The geometric mean of paired ratios with its 95 % confidence interval, as text.
 
     Args:
-        numerators: One a round.
-        denominators: Of the same rounds.
+        numerators: Sequence of numbers, one a round.
+        denominators: Sequence of numbers of the same rounds.
     """
     low, mean, high = interval(numerators, denominators)
     return f"{mean:.3f} [{low:.3f}, {high:.3f}]"

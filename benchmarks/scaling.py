@@ -1,4 +1,4 @@
-"""How AMR's cost grows: `python -m benchmarks.scaling --help`.
+"""Measures how AMR's cost grows: `python -m benchmarks.scaling --help`.
 
 Time that a training step with AMR takes beyond a plain Keras step of the same head, on precomputed
 encodings (no encoder, so that head and attribution are all there is), over the number of modalities
@@ -47,8 +47,8 @@ def stepper(sizes: dict[str, int], weight: float | None) -> Callable[[], None]:
     """A function that makes one step on random encodings.
 
     Args:
-        sizes: The point of `RANGES`, by name.
-        weight: Weight of AMR, None for a plain Keras model.
+        sizes: Mapping, the point of `RANGES`, by name.
+        weight: Number, the weight of AMR, None for a plain Keras model.
     """
     devices = [f"CPU:{i}" for i in range(sizes["replicas"])]
     one = len(devices) == 1

@@ -1,4 +1,4 @@
-"""What explanations cost when served: `python -m benchmarks.serving --help`.
+"""Measures what explanations cost when served: `python -m benchmarks.serving --help`.
 
 Exports a model, loads the SavedModel, and lets its signatures take turns on random clips:
 `explain` and `serving_media` against `serving_default`, and clips a second by batch size.

@@ -1,4 +1,4 @@
-"""What a training step is measured on: the sizes of the task, and a random batch of it."""
+"""The task that a training step is measured on: its sizes, and a random batch of it."""
 
 import dataclasses
 

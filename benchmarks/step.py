@@ -1,8 +1,9 @@
-"""What a training step costs: `python -m benchmarks.step --help`.
+"""Measures what a training step costs: `python -m benchmarks.step --help`.
 
 Our step without and with AMR against a plain Keras model of the same encoders and head, AMR's own
 options against none, every method against naive fusion, or XLA against none, on random batches in
-memory: the models take turns, so that what else the machine does hits all alike. Our step computes
+memory: the models take turns, so that other work of the machine slows all of them alike. Our step
+    computes
 the shares in any case, for its metrics; a plain Keras step computes none.
 """
 
@@ -43,7 +44,7 @@ class Compared(KerasSteps):
 
 
 def candidates(task: Sizes, xla: bool) -> dict[str, Callable[[], keras.Model]]:
-    """What takes turns; the first is what the others are compared with."""
+    """The steps that take turns; the others are compared with the first."""
     if flags.FLAGS.compare == "amr":
         return {
             "plain Keras": lambda: plain(task, xla),

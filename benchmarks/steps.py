@@ -50,7 +50,7 @@ class Steps:
         """Builds a step and makes it five times.
 
         Args:
-            name: Hashable, what `build` makes the step of.
+            name: Hashable, from which `build` makes the step.
 
         Returns:
             On a GPU the peak memory in bytes, of this step's model and the batch: `first` of the
@@ -109,11 +109,11 @@ class Steps:
         raise NotImplementedError
 
     def held(self) -> int:
-        """Bytes of the GPU that are in use; 0 on a CPU."""
+        """The bytes of the GPU that are in use; 0 on a CPU."""
         return 0
 
     def peak(self) -> int:
-        """Their maximum since `forget_peak`."""
+        """The maximum of these bytes since `forget_peak`."""
         return 0
 
     def forget_peak(self) -> None:

@@ -1,4 +1,4 @@
-"""The training step against an independent PyTorch one: `python -m benchmarks.torch_step --help`.
+"""Compares the step with an independent PyTorch one: `python -m benchmarks.torch_step --help`.
 
 Two processes, one with TensorFlow and one with PyTorch, take turns: the same two ResNet-18, sizes,
 threads and precision, naive fusion by one linear layer, SGD with momentum, with and without AMR;
@@ -17,13 +17,13 @@ from benchmarks.workers import Failed
 sizes.define_flags()
 flags.DEFINE_integer("rounds", 15, "Rounds; in each, every model has its turn.")
 flags.DEFINE_integer("steps", 0, "Steps of a turn; by default 10 on a GPU and 1 on a CPU.")
-flags.DEFINE_integer("threads", 2, "Of each framework; 0 for their choice.")
+flags.DEFINE_integer("threads", 2, "Threads of each framework; 0 for their choice.")
 flags.DEFINE_enum("precision", "float32", PRECISIONS, "Keras' policy, and PyTorch's autocast.")
 flags.DEFINE_bool("compiled", False, "Whether XLA's steps and torch.compile's take turns, too.")
 
 
 def candidates(precision: str, compiled: bool) -> list[Candidate]:
-    """What takes turns."""
+    """The steps that take turns."""
     found = []
     for how in (False, True) if compiled else (False,):
         found += [Candidate("PyTorch", k, precision, how) for k in ("without AMR", "with AMR")]

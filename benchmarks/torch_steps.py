@@ -3,8 +3,8 @@
 Two ResNet-18 as ours, the encodings of frames averaged, naive fusion by one linear layer, SGD with
 momentum. On a GPU convolutions are in channels-last order, choose their kernels by trying them
 (`cudnn.benchmark`), as TensorFlow's do, and use TF32; bfloat16 is that of `torch.autocast`.
-`torch.compile` compiles the encoders, for it can't compile the second derivatives of AMR, which are
-the head's.
+`torch.compile` compiles the encoders, because it can't compile the second derivatives of AMR, which
+are the head's.
 """
 
 from collections.abc import Callable
@@ -96,15 +96,15 @@ class TorchSteps(Steps):
         return f"PyTorch {torch.__version__}"
 
     def held(self) -> int:
-        """By PyTorch's allocator."""
+        """The bytes in use, by PyTorch's allocator."""
         return torch.cuda.memory_allocated() if self.gpu else 0
 
     def peak(self) -> int:
-        """By PyTorch's allocator."""
+        """The largest number of bytes in use, by PyTorch's allocator."""
         return torch.cuda.max_memory_allocated() if self.gpu else 0
 
     def forget_peak(self) -> None:
-        """By PyTorch's allocator."""
+        """Begins a new maximum in PyTorch's allocator."""
         if self.gpu:
             torch.cuda.reset_peak_memory_stats()
 

@@ -1,4 +1,4 @@
-"""How much of a training step is spent waiting for data: `python -m benchmarks.waiting --help`.
+"""Measures how long a training step waits for data: `python -m benchmarks.waiting --help`.
 
 Trains as `trainers.fit` does, with its pipeline, model and loop, on the demo or on larger clips,
 and profiles some steps with TensorFlow's profiler: the time in which a step waits for
@@ -30,7 +30,7 @@ flags.DEFINE_multi_enum(
     "demo: synthetic clips, --preset=half; clips224: two ResNet-18 as in OGM's VGGSound recipe.",
 )  # fmt: skip
 flags.DEFINE_integer("steps", 30, "Steps to profile.")
-flags.DEFINE_integer("rounds", 5, "Times to do so.")
+flags.DEFINE_integer("rounds", 5, "Times to measure it.")
 flags.DEFINE_string("clips224_dir", "", "Records for clips224: VGGSound's layout, 16 kHz.")
 
 
@@ -57,7 +57,7 @@ def waited(directory: str) -> float:
     """Seconds in which a step waited for a batch, by the profile in a directory.
 
     Raises:
-        ValueError: The profile knows nothing of batches: then 0 would be no measurement.
+        ValueError: The profile has no batches, so that 0 would not be a measurement.
     """
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 

@@ -11,7 +11,7 @@ from typing import Any
 
 
 class Failed(Exception):
-    """A request that came to no result: why, in a line."""
+    """The error for a request without a result; the message says why, in one line."""
 
 
 class Worker:
@@ -23,7 +23,7 @@ class Worker:
 
     Args:
         target: String, the object's class, `module:name`.
-        *args: Its arguments.
+        *args: Objects, its arguments.
         environment: Mapping, variables of its environment; those of this process by default.
     """
 
@@ -47,7 +47,7 @@ class Worker:
 
         Args:
             method: String, its name.
-            *args: Its arguments.
+            *args: Objects, its arguments.
             seconds: Number, the time after which the process is ended.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Parts of figures, readable in black and white: markers and fills tell, not colours."""
+"""Parts of figures, readable in black and white: markers and fills tell series apart."""
 
 import pathlib
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ def write(directory: pathlib.Path, figures: Mapping[str, Callable], *arguments: 
     Args:
         directory: Path, a directory that is there.
         figures: Mapping, name -> function that draws the figure.
-        *arguments: What each function takes.
+        *arguments: Objects, the arguments of each function.
     """
     for name, draw in figures.items():
         figure = draw(*arguments)
@@ -34,7 +34,7 @@ def write(directory: pathlib.Path, figures: Mapping[str, Callable], *arguments: 
 def dots(
     panel: plt.Axes, x: Sequence[float], found: Sequence[Estimate | None], i: int, label: str
 ) -> None:
-    """Draws means with their intervals; those that there are not are left out.
+    """Draws means with their intervals; missing ones are left out.
 
     Args:
         panel: Axes, to draw in.

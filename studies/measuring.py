@@ -1,4 +1,4 @@
-"""What the studies measure of trained models alike, of arrays and in inference mode."""
+"""The measurements that all studies make of trained models, on arrays and in inference mode."""
 
 from collections.abc import Callable, Mapping
 
@@ -21,8 +21,8 @@ def encode(
     Args:
         model: MultimodalClassifier, the trained model.
         inputs: Mapping, modality -> array `[N, ...]`; some of the modalities may be missing.
-        as_input: Function, what an array holds -> what its encoder takes.
-        size: Function, an array -> the rows of it that are encoded at a time.
+        as_input: Function, rows of an array -> the encoder's input.
+        size: Function, an array -> the number of rows that are encoded at a time.
 
     Returns:
         A dictionary, modality -> array `[N, D]`.
@@ -39,7 +39,7 @@ def encode(
 
 
 def behaviour(head: Callable, test: Mapping[str, np.ndarray], labels: np.ndarray) -> np.ndarray:
-    """How often each modality wins where one is exchanged for, or kept against, another class's.
+    """Returns how often each modality wins where one is exchanged for another class's, or kept.
 
     Args:
         head: Function, list of M encodings -> logits `[N, C]`.

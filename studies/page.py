@@ -82,13 +82,13 @@ def filled(template: str, fields: Mapping[str, Callable[..., str]], *first: Any)
     Args:
         template: String, the text with its fields.
         fields: Mapping, name -> function of `first` and the arguments, which are strings.
-        *first: What every function takes first.
+        *first: Objects, the first arguments of every function.
 
     Returns:
         The text.
 
     Raises:
-        ValueError: A field has a name that there is not.
+        ValueError: A field has an unknown name.
     """
 
     def field(match: re.Match) -> str:

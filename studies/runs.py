@@ -19,7 +19,7 @@ def path(work: pathlib.Path, run: Any) -> pathlib.Path:
 
 
 def read(work: pathlib.Path, run: Any, settings: dict[str, Any]) -> dict[str, Any] | None:
-    """What a finished run measured.
+    """The measurements of a finished run.
 
     Args:
         work: Path, the directory of the runs.

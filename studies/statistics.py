@@ -1,4 +1,4 @@
-"""What runs measured -> means and paired differences over seeds, in percent; corrected p-values."""
+"""Numbers of runs -> means and paired differences over seeds, in percent; corrected p-values."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from amr_tf.analysis.seed_intervals import Estimate, estimate
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """What finished runs measured. A run is a dataclass with a `seed` and `but(seed=...)`.
+    """The measurements of finished runs. A run is a dataclass with a `seed` and `but(seed=...)`.
 
     Attributes:
         measured: Dictionary, run -> name -> number; accuracies and shares are fractions.

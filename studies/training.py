@@ -1,4 +1,4 @@
-"""What the runs of a study share: an order of clips, batches from arrays, one traced train step."""
+"""Parts of all runs of a study: an order of clips, batches from arrays, one traced train step."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,7 +1,7 @@
 """Files that appear whole: under its name a file is complete, or it is not there at all.
 
-A file is written under a temporary name in its own directory and then renamed, which replaces what
-stood there in one step. Whoever reads it meanwhile, or after a crash, sees the old file or the new.
+A file is written under a temporary name in its own directory and then renamed, which replaces the
+earlier one in one step. Whoever reads it meanwhile, or after a crash, sees the old file or the new.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ def write_json(path: pathlib.Path, content: Any, indent: int = 2, sort_keys: boo
     Args:
         path: Path of the file.
         content: Value that JSON can express; NaN and infinities are not among them.
-        indent: Integer, the columns of a level's indentation.
+        indent: Integer, the columns of one level of indentation.
         sort_keys: Boolean, whether names are sorted.
 
     Raises:

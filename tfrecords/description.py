@@ -29,9 +29,9 @@ class Split:
         shards: Strings, the file names in order.
         class_counts: Integers, the clips of each class: by their first label, or by all of them
             where clips have several; 0 of numbers.
-        without: Mapping, modality -> how many records lack it.
-        blank: Mapping, modality -> in how many records it tells nothing: sound that is silent, a
-            picture that is still.
+        without: Mapping, modality -> the number of records that lack it.
+        blank: Mapping, modality -> the number of records in which it tells nothing: sound that is
+            silent, a picture that is still.
     """
 
     clips: int
@@ -92,7 +92,7 @@ class DatasetInfo:
         """Reads what `to_json` wrote.
 
         Raises:
-            ValueError: The text is no such description or its schema is of another version.
+            ValueError: The text is not such a description, or its schema is of another version.
         """
         try:
             fields = json.loads(text)
@@ -139,7 +139,7 @@ class DatasetInfo:
 
         Raises:
             FileNotFoundError: There is none: the directory holds no finished record set.
-            ValueError: It cannot be read as one.
+            ValueError: It cannot be read.
         """
         path = pathlib.Path(directory) / DESCRIPTION
         if not path.is_file():
@@ -168,7 +168,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _check(info: DatasetInfo) -> None:
-    """Refuses what no build writes.
+    """Refuses a description that no build writes.
 
     Shards are files beside it; a class's name is a line of `classes.txt` and of the terminal.
     """

@@ -1,4 +1,4 @@
-"""In what the options that a directory was begun with differ from those of now, in words."""
+"""Tells in words how the options that a directory was begun with differ from those of now."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -25,8 +25,8 @@ def encode(waveform: np.ndarray, rate: int) -> bytes:
     """Compresses a waveform.
 
     Args:
-        waveform: int16 `[samples]`, mono.
-        rate: Samples a second (Hz).
+        waveform: Array `[samples]` of int16, mono.
+        rate: Integer, the samples a second (Hz).
 
     Returns:
         A FLAC stream; equal waveforms give equal bytes. No samples give no bytes, as in PCM.
@@ -58,7 +58,7 @@ def decode(stream: bytes) -> np.ndarray:
     """Decompresses what `encode` gave, on either stack.
 
     Returns:
-        int16 `[samples]`.
+        Array `[samples]` of int16.
 
     Raises:
         ValueError: It cannot be decoded.
@@ -69,7 +69,7 @@ def decode(stream: bytes) -> np.ndarray:
         with av.open(io.BytesIO(stream), format="flac") as container:
             pieces = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
     except av.error.FFmpegError as error:
-        raise ValueError(f"no whole FLAC stream: {error.strerror}") from error
+        raise ValueError(f"not a whole FLAC stream: {error.strerror}") from error
     return np.concatenate(pieces) if pieces else np.zeros(0, np.int16)
 
 

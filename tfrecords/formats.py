@@ -1,4 +1,4 @@
-"""What a record holds of each kind of modality: the part of the record format that kinds differ in.
+"""The content of a record for each kind of modality: the part of the format in which kinds differ.
 
 The keys follow MediaSequence's vocabulary; `tfrecords.schema` lists them all, and makes and reads
 whole records. A user's own kind gets a `Format` by `register`.
@@ -47,7 +47,7 @@ def ints_feature(*values: int) -> tf.train.Feature:
 
 
 class Format(abc.ABC):
-    """What a record holds of one kind of modality, written and read.
+    """The content of a record for one kind of modality, how it is written and read.
 
     All keys are the kind's own: of a modality that is called otherwise, `schema` puts the name
     before them.
@@ -65,7 +65,7 @@ class Format(abc.ABC):
         """Makes a record's part.
 
         Args:
-            value: What the kind's `Stored.read` gave.
+            value: Value that the kind's `Stored.read` gave.
 
         Returns:
             Key -> feature of the context, or features of a list.
@@ -76,8 +76,8 @@ class Format(abc.ABC):
         """Makes the stored tensors in a graph, which `amr_tf.modalities` cut.
 
         Args:
-            found: Mapping, key -> what TensorFlow parsed of it.
-            stored: The `Stored` object of the modality.
+            found: Mapping, key -> the tensor that TensorFlow parsed.
+            stored: `Stored` object of the modality.
         """
 
     @abc.abstractmethod
@@ -86,13 +86,13 @@ class Format(abc.ABC):
 
         Args:
             found: Mapping, key that is there -> its values.
-            stored: The `Stored` object of the modality.
+            stored: `Stored` object of the modality.
 
         Returns:
             The value as tools take it; None where the record lacks the modality.
 
         Raises:
-            ValueError: The record holds no such value.
+            ValueError: The record does not hold such a value.
         """
 
 
@@ -106,8 +106,8 @@ def register(kind: str) -> Callable[[type[Format]], type[Format]]:
         kind: String, the kind, as `tfrecords.stored` has it.
 
     Raises:
-        TypeError: The class is no subclass of `Format`.
-        ValueError: The name is no lower-case identifier, or another format has it.
+        TypeError: The class is not a subclass of `Format`.
+        ValueError: The name is not a lower-case identifier, or another format has it.
     """
 
     def registered(chosen: type[Format]) -> type[Format]:

@@ -34,8 +34,8 @@ def describe(directory: pathlib.Path, info: DatasetInfo, console: rich.console.C
 
     Args:
         directory: Path of the record set.
-        info: The set's description.
-        console: Where to print to.
+        info: DatasetInfo, the set's description.
+        console: Console to print to.
     """
     numbers = info.task == REGRESSION
     table = rich.table.Table(
@@ -67,7 +67,7 @@ def name_blank(directory: pathlib.Path, info: DatasetInfo) -> None:
 
     Args:
         directory: Path of the record set.
-        info: The set's description.
+        info: DatasetInfo, the set's description.
     """
     for name, stored in info.modalities.items():
         clips: list[str] = []

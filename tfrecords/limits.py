@@ -1,4 +1,4 @@
-"""What is refused as too large, when records are built and when they are read."""
+"""The limits above which files are refused, when records are built and when they are read."""
 
 MAX_PIXELS = 8192 * 4320  # of a frame
 MAX_SAMPLES = 1 << 28  # of a waveform: hours

@@ -12,7 +12,7 @@ import filelock
 
 
 class Busy(Exception):
-    """Another process holds the lock."""
+    """The error for a lock that another process holds."""
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """Arrays of `.npz` files, row by row: of large files, too, and in many processes at a time.
 
 NumPy reads a member whole, each process a copy of its own. Here a member that is stored without
-compression (`np.savez`) is mapped into memory, the row alone that is asked for: processes share
+compression (`np.savez`) is mapped into memory, only the row that is asked for: processes share
 what the system has read of it. Members of `np.savez_compressed` are read whole, once a process.
 """
 
@@ -32,11 +32,11 @@ class NpzArray:
 
     Attributes:
         shape: Integers, of one dimension or more.
-        dtype: The type of the values.
+        dtype: Type of the values.
 
     Raises:
         OSError: The file cannot be read.
-        ValueError: It is no `.npz` file, or the array is none that can be read.
+        ValueError: It is not an `.npz` file, or the array cannot be read.
     """
 
     def __init__(self, path: pathlib.Path, name: str) -> None:
@@ -92,7 +92,7 @@ class NpzArray:
 
 
 def _data_offset(path: pathlib.Path, header: int) -> int:
-    """Where a member's content begins: its header ends with a name and whatever writers add."""
+    """The place where a member's content begins: its header ends with a name and extra fields."""
     with path.open("rb") as file:
         file.seek(header)
         name, more = struct.unpack("<26xHH", file.read(_LOCAL))

@@ -11,14 +11,14 @@ _SECONDS = 15.0  # between two lines
 
 
 class Progress:
-    """Shows how far a long job is.
+    """Shows the progress of a long job.
 
     Args:
-        title: What is done.
-        total: Number of steps.
-        show: Whether to show anything.
-        done: Steps that were done before.
-        transient: Leave nothing on the terminal at the end.
+        title: String, what is done.
+        total: Integer, the number of steps.
+        show: Boolean, whether to show anything.
+        done: Integer, the steps that were done before.
+        transient: Boolean, whether to leave nothing on the terminal at the end.
     """
 
     def __init__(
@@ -65,10 +65,10 @@ class Progress:
             self._line()
 
     def advance(self, note: str = "") -> None:
-        """One more step is done.
+        """Counts one more step.
 
         Args:
-            note: A few words to show beside the numbers.
+            note: String, a few words to show beside the numbers.
         """
         self._done += 1
         self._note = note
@@ -88,7 +88,7 @@ class Progress:
         print(f"{told}{self._left()}", file=sys.stderr, flush=True)
 
     def _left(self) -> str:
-        """The time that is left, by the steps since the first; nothing before there are any."""
+        """The time that is left, by the steps since the first; empty before there are any."""
         steps = self._done - self._first - 1
         if steps < 1:
             return ""

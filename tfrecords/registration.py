@@ -1,4 +1,4 @@
-"""How a plug-in gets its name, wherever there are plug-ins by name."""
+"""Registers plug-ins by name, whatever their kind."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ def register(plugins: dict[str, Any], name: str, plugin: type, base: type, noun:
     Args:
         plugins: Mapping, name -> class, which gets the class.
         name: String, a lower-case identifier.
-        plugin: Class to register.
-        base: Class that it is to be a subclass of.
+        plugin: Class, the one to register.
+        base: Class, of which it is to be a subclass.
         noun: String, what the plug-ins are, for messages, e.g. `data set`.
 
     Raises:
-        TypeError: The class is no subclass of the base.
-        ValueError: The name is no lower-case identifier, or another class has it.
+        TypeError: The class is not a subclass of the base.
+        ValueError: The name is not a lower-case identifier, or another class has it.
     """
     if not (isinstance(plugin, type) and issubclass(plugin, base)):
         wanted = f"{base.__module__.rpartition('.base')[0] or base.__module__}.{base.__name__}"
-        raise TypeError(f"a {noun} is a subclass of {wanted}: {plugin!r}")
+        raise TypeError(f"a {noun} must be a subclass of {wanted}: {plugin!r}")
     if not name.isidentifier() or name != name.lower():
         raise ValueError(f"a {noun}'s name is a lower-case identifier, not {name!r}")
     there = plugins.get(name, plugin)

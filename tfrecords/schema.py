@@ -20,7 +20,7 @@ A clip is one `tf.train.SequenceExample`. Keys follow MediaSequence's vocabulary
                    image/timestamp        int64   microseconds from the clip's start
 
 The keys of a modality that is not called like its kind begin with its name: `flow/image/encoded`.
-The marks after the labels' names are there in annotated clips alone. What all clips share (sample
+The marks after the labels' names are only in annotated clips. What all clips share (sample
 rate, frame rate, codec, shape) stands once, in `dataset.json`; see `tfrecords.description`.
 """
 
@@ -104,7 +104,7 @@ StoredClip = dict[str, Any]
 
 
 def key(base: str, modality: str, kind: str) -> str:
-    """A modality's key: the base alone where the modality is called like its kind."""
+    """A modality's key: just the base where the modality has the name of its kind."""
     return base if modality == kind else f"{modality}/{base}"
 
 
@@ -137,8 +137,8 @@ def serialise(
     """Makes a record.
 
     Args:
-        listed: What the data set says of the clip.
-        clip: What was decoded.
+        listed: Listed, what the data set says of the clip.
+        clip: Clip, what was decoded.
         classes: Strings, the class names.
         modalities: Mapping, modality -> its kind.
 
@@ -312,7 +312,7 @@ def _values(feature: tf.train.Feature) -> Sequence[Any]:
 
 
 def annotations(paths: Iterable[str | pathlib.Path]) -> dict[str, dict[str, tuple[int, ...]]]:
-    """What people heard and saw in the annotated clips of shards.
+    """The annotations of what people heard and saw in clips of shards.
 
     Args:
         paths: Paths of the shards.

@@ -8,7 +8,7 @@ The machines read, decode and cut the training clips; the records must lie under
 a training without help, in the same order, whatever the number of machines.
 
 Whoever reaches the ports can have TensorFlow read and write files in the name of the user who
-serves: open them to machines that you trust alone.
+serves: open them only to machines that you trust.
 """
 
 from tfrecords import tools  # noqa: F401  isort: skip

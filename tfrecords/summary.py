@@ -1,4 +1,4 @@
-"""What a record set holds, on the terminal."""
+"""Shows on the terminal what a record set holds."""
 
 import collections
 import csv
@@ -16,7 +16,7 @@ def show(info: DatasetInfo, output: pathlib.Path, plugins: str = "") -> None:
     """Prints what a record set holds.
 
     Args:
-        info: The set's description.
+        info: DatasetInfo, the set's description.
         output: Path of its directory.
         plugins: String, the modules that commands on it have to name, `a,b`.
     """

@@ -1,4 +1,4 @@
-"""What the labels of a record set are: a class, any number of labels, or numbers.
+"""The kinds of labels of a record set: a class, any number of labels, or numbers.
 
 The names are those of `amr_tf.tasks`, which learn them. TensorFlow is not needed here.
 """
@@ -20,17 +20,17 @@ HELP = (
 
 
 def number(text: str) -> float:
-    """The number that a text is.
+    """Reads a number.
 
     Raises:
-        ValueError: It is none, or not finite.
+        ValueError: It is not a number, or not finite.
     """
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"the label {text!r} is no finite number")
+        raise ValueError(f"the label {text!r} is not a finite number")
     return value
 
 
@@ -52,7 +52,7 @@ def counted(task: str, labels: Sequence[int]) -> Sequence[int]:
 def mean_and_scale(
     values: Iterable[Sequence[float]],
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """The mean and the standard deviation of numbers; 1 in the place of a deviation of 0.
+    """The mean and the standard deviation of numbers; 1 instead of a deviation of 0.
 
     Args:
         values: Iterable of a clip's numbers, K each; without any clip there is nothing to tell.

@@ -3,10 +3,10 @@
 Makes the table of the paper (mAP, accuracy, dominance; without | with AMR, a block of columns for
 each weight in --amr_weight) over several seeds: table.md, table.csv, table.png and runs.csv in
 --output_dir, dominance.png (over training) and accuracy-dominance.png beside them, every run in
---output_dir/runs, and TensorBoard's HParams page in --output_dir/tensorboard. All flags of
-`trainers.fit` are taken and hold for every run. The same command goes on where it was interrupted;
-a run that failed is named and tried again, the others are not repeated. More seeds, methods and
-weights may be added later.
+--output_dir/runs, and TensorBoard's HParams page in --output_dir/tensorboard. It takes all flags of
+`trainers.fit`, which hold for every run. The same command goes on where it was interrupted; a run
+that failed is named and tried again, the others are not repeated. More seeds, methods and weights
+may be added later.
 """
 
 import pathlib
@@ -31,8 +31,8 @@ def define() -> None:
     flags.DEFINE_string(
         "methods",
         "",
-        "What to compare; with options: naive,ogm(alpha=0.5) (default: every method, and each "
-        "modality alone).",
+        "The methods to compare, with options: naive,ogm(alpha=0.5) (default: every method, and "
+        "each modality alone).",
     )
     flags.DEFINE_string(
         asked.WEIGHT,
@@ -61,7 +61,9 @@ def compare() -> None:
         sweepable = [name for name in (*config.to_json(), *flag_aliases()) if name not in _OWN]
         sweeps = asked.parse_sweeps(values.sweep, sweepable)
         if values[asked.WEIGHT].present and any(asked.WEIGHT in dict(sweep) for sweep in sweeps):
-            raise ValueError("--amr_weight and --sweep=amr_weight=... name weights: give one")
+            raise ValueError(
+                "--amr_weight and --sweep=amr_weight=... both name weights: give only one"
+            )
         names = config.names
         default = asked.default_methods(names, trainer_flags.task_name(config))
         methods = asked.parse_methods(values.methods or default, names)

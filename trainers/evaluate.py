@@ -1,8 +1,8 @@
 """Evaluates a trained model on a split: `python -m trainers.evaluate --model_dir=DIR`.
 
 Prints the table of `trainers.fit` and writes, into MODEL_DIR/evaluation/<split>/, `results.json`,
-`per_class.csv` (accuracy, average precision and dominance of each class) and `shares.png` (how
-the attribution's shares are distributed over the clips).
+`per_class.csv` (accuracy, average precision and dominance of each class) and `shares.png` (the
+distribution of the attribution's shares over the clips).
 
 With `--suite=full` it writes `report.html`, `report.json` and figures there instead: missing,
 corrupted and conflicting modalities, all measures of contribution, linear probes, calibration, with

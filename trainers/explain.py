@@ -1,4 +1,4 @@
-"""Explains what a model makes of media files: `python -m trainers.explain --model_dir=DIR CLIP...`.
+"""Explains a model's answers for media files: `python -m trainers.explain --model_dir=DIR CLIP...`.
 
 A clip is one file that holds all modalities of the model, or one file for each, with commas
 between: `image=a.png,text=a.txt`. A text without a comma may stand there itself. Write -- before

@@ -1,6 +1,6 @@
 """Trains a model: `python -m trainers.fit --help`.
 
-Everything that a run leaves lies in --model_dir: config.json, classes.txt, history.csv, train/ and
+Everything that a run writes is in --model_dir: config.json, classes.txt, history.csv, train/ and
 validation/ (TensorBoard), checkpoints/, model.keras, export/<version>/ (SavedModel), MODEL_CARD.md,
 results.json.
 The same command goes on from the last checkpoint of a run that was interrupted.

@@ -29,10 +29,10 @@ from trainers.running.predictor import BATCH, Predictor
 def define() -> None:
     """Defines the flags."""
     flags.DEFINE_string("model_dir", "", "Directory of a finished `trainers.fit`.")
-    flags.DEFINE_string("export_dir", "", "In its place: an export, or one of its versions.")
-    flags.DEFINE_enum("format", "table", list(FORMATS), "Format of what is printed.")
-    flags.DEFINE_integer("top", 3, "Labels a clip, the likeliest first.", lower_bound=1)
-    flags.DEFINE_bool("per_window", False, "Print a row a window, in the place of their mean.")
+    flags.DEFINE_string("export_dir", "", "An export or one of its versions, without its run.")
+    flags.DEFINE_enum("format", "table", list(FORMATS), "Format of the output.")
+    flags.DEFINE_integer("top", 3, "Number of labels, the likeliest first.", lower_bound=1)
+    flags.DEFINE_bool("per_window", False, "Print a row for each window instead of their mean.")
     windows.define_flag()
 
 
@@ -57,7 +57,7 @@ def load(model_dir: str, export_dir: str) -> Predictor:
     """The predictor of one of the two directories.
 
     Raises:
-        ValueError: None or both are given, or what lies there is damaged.
+        ValueError: None or both are given, or the directory is damaged.
         FileNotFoundError: There is no such directory, or nothing in it.
     """
     if bool(model_dir) == bool(export_dir):

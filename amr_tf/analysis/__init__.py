@@ -1,9 +1,9 @@
-"""What a trained model does with its modalities: measures, intervals, explanations.
+"""Analysis of how a trained model uses its modalities: measures, intervals, explanations.
 
-`Evaluator` gives predictions, accuracy, mAP and dominance of a split; `explain` what of an input
-decides. A `Subject` is a model on a split, in memory, of which everything else is measured, with
-a `Bootstrap` of its clips: missing, corrupted and conflicting modalities, all measures of
-contribution, linear probes, calibration, people's annotations.
+`Evaluator` gives predictions, accuracy, mAP and dominance of a split; `explain` tells which parts
+of an input decide. A `Subject` is a model on a split, in memory, of which everything else is
+measured, with a `Bootstrap` of its clips: missing, corrupted and conflicting modalities, all
+measures of contribution, linear probes, calibration, people's annotations.
 
 Example:
     >>> subject = amr_tf.analysis.Subject.of(model, dataset, dataset, classes=("a", "b", "c"))

@@ -29,7 +29,7 @@ def missing_condition(kind: str) -> str:
 
 
 def replacements(subject: Subject) -> dict[str, list[np.ndarray]]:
-    """What can take a missing encoding's place.
+    """The arrays that can take a missing encoding's place.
 
     Args:
         subject: Subject, the model on a split.
@@ -87,7 +87,7 @@ def shapley_values(value: Mapping[frozenset, np.ndarray], players: int) -> np.nd
 
 
 def positive_shares(values: np.ndarray) -> np.ndarray:
-    """What adds to a sum, as shares: `max(v^m, 0) / sum_j max(v^j, 0)`; 1/M where nothing does.
+    """Positive values as shares: `max(v^m, 0) / sum_j max(v^j, 0)`; 1/M where none is positive.
 
     Args:
         values: Array `[M, ...]`; NaN stays NaN.

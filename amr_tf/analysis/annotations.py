@@ -1,4 +1,4 @@
-"""People as reference: a model beside what people hear, see and recognise in the clips."""
+"""A model compared with what people hear, see and recognise in the clips."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from amr_tf.attribution import modality_attributions
 
 @dataclasses.dataclass(frozen=True)
 class Marks:
-    """What people hear and see in a clip.
+    """Annotations of a clip: what people hear and see in it.
 
     Example:
         >>> marks = amr_tf.analysis.Marks((3, 5), audible=(True, False), visible=(False, False))
@@ -131,7 +131,7 @@ class Recognition:
     Attributes:
         known: Array `[N]` of booleans, whether people were asked about the clip.
         by_condition: Dictionary, what people were given, e.g. the voice -> array `[N]` of booleans.
-        alone: Dictionary, two of the conditions -> the modality that people were given alone.
+        alone: Dictionary, two of the conditions -> the only modality that people were given.
     """
 
     known: np.ndarray
@@ -141,7 +141,7 @@ class Recognition:
 
 @dataclasses.dataclass(frozen=True)
 class Recognised:
-    """A model beside the people who recognise labels from one modality alone or from the other.
+    """A model compared with people, who recognise labels from one modality alone or from the other.
 
     Attributes:
         known: Integer, the clips that people were asked about.

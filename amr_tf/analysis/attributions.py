@@ -15,7 +15,7 @@ from scipy import stats
 
 from amr_tf import attribution
 
-# Layers without a nonlinearity in inference, and activations that act on each feature alone.
+# Layers without a nonlinearity in inference, and activations that act on each feature by itself.
 _LINEAR = (
     *("InputLayer", "Flatten", "Reshape", "Concatenate", "Add", "Average", "Subtract"),
     *("Dropout", "StatelessDropout", "Identity", "Rescaling"),
@@ -39,7 +39,7 @@ def class_score(logits: tf.Tensor, classes: tf.Tensor, target: str = "probabilit
         Tensor `[B]`.
 
     Raises:
-        ValueError: Another target.
+        ValueError: The target is another.
     """
     if target not in ("probability", "logit", "centred"):
         raise ValueError(f"target is probability, logit or centred, not {target!r}")
@@ -103,8 +103,8 @@ class DeepLift:
     shift common to all classes.
 
     Args:
-        head: Model, functional, of dense layers, with activations that act on each feature alone,
-            and of concatenations, sums, dropout.
+        head: Model, functional, of dense layers, with activations that act on each feature by
+            itself, and of concatenations, sums, dropout.
 
     Raises:
         ValueError: The head has another layer; the message names it.

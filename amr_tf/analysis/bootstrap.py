@@ -80,7 +80,7 @@ class Bootstrap:
             column is 1.
 
     Raises:
-        ValueError: No clips, or no resamples.
+        ValueError: There are no clips, or no resamples.
     """
 
     def __init__(self, n: int, resamples: int = 1000, seed: int = 0) -> None:
@@ -127,8 +127,9 @@ class Bootstrap:
             AP_c = sum_{i of c} w_i P_i / sum_{i of c} w_i,
             P_i  = sum_{j of c, s_j >= s_i} w_j / sum_{j, s_j >= s_i} w_j
 
-        scikit-learn's, ties included, for sample weights w. A call of it for each class and draw
-        would be some hundred thousand calls for a large data set.
+        This is scikit-learn's definition, ties included, with sample weights w. Calling
+        scikit-learn for each class and draw would take some hundred thousand calls for a large data
+        set.
 
         Args:
             labels: Array `[n]`, the class ids, or `[n, C]` of 0 and 1.

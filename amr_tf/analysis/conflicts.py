@@ -1,4 +1,4 @@
-"""Conflicting modalities: one is exchanged for another class's; the prediction tells who wins.
+"""Conflicting modalities: one is exchanged for another class's; the prediction tells which wins.
 
 The exchange happens at the encodings, so that it works with any head.
 """
@@ -16,7 +16,7 @@ from amr_tf.analysis.subject import Subject
 
 
 def partners(labels: np.ndarray, seed: int = 0) -> np.ndarray:
-    """For each clip a random clip of another class, any of them with equal probability.
+    """Draws for each clip a random clip of another class, all with equal probability.
 
     Args:
         labels: Array `[N]`, the class ids.
@@ -58,7 +58,7 @@ def exchange_predictions(
 
 @dataclasses.dataclass(frozen=True)
 class Outcomes:
-    """What becomes of N clips, each modality exchanged in turn.
+    """The outcomes of N clips with each modality exchanged in turn.
 
     Attributes:
         partner: Array `[N]`, the clip of another class that the exchanged modality came from.
@@ -97,7 +97,7 @@ def exchange_outcomes(
 
 
 def behavioural_dominance(followed: np.ndarray, decided: np.ndarray) -> np.ndarray:
-    """How much of a conflict each modality wins, as shares.
+    """The part of conflicts that each modality wins, as shares.
 
         D^m = s^m / sum_j s^j,  s^m = P(follows m | m is exchanged, follows m or the others)
 
@@ -116,7 +116,7 @@ def behavioural_dominance(followed: np.ndarray, decided: np.ndarray) -> np.ndarr
 
 @dataclasses.dataclass(frozen=True)
 class Conflicts:
-    """Which modality a model follows where one is exchanged for another class's.
+    """The modality that a model follows where one is exchanged for another class's.
 
     Attributes:
         possible: Boolean, whether the clips are of several classes; else all is NaN.

@@ -32,7 +32,7 @@ class Contributions:
         shares: Array `[N, M]`, the clips' shares by Grad⊙Input under the target `probability`.
         incomplete: Dictionary, measure -> array `[N]`, by how much the contributions of a complete
             measure miss `g(e) - g(0)`.
-        refused: Dictionary, measure -> why it cannot be taken of this head.
+        refused: Dictionary, measure -> the reason why it is not defined for this head.
     """
 
     modalities: tuple[str, ...]
@@ -56,7 +56,7 @@ class Contributions:
         )
 
     def share(self, measure: str, modality: str) -> Measurement:
-        """What one measure gives to one modality.
+        """The share that one measure gives to one modality.
 
         Args:
             measure: String, a key of `overall`.
@@ -119,7 +119,7 @@ def measure_contributions(
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-    """How the first modality's share is distributed over the clips of each class.
+    """The distribution of the first modality's share over the clips of each class.
 
     Attributes:
         shares: Array `[N]`, the first modality's share of each clip.

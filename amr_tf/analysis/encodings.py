@@ -1,4 +1,4 @@
-"""The encodings of a split, in memory, and what a head makes of encodings."""
+"""The encodings of a split, in memory, and the logits that a head gives them."""
 
 import dataclasses
 import functools
@@ -14,7 +14,7 @@ from amr_tf.model import MultimodalClassifier
 
 @dataclasses.dataclass(frozen=True)
 class Encodings:
-    """What encoders make of each sample of a split, in order.
+    """The encodings of each sample of a split, in order.
 
     Example:
         >>> found = amr_tf.analysis.Encoder(model)(dataset)
@@ -32,7 +32,7 @@ class Encodings:
     complete: np.ndarray
 
     def where(self, kept: np.ndarray) -> "Encodings":
-        """Some of the samples.
+        """Selects some of the samples.
 
         Args:
             kept: Array `[N]` of booleans, true for the samples to keep.
@@ -57,7 +57,7 @@ class Encoder:
     Args:
         model: MultimodalClassifier, the model whose encoders run.
         modalities: Sequence of strings, the modalities to encode; all by default. The inputs of a
-            dataset then need these alone, and its `presence`, if it has one, a column for each.
+            dataset then need only these, and its `presence`, if it has one, a column for each.
     """
 
     def __init__(

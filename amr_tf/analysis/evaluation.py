@@ -1,4 +1,4 @@
-"""One pass of a model over a split: predictions and shares, and what they amount to."""
+"""One pass of a model over a split: predictions, shares, and the metrics that follow from them."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from amr_tf.tasks.multiclass import MULTICLASS
 
 
 class Unmeasurable(ValueError):
-    """A model or a split of which nothing can be measured; the message says why.
+    """The error for a model or a split that cannot be measured; the message says why.
 
     Example:
         >>> amr_tf.Evaluator(model)(dataset.take(0))
@@ -28,7 +28,7 @@ class Unmeasurable(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class Predictions:
-    """What a model says of each sample of a split, in order.
+    """The predictions of a model for each sample of a split, in order.
 
     Example:
         >>> predictions = amr_tf.Evaluator(model)(dataset)
@@ -55,7 +55,7 @@ class Predictions:
 
     @property
     def probabilities(self) -> np.ndarray:
-        """What the logits say by the task, `[N, C]`: probabilities, or numbers of a regression."""
+        """The task's predictions, `[N, C]`: probabilities, or numbers of a regression."""
         return self.task.host_predictions(self.logits)
 
     def summary(self) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def check_finite(what: str, values: np.ndarray) -> None:
     """Refuses a model that diverged, of which scikit-learn would say only "contains NaN".
 
     Args:
-        what: String, the plural that the values are, for the message.
+        what: String, what the values are, in the plural, for the message.
         values: Array `[N, ...]`.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What of a sample's input decides: Grad⊙Input carried back through the encoders."""
+"""Explanations of what in a sample's input decides: Grad⊙Input back through the encoders."""
 
 import dataclasses
 from typing import Any
@@ -14,7 +14,7 @@ from amr_tf.model import MultimodalClassifier
 
 @dataclasses.dataclass(frozen=True)
 class Explanation:
-    """What decides the predictions of a batch.
+    """The explanation of a batch's predictions.
 
     Example:
         >>> explanation = amr_tf.analysis.explain(model, inputs, targets=("logit",))

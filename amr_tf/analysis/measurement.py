@@ -1,4 +1,4 @@
-"""A measured number with its bootstrap draws, and what it is a number of."""
+"""A measured number with its bootstrap draws, and a description of what was measured."""
 
 import dataclasses
 
@@ -23,10 +23,10 @@ class Measurement:
         ('audio / alone / accuracy', 0.3333)
 
     Attributes:
-        modality: String, the modality that the number tells of, several joined by `+`; empty for
+        modality: String, the modality that the number is about, several joined by `+`; empty for
             a number of the whole model.
         condition: String, what the clips or encodings went through, or which clips count; empty
-            where there is nothing to say.
+            where there is no condition.
         metric: String, what was measured, e.g. `accuracy`.
         unit: String, `PERCENT`, `POINTS` or `PLAIN`.
         draws: Array `[1 + R]`, the sample's value and those of R resamples, see

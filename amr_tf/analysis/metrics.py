@@ -23,7 +23,7 @@ def dominance(shares: np.ndarray, complete: np.ndarray | None = None) -> np.ndar
 
 
 def dominance_title(modalities: Sequence[str]) -> str:
-    """What stands above or before `format_dominance`: `audio/video`, or `shares` of many.
+    """The title of `format_dominance`: `audio/video`, or `shares` for many modalities.
 
     Args:
         modalities: Strings, the names in their order.
@@ -32,7 +32,7 @@ def dominance_title(modalities: Sequence[str]) -> str:
 
 
 def format_dominance(values: Mapping[str, float] | None) -> str:
-    """Percent per modality in their order, `74/26`; `-` for a model of one modality.
+    """Formats percent per modality in their order, `74/26`; `-` for a model of one modality.
 
     More than three modalities are named: `fou 12 / fac 21 / kar 40 / pix 27`.
 

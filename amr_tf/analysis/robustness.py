@@ -39,7 +39,7 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True)
 class Robustness:
-    """What corruptions do to a model.
+    """The effect of corruptions on a model.
 
     Attributes:
         clean: Measurement, the accuracy of the clean clips.

@@ -1,4 +1,4 @@
-"""Means and paired differences over seeds, with their t-intervals and what these allow to say."""
+"""Means and paired differences over seeds, their t-intervals and the conclusions from them."""
 
 import dataclasses
 from collections.abc import Sequence

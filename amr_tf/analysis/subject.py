@@ -1,7 +1,7 @@
-"""Everything of a model and a split that the full evaluation needs, in memory: the subject.
+"""The subject of an evaluation: all that it needs of a model and a split, in memory.
 
-Each split is encoded once, and once more per corruption and severity by the encoder of the
-corrupted modality alone. All else happens at the encodings.
+Each split is encoded once, and once more per corruption and severity, only by the encoder of the
+corrupted modality. All else happens at the encodings.
 """
 
 import dataclasses
@@ -73,7 +73,7 @@ class Subject:
         return self.task.draws(self.test.labels, outputs, boots, name)
 
     def word(self, modality: str) -> str:
-        """What people call a modality, e.g. `sound`; its name, where that is not its kind's.
+        """The word for a modality, e.g. `sound`; its name, where that is not its kind's.
 
         Args:
             modality: String, the modality.
@@ -82,7 +82,7 @@ class Subject:
         return modality if found is None else found.called(modality)
 
     def nothing(self, modality: str) -> str:
-        """What an empty input of a modality is called, e.g. `silence`.
+        """The word for an empty input of a modality, e.g. `silence`.
 
         Args:
             modality: String, the modality.
@@ -121,8 +121,8 @@ class Subject:
             empty_inputs: Mapping, modality -> tensor `[1, ...]`, the input that holds nothing,
                 e.g. silence; without it nothing is measured of empty inputs.
             corrupted: Iterable of pairs, a corruption and a function of a severity, which gives
-                `test` with the corruption's modality corrupted; its inputs need that modality
-                alone. Taken one after the other, so that a generator can free what it has read.
+                `test` with the corruption's modality corrupted; its inputs need only that modality.
+                They are taken one after the other, so that a generator can free what it has read.
             split: String, the name of `test` in messages.
             advance: Function that is told of each pass over a split, in words.
 
@@ -157,7 +157,7 @@ class Subject:
 
 
 def passes(corruptions: int) -> int:
-    """How often `Subject.of` reports to `advance`.
+    """The number of times that `Subject.of` reports to `advance`.
 
     Args:
         corruptions: Integer, the number of corruptions.

@@ -73,7 +73,7 @@ def build_encoder(
         shape: Integers, the shape of one sample, e.g. `AudioConfig().shape`.
         seed: Integer, the seed of the initial weights.
         weights: Path of a saved encoder to start from, `.keras` or `.weights.h5`.
-        frozen: Boolean, whether training leaves the encoder alone, its batch normalisation
+        frozen: Boolean, whether training leaves the encoder as it is, its batch normalisation
             included.
         given: Mapping, what the modality tells besides the shape, e.g. `{"vocabulary_size": 5000}`;
             an encoder gets of it what it has an argument for.
@@ -84,9 +84,9 @@ def build_encoder(
         A functional model, `[B, *shape]` -> `[B, D]`.
 
     Raises:
-        ValueError: No such encoder or option, an impossible width, depth or shape (e.g. sound for
-            an encoder of video alone), weights of another encoder, or something that the encoder
-            needs is not given.
+        ValueError: There is no such encoder or option, an impossible width, depth or shape (e.g.
+            sound for an encoder that takes only video), weights of another encoder, or something
+            that the encoder needs is not given.
         FileNotFoundError: `weights` does not exist.
     """
     plugin = find_encoder(name)
@@ -104,10 +104,10 @@ def build_encoder(
 
 
 def _told(owner: str, plugin: EncoderPlugin, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What an encoder gets of what its modality tells.
+    """The arguments that an encoder gets from its modality.
 
     Raises:
-        ValueError: The encoder can't do without something that is not given.
+        ValueError: An argument that the encoder needs is missing.
     """
     parameters = inspect.signature(plugin.build).parameters
     for name in OF_MODALITY:

@@ -41,8 +41,8 @@ def c3d(
             depends on it.
         width: Integer, the channels of the first convolution; 64 as published.
         depth: Integer, the convolutions: 8 as published, 5 for the network of the paper's search.
-        batch_norm: Boolean, whether batch normalisation follows each layer; False for the published
-            layers alone: 79,991,015 parameters with a classifier of 487 classes.
+        batch_norm: Boolean, whether batch normalisation follows each layer; False for only the
+            published layers: 79,991,015 parameters with a classifier of 487 classes.
         seed: Integer, the seed of the initial weights.
         name: String, the model's name.
 

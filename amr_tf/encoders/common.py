@@ -1,4 +1,4 @@
-"""What the encoders share: initial weights from a seed, frames one by one, frames together."""
+"""Parts that encoders share: initial weights from a seed, frames one by one, frames together."""
 
 import zlib
 from collections.abc import Callable
@@ -68,7 +68,7 @@ def per_frame(
 
 
 def check_clips(shape: tuple[int, ...], name: str) -> None:
-    """Refuses what an encoder of motion can't see.
+    """Refuses samples that an encoder of motion can't take.
 
     Raises:
         ValueError: The shape is not `[T, H, W, channels]`, all known, with T >= 2.

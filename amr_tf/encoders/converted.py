@@ -1,4 +1,4 @@
-"""Keras' own networks, made of layers that are seeded, seen by all replicas, and can be saved."""
+"""Keras' own networks, made of layers that have seeds, work on all replicas, and can be saved."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def converted(model: keras.Model, initializers: Initializers, name: str) -> kera
 
     Args:
         model: Model, functional; nested sequential models are converted, too.
-        initializers: Where the initial weights' seeds come from.
+        initializers: Initializers, the source of the initial weights' seeds.
         name: String, the copy's name.
     """
 
@@ -100,7 +100,7 @@ class LayerScale(keras.layers.Layer):
     """A learnt factor for each channel (Touvron et al. 2021, arXiv 2103.17239).
 
     Args:
-        initial: Number, the factors at first.
+        initial: Number, the initial value of the factors.
     """
 
     def __init__(self, initial: float, **options: Any) -> None:
@@ -117,7 +117,7 @@ class LayerScale(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Scales."""
+        """Multiplies each channel by its factor."""
         return inputs * self.gamma
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -106,10 +106,10 @@ def _checked(model: Any, shape: tuple[int, ...], name: str, owner: str) -> keras
     """The model under its name, if it is an encoder of such samples.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is not such an encoder.
     """
     if not isinstance(model, keras.Model):
-        raise ValueError(f"{owner} is no Keras model, but {type(model).__name__!r}")
+        raise ValueError(f"{owner} is not a Keras model, but {type(model).__name__!r}")
     inputs, outputs = (getattr(model, ends, None) or [] for ends in ("inputs", "outputs"))
     if len(inputs) != 1 or len(outputs) != 1:
         raise ValueError(

@@ -77,7 +77,7 @@ def register_encoder(
         The function, or the decorator.
 
     Raises:
-        ValueError: The name is no lower-case identifier, or another encoder has it.
+        ValueError: The name is not a lower-case identifier, or another encoder has it.
     """
 
     def register(build: Callable[..., keras.Model]) -> Callable[..., keras.Model]:

@@ -30,7 +30,7 @@ class RealTokens(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class RealSteps(keras.layers.Layer):
-    """The mask of features `[B, T, D]`: 1 up to the last step that is not zeros alone.
+    """The mask of features `[B, T, D]`: 1 up to the last step that is not all zeros.
 
     A step of zeros between others is a value like any other.
     """
@@ -127,7 +127,7 @@ class SinusoidalPositions(keras.layers.Layer):
     """
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Adds; `[B, T, D]` with known T and D."""
+        """Adds the codes to `[B, T, D]` with known T and D."""
         _, steps, features = inputs.shape
         rates = 10000.0 ** (-2 * (np.arange(features) // 2) / features)
         angles = np.arange(steps)[:, None] * rates
@@ -141,7 +141,7 @@ class SinusoidalPositions(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class MaskedAttention(keras.layers.Layer):
-    """Scaled dot-product attention of several heads that looks at real steps alone.
+    """Scaled dot-product attention of several heads that looks only at real steps.
 
     The projections are layers of their own: inputs are queries, keys and values side by side,
     `[B, T, 3 * D]`, and a mask; the output is `[B, T, D]`, the heads side by side. Where a sample
@@ -156,7 +156,7 @@ class MaskedAttention(keras.layers.Layer):
         self.heads = heads
 
     def call(self, inputs: Sequence[tf.Tensor]) -> tf.Tensor:
-        """Attends; the softmax is in float32."""
+        """Applies the attention; the softmax is in float32."""
         projected, mask = inputs
         steps, features = projected.shape[1], projected.shape[2] // 3
         size = features // self.heads

@@ -1,4 +1,4 @@
-"""What an encoder starts from: the weights of a saved one."""
+"""The initial weights of an encoder: those of a saved one."""
 
 import pathlib
 

@@ -45,7 +45,7 @@ def register_head(name: str, build: Callable[..., keras.Model] | None = None) ->
         The function, or the decorator.
 
     Raises:
-        ValueError: The name is no lower-case identifier, or another head has it.
+        ValueError: The name is not a lower-case identifier, or another head has it.
     """
 
     def register(build: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
@@ -86,7 +86,7 @@ def build_head(
         A functional model, list of M encodings `[B, ...]` -> logits `[B, C]`.
 
     Raises:
-        ValueError: No such head or option, or fewer modalities than it fuses.
+        ValueError: There is no such head or option, or there are fewer modalities than it fuses.
     """
     options = {key: value for key, value in options.items() if value is not None}
     check_options(f"the fusion head {name}", options, head_options(name))

@@ -1,4 +1,4 @@
-"""What a head must not be: one that mixes samples, or gives probabilities instead of logits."""
+"""Checks of a head, which must not mix samples, nor give probabilities instead of logits."""
 
 from typing import Any
 

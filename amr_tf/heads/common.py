@@ -1,4 +1,4 @@
-"""What the heads are made of: flat inputs, dense layers with a seed each, the last layer."""
+"""The parts of heads: flat inputs, dense layers with a seed each, the last layer."""
 
 import functools
 import math

@@ -47,7 +47,7 @@ def film(
         A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.
 
     Raises:
-        ValueError: One modality alone.
+        ValueError: There is only one modality.
     """
     inputs, (first, *others) = flat_inputs(encoding_shapes, at_least=2, name="film")
     x = joined(others)
@@ -94,7 +94,7 @@ def gated(
         A functional model, list of M encodings `[B, ...]` -> logits `[B, C]` in float32.
 
     Raises:
-        ValueError: One modality alone.
+        ValueError: There is only one modality.
     """
     inputs, (first, *others) = flat_inputs(encoding_shapes, at_least=2, name="gated")
     width = hidden or default_width(encoding_shapes)

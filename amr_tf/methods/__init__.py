@@ -61,8 +61,8 @@ def register_method(name: str, method: type[Method] | None = None) -> Any:
         The class, or the decorator.
 
     Raises:
-        TypeError: It is no subclass of `Method`.
-        ValueError: The name is no lower-case identifier, or another method has it.
+        TypeError: It is not a subclass of `Method`.
+        ValueError: The name is not a lower-case identifier, or another method has it.
     """
 
     def register(method: type[Method]) -> type[Method]:

@@ -112,7 +112,7 @@ class Method:
         return {name: p for name, p in parameters.items() if name not in cls.requires}
 
     def check_modalities(self, names: Sequence[str]) -> None:
-        """Refuses modalities that the method is not defined for.
+        """Refuses modalities for which the method is not defined.
 
         Raises:
             ValueError: There are too few.
@@ -133,17 +133,17 @@ class Method:
         return cls.tasks == ANY_TASK or task in cls.tasks
 
     def check_task(self, task: str) -> None:
-        """Refuses a task that the method is not defined for.
+        """Refuses a task for which the method is not defined.
 
         Args:
             task: String, the task's name.
 
         Raises:
-            ValueError: It is not.
+            ValueError: The method is not defined for it.
         """
         if not self.suits(task):
             raise ValueError(
-                f"{type(self).__name__} is defined for {', '.join(self.tasks)} alone, and the task "
+                f"{type(self).__name__} is defined only for {', '.join(self.tasks)}, and the task "
                 f"is {task}: take a method that asks for nothing but losses, e.g. naive fusion"
             )
 
@@ -224,7 +224,7 @@ class Method:
         """Called by `fit` after an epoch, with its logs."""
 
     def modalities(self, available: tuple[str, ...]) -> tuple[str, ...]:
-        """Which of the available modalities the model is to be built with; here all."""
+        """The modalities, of those available, that the model is to be built with; here all."""
         return available
 
     def get_config(self) -> dict[str, Any]:

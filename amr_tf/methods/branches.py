@@ -91,7 +91,7 @@ def linear_logits(head: keras.Model, encodings: list[tf.Tensor]) -> list[tf.Tens
         encodings: List of M tensors `[B, ...]`.
 
     Returns:
-        M tensors `[B, C]`, or None where the head's logits are no such sum.
+        M tensors `[B, C]`, or None where the head's logits are not such a sum.
     """
     encodings = [tf.convert_to_tensor(e) for e in encodings]
     layers = getattr(head, "layers", [])

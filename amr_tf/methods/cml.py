@@ -26,7 +26,7 @@ class CML(Method):
     confidences. The head's M - 1 passes with smaller sets run in inference mode.
 
     The paper punishes each sample whose confidence grows, as is done here. Its code leaves out
-    samples that the larger set alone gets wrong, and holds conf(S_{k-1}) constant where both do. A
+    samples that only the larger set gets wrong, and holds conf(S_{k-1}) constant where both do. A
     later toolkit (BalanceBenchmark 2025) takes the positive part of the sum over the batch, where
     samples offset each other, and draws one order an epoch. Both codes add 0.1 times the
     penalty's sum over the batch to the mean of the cross-entropy: that is a `weight` of 0.1 B
@@ -83,7 +83,7 @@ class CML(Method):
         return context.mean(total + self.weight * penalty)
 
     def _order(self, context: Context) -> tuple[tf.Tensor, tf.Tensor]:
-        """When each modality goes `[B, M]`, from 0, and how many a sample lacks `[B]`; int32."""
+        """The turn of each modality `[B, M]`, from 0, and how many a sample lacks `[B]`; int32."""
         drawn = context.uniform(self.seed, (len(context.model.modalities),))
         there = context.presence > 0
         drawn = tf.where(there, drawn, -1.0)

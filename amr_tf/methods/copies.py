@@ -51,5 +51,5 @@ class Copy(keras.layers.Layer):
 
 
 def floats(variables: Sequence) -> list:
-    """Those of the variables that hold floating-point numbers, and are no counters."""
+    """Those of the variables that hold floating-point numbers, and are not counters."""
     return [v for v in variables if tf.as_dtype(v.dtype).is_floating]

@@ -13,7 +13,7 @@ from amr_tf.methods.branches import add_unimodal_heads, unimodal_losses
 class DGL(Method):
     """Disentangled gradient learning (Wei et al., ICCV 2025, arXiv 2507.10213).
 
-    The fused head sees `stop_gradient(e^m)`: its loss trains the head alone. Encoder m learns
+    The fused head sees `stop_gradient(e^m)`: its loss trains only the head. Encoder m learns
     from a linear head of its own:
 
         loss = CE(f(sg(e^1), ..., sg(e^M)), y) + alpha sum_m CE(z^m, y)
@@ -35,7 +35,7 @@ class DGL(Method):
         ValueError: A negative alpha.
     """
 
-    help = "encoders learn from heads of their own alone (Wei 2025)"
+    help = "encoders learn only from heads of their own (Wei 2025)"
     min_modalities = 2
     tasks = ANY_TASK
 
@@ -50,7 +50,7 @@ class DGL(Method):
         add_unimodal_heads(model, self.seed)
 
     def encodings(self, encodings: list[tf.Tensor], context: Context) -> list[tf.Tensor]:
-        """What the fused head sees carries no gradient to the encoders."""
+        """Stops the gradient from the fused head to the encoders."""
         context.extras["encodings"] = encodings
         return [tf.stop_gradient(e) for e in encodings]
 

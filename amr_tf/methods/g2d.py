@@ -30,7 +30,7 @@ class G2D(TaughtMethod):
     prediction, unlike UMT, where the modality's part of it does. Training begins with phases in
     which one encoder learns and the gradients of the others are multiplied by 0 (sequential
     modality prioritisation): that of the weakest modality in the first phase, of the second weakest
-    in the second, and so on; then all learn. How strong a modality is tells its teacher's mean
+    in the second, and so on; then all learn. The strength of a modality is its teacher's mean
     probability of the true class, over the samples of the global batch that have it, anew in each
     step. The head learns throughout. It works with any head; samples that lack modality m don't
     enter its terms.
@@ -39,7 +39,7 @@ class G2D(TaughtMethod):
     was not at hand: the numbers of its equations are not given, and how many phases it has for more
     than two modalities is not verified. The paper writes the sum of squares, its code takes the
     mean over the features, which is taken here, since only that is published with its weight of 1.
-    The code stops convolution kernels alone; here it is all of an encoder's parameters. Momentum,
+    The code stops only convolution kernels; here it is all of an encoder's parameters. Momentum,
     weight decay and batch normalisation's averages go on in an encoder without gradients.
 
     Example:
@@ -60,7 +60,7 @@ class G2D(TaughtMethod):
         temperature: Number, T of the predictions, 1 as published.
 
     Raises:
-        ValueError: A negative weight, phases that are no numbers of epochs, or a temperature that
+        ValueError: A negative weight, phases that are not numbers of epochs, or a temperature that
             isn't positive.
     """
 
@@ -127,7 +127,7 @@ class G2D(TaughtMethod):
         return scaled(gradients, encoder_of(context.model, variables), factors)
 
     def factors(self, strengths: tf.Tensor, epoch: tf.Tensor) -> tf.Tensor:
-        """Which encoders learn in an epoch, `[M]` float32 of 0 and 1.
+        """The encoders that learn in an epoch, `[M]` float32 of 0 and 1.
 
         Args:
             strengths: Tensor `[M]`, the modalities' strengths.

@@ -1,4 +1,4 @@
-"""What methods learn from held-out clips between epochs."""
+"""The base of methods that learn from held-out clips between epochs."""
 
 import functools
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ class HeldOutMethod(Method):
     finds = "measures the modalities"  # what it does on them
 
     def clips(self) -> HeldOut:
-        """What was set as `held_out`.
+        """The `HeldOut` that was set as `held_out`.
 
         Raises:
-            ValueError: Nothing was.
+            ValueError: `held_out` is not set.
         """
         if self.held_out is None:
             raise ValueError(
@@ -73,7 +73,7 @@ def encoded(model: Any, dataset: tf.data.Dataset) -> Encoded:
 
 
 def logits_alone(model: Any, values: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-    """What the fused head makes of each modality alone, in inference mode.
+    """The logits that the fused head gives each modality alone, in inference mode.
 
     Where its logits are a sum over modalities, this is the modality's part of the sum; any other
     head gets the other modalities' encodings at their mean over the clips.

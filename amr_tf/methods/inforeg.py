@@ -39,7 +39,7 @@ class InfoReg(Method):
 
     *What differs.* Eq. 8 prints the score as a mean of -log p, which would call the modality with
     the larger loss the one ahead; the text means the opposite, as here. A modality's prediction
-    alone is its part of the fused logits; a head whose logits are no such sum gets the other
+    alone is its part of the fused logits; a head whose logits are not such a sum gets the other
     encodings at their batch mean (zeros in the paper). The squared length is of the global batch's
     gradient, eq. 13's, and so depends on the batch's size; that of single samples in eq. 7 would
     cost a backward pass each. The published code trains unimodal heads beside the fused one

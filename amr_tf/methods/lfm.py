@@ -40,7 +40,7 @@ class LFM(Method):
 
     The code differs: it doubles the loss, which is twice the learning rate; its JS has both KL
     divergences the other way round, KL((p + q) / 2 || p); and it predicts by the mean of unimodal
-    logits, where here the fused head does. `LearnedLFM` learns a_t in the place of the polynomial.
+    logits, where here the fused head does. `LearnedLFM` learns a_t instead of the polynomial.
 
     Example:
         >>> method = amr_tf.methods.LFM(epochs=20)

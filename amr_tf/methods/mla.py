@@ -60,7 +60,7 @@ class MLA(Method):
         seed: Integer, the seed of the head's initial weights.
 
     Raises:
-        ValueError: An alpha that is not positive.
+        ValueError: alpha is not positive.
     """
 
     help = "modalities take turns at a head that they share; it has its own (Zhang 2024)"
@@ -100,7 +100,7 @@ class MLA(Method):
         """Checks that the head is the method's, and makes P.
 
         Raises:
-            ValueError: It is another.
+            ValueError: The head is another.
         """
         if not any(isinstance(layer, EntropyFusion) for layer in getattr(model.head, "layers", [])):
             raise ValueError(

@@ -29,7 +29,7 @@ class MMCosine(Method):
     are those of rounding errors; it takes encodings of very few features.
 
     The head is the method's own: `parts` makes it, and other heads are refused. (The published
-    code takes the cosines of a linear head's weights in training alone, and validates with that
+    code takes the cosines of a linear head's weights only in training, and validates with that
     head's own logits. Here the cosines predict.)
 
     Example:
@@ -60,7 +60,7 @@ class MMCosine(Method):
     def parts(
         self, modalities: Sequence[str], build: Callable[[], tuple[dict, keras.Model]]
     ) -> tuple[dict[str, keras.Model], keras.Model]:
-        """The caller's encoders, and a head of cosines in the place of the caller's.
+        """The caller's encoders, and a head of cosines instead of the caller's.
 
         Raises:
             ValueError: The caller's head is not a functional model.
@@ -74,7 +74,7 @@ class MMCosine(Method):
         """Checks that the head is the method's.
 
         Raises:
-            ValueError: It is another.
+            ValueError: The head is another.
         """
         if not any(isinstance(layer, CosineLogits) for layer in getattr(model.head, "layers", [])):
             raise ValueError(

@@ -30,7 +30,7 @@ class ModalityDropout(Method):
 
     Args:
         rate: Number, the probability to drop a modality, 0 <= rate < 1.
-        per_sample: Boolean, whether every sample draws its own subset, or one subset serves a step.
+        per_sample: Boolean, whether every sample draws its own subset, or else one serves a step.
         seed: Integer, the seed of the subsets, which are a function of (seed, step, sample).
 
     Raises:

@@ -27,10 +27,10 @@ class ModalityValuation(Method):
         n^m  = strength max(0, 2 (1 - phi^m))            0, 1, 2 or 3 copies of two modalities
         loss = sum_i (CE(z_i, y_i) + sum_m n_i^m CE(z_i^m, y_i)) / sum_i (1 + sum_m n_i^m)
 
-    over the global batch, z^m the fused head with e^m alone. The paper lets the number grow with
+    over the global batch, z^m the fused head with only e^m. The paper lets the number grow with
     1 - phi; these are its code's numbers for two modalities (1 - phi from 0.1 on: 1 copy, from 0.6
     on 2, from 1.1 on 3) as a formula. It works with any head and any number of modalities, whose
-    2^M - 1 sets are passes of the head alone.
+    2^M - 1 sets are passes of only the head.
 
     *What differs.* The published method measures all training clips after each epoch and then
     draws the next one from the clips and their copies together. Here a sample is valued in the step
@@ -55,7 +55,7 @@ class ModalityValuation(Method):
         ValueError: A negative number of epochs or strength.
     """
 
-    help = "trains the modality that contributes little to a sample alone, too (Wei 2024)"
+    help = "also trains by itself the modality that contributes little to a sample (Wei 2024)"
     demo_options = "warm_up=1"
     min_modalities = 2
 

@@ -37,7 +37,7 @@ class MSES(HeldOutMethod):
     modality m don't enter its loss; held-out clips that lack a modality are not counted.
 
     The code that published s and the patience for CREMA-D (Li et al. 2023, that of AGM) has no
-    such heads, takes the modality's part of the fused logits, smooths with the epoch before alone,
+    such heads, takes the modality's part of the fused logits, smooths only with the epoch before,
     puts the whole model back, and looks at the clips of the test split. Here they are those of
     `held_out.unseen`.
 

@@ -29,7 +29,7 @@ class MSLR(HeldOutMethod):
     is one of the learning rate; Adam and its like undo a constant factor.
 
     The paper fuses by adding unimodal logits: the accuracy is that of the modality's part of the
-    fused logits. Of a head whose logits are no such sum it is that of the head with the other
+    fused logits. Of a head whose logits are not such a sum it is that of the head with the other
     encodings at their mean over the clips. Only encoders have rates of their own; the head keeps
     the task's. Clips that lack a modality are not counted.
 

@@ -1,4 +1,4 @@
-"""Naive fusion: the loss of the fused logits, nothing else."""
+"""Naive fusion: the loss of the fused logits and nothing else."""
 
 import keras
 
@@ -7,7 +7,7 @@ from amr_tf.methods.base import ANY_TASK, Method
 
 @keras.saving.register_keras_serializable(package="amr_tf")
 class Naive(Method):
-    """Joint training of encoders and head on the loss of the fused logits alone.
+    """Joint training of encoders and head only on the loss of the fused logits.
 
     Example:
         >>> method = amr_tf.methods.Naive()

@@ -27,7 +27,7 @@ class OGM(Method):
         k^m   = 1 - tanh(alpha rho^m)  if rho^m > 1, else 1
 
     and the gradients of encoder m, all its parameters as in the paper, are multiplied by k^m (the
-    published code scales convolution kernels only). The head's are left alone.
+    published code scales convolution kernels only). The head's gradients stay as they are.
 
     Scores:
 
@@ -78,7 +78,7 @@ class OGM(Method):
         """Checks that the head has the score.
 
         Raises:
-            ValueError: The score is `linear` and the head's logits are no sum over modalities.
+            ValueError: The score is `linear` and the head's logits are not a sum over modalities.
         """
         if self.score != "linear":
             return

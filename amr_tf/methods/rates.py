@@ -7,12 +7,12 @@ import tensorflow as tf
 
 
 def encoder_of(model: Any, variables: Sequence) -> list[int | None]:
-    """For each variable the index of the modality whose encoder it is in, None for others."""
+    """The index of the modality whose encoder each variable is in, None for other variables."""
     return owner_of([[encoder] for encoder in model.encoders.values()], variables)
 
 
 def owner_of(parts: Sequence[Sequence[Any]], variables: Sequence) -> list[int | None]:
-    """For each variable the index of the modality that it belongs to, None where it is nobody's.
+    """The index of the modality that each variable belongs to, None where it belongs to none.
 
     Args:
         parts: Sequence of M sequences of layers, each modality's own.

@@ -109,7 +109,7 @@ class ReconBoost(Method):
         """Checks that the head has a branch for each modality.
 
         Raises:
-            ValueError: It has not.
+            ValueError: It has no such branches.
         """
         if len(_branches(model)) != len(model.modalities):
             raise ValueError(
@@ -118,7 +118,7 @@ class ReconBoost(Method):
             )
 
     def on_epoch_begin(self, model: Any, epoch: int) -> None:
-        """Says whose turn it is: `phase` is a modality's name, or `joint`."""
+        """Sets whose turn it is: `phase` is a modality's name, or `joint`."""
         stage, within = divmod(epoch, self.stage_epochs + self.joint_epochs)
         turn = model.modalities[stage % len(model.modalities)]
         self.phase = turn if within < self.stage_epochs else JOINT

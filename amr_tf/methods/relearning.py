@@ -27,7 +27,7 @@ class Relearning(HeldOutMethod):
         theta^m <- w^m theta_0^m + (1 - w^m) theta^m
 
     for all trainable parameters of encoder m, theta_0 those at the first step. A modality that
-    overfits (or whose encodings separate training clips alone) goes back further. The head, the
+    overfits (or whose encodings separate only training clips) goes back further. The head, the
     moving averages of batch normalisation and the optimizer's state stay: the paper does not say
     what becomes of them, and its code leaves them, too. Clips that lack a modality are not
     counted.
@@ -54,7 +54,7 @@ class Relearning(HeldOutMethod):
     Args:
         strength: Number, the paper's lambda, 3 as published for CREMA-D. 0 is naive fusion.
         every: Integer, the epochs between two diagnoses, 20 as published.
-        times: Integer, how often at most, 3 as published.
+        times: Integer, the largest number of diagnoses, 3 as published.
 
     Raises:
         ValueError: A negative strength, or numbers of epochs or times below 1.
@@ -97,7 +97,7 @@ class Relearning(HeldOutMethod):
             copy.put(weight)
 
     def diagnose(self, model: Any) -> list[float]:
-        """How far each encoder is to go back, w of each modality; the model is left as it was."""
+        """Measures how far each encoder has to go back, w of each modality; changes no model."""
         if self.strength == 0:
             return [0.0] * len(model.modalities)
         classes = model.head.output_shape[-1]

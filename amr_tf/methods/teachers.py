@@ -25,10 +25,10 @@ class TaughtMethod(Method):
         self.teachers = {m: teacher(model) for m, model in (teachers or {}).items()}
 
     def build(self, model: Any) -> None:
-        """Gives the model the teachers, so that it is saved with them and trains on alone.
+        """Gives the model the teachers, so that they are saved with it and needed only once.
 
         Raises:
-            ValueError: A teacher is missing, or it isn't of the student's sizes.
+            ValueError: A teacher is missing, or doesn't have the student's sizes.
         """
         missing = [m for m in model.modalities if m not in self.teachers]
         if missing:

@@ -16,7 +16,7 @@ from amr_tf.modalities.panel import Image, Panel
 
 @dataclasses.dataclass(frozen=True)
 class AudioConfig(Modality):
-    """How a waveform becomes a log spectrogram.
+    """The settings by which a waveform becomes a log spectrogram.
 
     Example:
         >>> audio = amr_tf.modalities.AudioConfig(sample_rate=8_000, seconds=0.5)
@@ -120,7 +120,7 @@ class AudioConfig(Modality):
         return log_spectrogram(tf.cast(raw, tf.float32) / 32_768, self)
 
     def draws(self, augment: Augment) -> int:
-        """Two for each band that SpecAugment masks."""
+        """The number of draws: two for each band that SpecAugment masks."""
         return 4 if augment.spec_augment_time or augment.spec_augment_freq else 0
 
     def augmented(self, features: tf.Tensor, augment: Augment, draws: tf.Tensor) -> tf.Tensor:
@@ -196,9 +196,9 @@ def crop_length(waveform: tf.Tensor, samples: int, start: tf.Tensor | int = 0) -
     """Cuts `samples` samples from `start` on, of the waveform repeated as often as needed.
 
     Args:
-        waveform: `[..., n]`, any dtype; n = 0 is silence.
-        samples: Length of the cut.
-        start: First sample, int32 scalar, 0 or more.
+        waveform: Tensor `[..., n]`, any dtype; n = 0 is silence.
+        samples: Integer, the length of the cut.
+        start: Scalar int32, the first sample, 0 or more.
 
     Returns:
         `[..., samples]`.
@@ -216,8 +216,8 @@ def fit_length(waveform: tf.Tensor, samples: int) -> tf.Tensor:
     """The middle `samples` samples of a waveform; a shorter one is repeated.
 
     Args:
-        waveform: `[..., n]`, any dtype; n = 0 is silence.
-        samples: Length of the result.
+        waveform: Tensor `[..., n]`, any dtype; n = 0 is silence.
+        samples: Integer, the length of the result.
 
     Returns:
         `[..., samples]`.
@@ -234,11 +234,11 @@ def tiled(waveform: tf.Tensor, config: AudioConfig) -> tf.Tensor:
 def log_spectrogram(waveform: tf.Tensor, config: AudioConfig) -> tf.Tensor:
     """`log(|STFT| + epsilon)`, windows centred on multiples of the hop, zeros beyond the ends.
 
-    As `librosa.stft(center=True, pad_mode="constant")`, but time before frequency.
+    It is that of `librosa.stft(center=True, pad_mode="constant")`, but time comes before frequency.
 
     Args:
-        waveform: `[B, samples]` float32, in [-1, 1].
-        config: The transform.
+        waveform: Tensor `[B, samples]` float32, in [-1, 1].
+        config: AudioConfig, the settings of the transform.
 
     Returns:
         `[B, T, F, 1]` float32.
@@ -267,12 +267,12 @@ def _windows(waveform: tf.Tensor, config: AudioConfig) -> tf.Tensor:
 
 
 def _band(size: int, widest: int, draws: tf.Tensor) -> tf.Tensor:
-    """Where each sample's masked band lies, booleans `[B, size]`.
+    """The masked band of each sample, booleans `[B, size]`.
 
     Args:
-        size: The steps or bins that there are.
-        widest: The most that are masked.
-        draws: `[B, 2]`, uniform in [0, 1).
+        size: Integer, the number of steps or bins.
+        widest: Integer, the largest number of masked steps or bins.
+        draws: Tensor `[B, 2]`, uniform in [0, 1).
     """
     width = tf.floor(draws[:, :1] * (min(widest, size) + 1.0))
     start = tf.floor(draws[:, 1:] * (size - width + 1))

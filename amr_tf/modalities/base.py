@@ -1,4 +1,4 @@
-"""What all kinds of modalities have in common."""
+"""The base of all kinds of modalities."""
 
 import abc
 import dataclasses
@@ -14,7 +14,7 @@ from amr_tf.modalities.panel import Panel
 
 @dataclasses.dataclass(frozen=True)
 class Augment:
-    """What training changes at random; evaluation changes nothing.
+    """The random changes of training clips; evaluation changes nothing.
 
     Example:
         >>> augment = amr_tf.modalities.Augment(crop_scale=(0.6, 1.0), flip=False)
@@ -51,7 +51,7 @@ class Augment:
 
 
 class Modality(abc.ABC):
-    """How one input of a model is made of what a record stores of it.
+    """One input of a model, and how it is made of what a record stores.
 
     A stored clip is *cut* to a raw tensor of a fixed size (int16 samples, uint8 pixels, int32
     tokens, float32 numbers), which is all that crosses to the device. There its *features* are
@@ -106,7 +106,7 @@ class Modality(abc.ABC):
         return cls.stored_as or cls.kind
 
     def called(self, name: str) -> str:
-        """What people call it in a model: its kind's word, or its name where that is its own.
+        """The word for it in a model: its kind's word, or its name where that is its own.
 
         Args:
             name: String, the modality's name in the model.
@@ -135,7 +135,7 @@ class Modality(abc.ABC):
 
     @property
     def given_to_encoder(self) -> dict[str, Any]:
-        """What an encoder needs to know beside the shape, by the name of its argument."""
+        """The arguments that an encoder needs beside the shape, by their names."""
         return {}
 
     @property
@@ -148,7 +148,8 @@ class Modality(abc.ABC):
         """Cuts what is stored of a clip to the model's size, without any random draw.
 
         Args:
-            stored: The tensors that a record holds of this modality; empty where it lacks it.
+            stored: Mapping, the tensors that a record holds of this modality; they are empty where
+                the record lacks it.
 
         Returns:
             The raw tensor of one sample.
@@ -160,9 +161,9 @@ class Modality(abc.ABC):
         """Cuts what is stored of a clip for training; as `cut` where nothing is random.
 
         Args:
-            stored: As for `cut`.
-            augment: What is random.
-            keys: `[3, 2]` int64; every draw is a function of one of the three keys.
+            stored: Mapping, the tensors that a record holds of this modality, as for `cut`.
+            augment: Augment, the random changes.
+            keys: Tensor `[3, 2]` int64; every draw is a function of one of the three keys.
 
         Returns:
             The raw tensor of one sample.
@@ -175,14 +176,14 @@ class Modality(abc.ABC):
         """Makes the encoder's input of a batch of raw tensors.
 
         Args:
-            raw: `[B, ...]`, a batch of what `cut` or `cut_randomly` gives.
+            raw: Tensor `[B, ...]`, a batch of what `cut` or `cut_randomly` gives.
 
         Returns:
             `[B, *shape]`, float32, or int32 for tokens.
         """
 
     def draws(self, augment: Augment) -> int:
-        """How many uniform numbers `augmented` needs of each sample; 0 if it changes nothing."""
+        """The number of draws that `augmented` needs for each sample; 0 if it changes nothing."""
         del augment
         return 0
 
@@ -190,9 +191,9 @@ class Modality(abc.ABC):
         """Changes features at random, for training, on the device.
 
         Args:
-            features: `[B, *shape]`.
-            augment: What is random.
-            draws: `[B, K]` float32, uniform in [0, 1), K of `draws` or more.
+            features: Tensor `[B, *shape]`.
+            augment: Augment, the random changes.
+            draws: Tensor `[B, K]` float32, uniform in [0, 1), K of `draws` or more.
 
         Returns:
             `[B, *shape]`.
@@ -206,7 +207,7 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def absent(self) -> tf.Tensor:
-        """What stands for this modality where it is absent, raw: silence, black frames, zeros."""
+        """The raw tensor that stands for an absent modality: silence, black frames, zeros."""
 
     @property
     @abc.abstractmethod
@@ -231,16 +232,16 @@ class Modality(abc.ABC):
         """A batch for `of_files`.
 
         Args:
-            files: What is sent of each clip: the bytes of a file, a sequence of such, or an array;
-                None for a clip that lacks this modality.
+            files: Sequence of what is sent of each clip: the bytes of a file, a sequence of such,
+                or an array; None for a clip that lacks this modality.
         """
 
     @abc.abstractmethod
     def example_file(self) -> Any:
-        """What could be sent of a clip, as `packed` takes it."""
+        """An example of what can be sent of a clip, as `packed` takes it."""
 
     def corruptions(self, others: Sequence[np.ndarray] = ()) -> tuple[Corruption, ...]:
-        """What can go wrong with this modality, in five severities, on raw tensors.
+        """The ways in which this modality can go wrong, in five severities, on raw tensors.
 
         Args:
             others: Raw tensors of clips that are not to be corrupted, to be mixed in.
@@ -253,7 +254,7 @@ class Modality(abc.ABC):
 
     @abc.abstractmethod
     def panel(self, features: np.ndarray, attribution: np.ndarray) -> Panel:
-        """How one sample's features and their attributions are drawn.
+        """The drawing of one sample's features and their attributions.
 
         Args:
             features: Array of the features' shape, one sample's.

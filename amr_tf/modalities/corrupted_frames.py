@@ -1,4 +1,4 @@
-"""What goes wrong with pictures: blur, artefacts, occlusion, darkness, lost frames; on uint8.
+"""Corruptions of pictures in uint8: blur, artefacts, occlusion, darkness, lost frames.
 
 The kinds follow Hendrycks and Dietterich (2019); levels are this project's own.
 """
@@ -15,7 +15,7 @@ GREY = 128
 
 
 def frame_corruptions() -> tuple[Corruption, ...]:
-    """What goes wrong with video, on frames `[T, H, W, 3]`.
+    """The corruptions of video, on frames `[T, H, W, 3]`.
 
     Returns:
         The corruptions.
@@ -34,7 +34,7 @@ def frame_corruptions() -> tuple[Corruption, ...]:
 
 
 def image_corruptions() -> tuple[Corruption, ...]:
-    """What goes wrong with an image `[H, W, 3]`: what does with video, but lost frames.
+    """The corruptions of an image `[H, W, 3]`: those of video, except lost frames.
 
     Returns:
         The corruptions.

@@ -1,4 +1,4 @@
-"""What goes wrong with sound: noise, overdrive, gaps, other voices; on int16 waveforms `[n]`."""
+"""Corruptions of sound, int16 waveforms `[n]`: noise, overdrive, gaps, other voices."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ _GAPS = 40  # parts of a waveform that drop out as a whole
 
 
 def sound_corruptions(others: Sequence[np.ndarray] = ()) -> tuple[Corruption, ...]:
-    """What goes wrong with sound.
+    """The corruptions of sound.
 
     Args:
         others: Sequence of int16 `[n]`, waveforms of clips that are not to be corrupted, to be

@@ -1,4 +1,4 @@
-"""What goes wrong with a modality: corruptions of raw clips in five severities.
+"""Corruptions of a modality, on raw clips and in five severities.
 
 Each is a function of (clip, level, random generator) on a raw tensor, before features are made of
 it. The generator comes from (seed, corruption, clip) and not from the severity: a clip's noise,

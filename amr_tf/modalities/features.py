@@ -17,7 +17,7 @@ _MOST_BARS = 64
 
 @dataclasses.dataclass(frozen=True)
 class FeaturesConfig(Modality):
-    """How stored numbers become the model's input: `(x - mean) / std`, feature by feature.
+    """The settings by which stored numbers become the model's input: `(x - mean) / std`.
 
     NaN marks what is not there: the steps that fill up a short sequence, or all of a sample. It
     becomes 0, the training split's mean.
@@ -79,7 +79,7 @@ class FeaturesConfig(Modality):
 
     @property
     def _standardised(self) -> tuple[int, ...]:
-        """The shape of what `mean` and `std` describe."""
+        """The shape of the features that `mean` and `std` describe."""
         return self.dimensions[1:] if self.sequence else self.dimensions
 
     @property
@@ -131,7 +131,7 @@ class FeaturesConfig(Modality):
         return tf.TensorSpec([None, *self.dimensions], tf.float32)
 
     def of_files(self, files: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The numbers; a sample of NaN alone has none."""
+        """The numbers; a sample of nothing but NaN has none."""
         there = tf.reduce_any(~tf.math.is_nan(files), axis=list(range(1, files.shape.rank)))
         return files, there, tf.zeros_like(there, tf.string)
 
@@ -152,7 +152,7 @@ class FeaturesConfig(Modality):
         return self.cut({"values": tf.constant(numbers.reshape(-1))}).numpy()
 
     def example_file(self) -> np.ndarray:
-        """Zeros."""
+        """An array of zeros."""
         return np.zeros(self.dimensions, np.float32)
 
     def corruptions(self, others: Sequence[np.ndarray] = ()) -> tuple[Corruption, ...]:

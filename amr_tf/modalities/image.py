@@ -17,7 +17,7 @@ from amr_tf.modalities.pictures import PictureModality
 
 @dataclasses.dataclass(frozen=True)
 class ImageConfig(PictureModality):
-    """How a stored picture becomes the model's input.
+    """The settings by which a stored picture becomes the model's input.
 
     Example:
         >>> image = amr_tf.modalities.ImageConfig(size=16)

@@ -36,7 +36,7 @@ def read(
         tf.errors.InvalidArgumentError: The file is damaged.
     """
     empty, begins = file == "", tf.strings.substr(file, 0, 2) == b"\xff\xd8"
-    problem = refused((~empty & ~begins, "a picture is no JPEG file"))
+    problem = refused((~empty & ~begins, "a picture is not a JPEG file"))
 
     def decoded() -> tuple[tf.Tensor, tf.Tensor]:
         shape = tf.io.extract_jpeg_shape(file, tf.int64)
@@ -52,7 +52,7 @@ def read(
 
 
 def upright(frame: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """A frame `[H, W, 3]` as it is to be seen.
+    """Turns and mirrors a frame `[H, W, 3]` so that it is upright.
 
     Args:
         frame: Tensor, the pixels as they are stored.
@@ -91,7 +91,7 @@ def orientation(file: tf.Tensor) -> tf.Tensor:
 
 
 def _exif(data: tf.Tensor) -> tf.Tensor:
-    """Where the TIFF file of EXIF begins, int64; 0 for nowhere."""
+    """The place where the TIFF file of EXIF begins, int64; 0 if there is none."""
     wanted = tf.constant([0xFF, 0xE1, 0, 0, *b"Exif\0\0"], tf.int64)
     ignored = tf.constant([False, False, True, True] + [False] * 6)  # the size
 

@@ -22,7 +22,7 @@ class FeaturesLayer(keras.layers.Layer):
         TensorShape([2, 32, 129, 1])
 
     Args:
-        modality: Modality, what the raw tensors are.
+        modality: Modality, the kind of the raw tensors and their sizes.
         augment: Augment, what training changes; nothing by default.
         seed: Integer, the seed of the draws. Layers of one seed draw alike: frames and their
             optical flow are mirrored together.
@@ -46,16 +46,16 @@ class FeaturesLayer(keras.layers.Layer):
 
     @property
     def draws(self) -> int:
-        """How many uniform numbers the layer needs of each sample in training."""
+        """The number of uniform draws that the layer needs for each sample in training."""
         return 0 if self.augment is None else self.modality.draws(self.augment)
 
     def call(self, raw: tf.Tensor, draws: tf.Tensor | None = None) -> tf.Tensor:
         """Makes features.
 
         Args:
-            raw: `[B, ...]`, of the modality's raw shape and type.
-            draws: `[B, K]` float32, uniform in [0, 1), by which training changes the features;
-                None for none.
+            raw: Tensor `[B, ...]`, of the modality's raw shape and type.
+            draws: Tensor `[B, K]` float32, uniform in [0, 1), by which training changes the
+                features; None if it does not.
 
         Returns:
             `[B, *shape]`.

@@ -1,4 +1,4 @@
-"""What a report draws of a sample's input, without knowing its kind."""
+"""The parts of a report's drawing of a sample's input, whatever its kind."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""What video and images share: JPEG files, crops, scaling, normalised pixels."""
+"""The parts that video and images share: JPEG files, crops, scaling, normalised pixels."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ MAX_PIXELS = 8192 * 4320  # of a stored frame; larger ones are refused by their 
 
 
 class PictureModality(Modality):
-    """What video and images share as kinds of modalities; a subclass has a size, mean and std."""
+    """The base of video and images as kinds of modalities; a subclass has a size, mean and std."""
 
     size: int
     mean: tuple[float, float, float]
@@ -38,7 +38,7 @@ class PictureModality(Modality):
         return normalize_frames(raw, self.mean, self.std)
 
     def draws(self, augment: Augment) -> int:
-        """One, whether to mirror."""
+        """The number of draws: one, which decides whether to mirror."""
         return int(augment.flip)
 
     def augmented(self, features: tf.Tensor, augment: Augment, draws: tf.Tensor) -> tf.Tensor:
@@ -62,8 +62,8 @@ def scale(frames: tf.Tensor, size: int) -> tf.Tensor:
     time; enlarging is bilinear.
 
     Args:
-        frames: `[T, H, W, 3]` uint8.
-        size: Pixels.
+        frames: Tensor `[T, H, W, 3]` uint8.
+        size: Integer, pixels.
 
     Returns:
         `[T, size, size, 3]` float32, from 0 to 255, not rounded.
@@ -79,7 +79,7 @@ def scale(frames: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def resize(frames: tf.Tensor, size: int) -> tf.Tensor:
-    """Scales as `scale`, to uint8; frames of the right size are left alone."""
+    """Scales as `scale`, to uint8; frames of the right size stay as they are."""
     there = tf.reduce_all(tf.shape(frames)[1:3] == size)
     resized = tf.cond(
         there, lambda: frames, lambda: tf.cast(tf.round(scale(frames, size)), tf.uint8)
@@ -97,8 +97,8 @@ def resize_center(frames: tf.Tensor, size: int) -> tf.Tensor:
     """Scales the middle square of each frame to `size` x `size` pixels.
 
     Args:
-        frames: `[..., H, W, 3]` uint8, one or more leading dimensions.
-        size: Pixels; frames that have it are left alone.
+        frames: Tensor `[..., H, W, 3]` uint8, one or more leading dimensions.
+        size: Integer, pixels; frames that have it stay as they are.
 
     Returns:
         `[..., size, size, 3]` uint8.
@@ -133,7 +133,7 @@ def decode_frames(stored: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
     """Decodes all frames of a stored clip, which may then be kept in memory.
 
     Args:
-        stored: `frames`, `[T]` JPEG files, and `size`, their height and width `[2]` int32.
+        stored: Mapping, `frames`, `[T]` JPEG files, and `size`, their height and width `[2]` int32.
 
     Returns:
         The same with `frames` `[T, H, W, 3]` uint8.
@@ -185,11 +185,11 @@ def cut_frames(
     Args:
         stored: `frames`, `[T]` JPEG files or `[T, H, W, 3]` uint8, and `size`, their height and
             width `[2]` int32.
-        indices: `[count]` int32, the chosen frames.
-        window: `[y, x, height, width]` int32.
-        count: The number of frames.
-        size: The height and width of the result.
-        training: Whether to decode the window alone.
+        indices: Tensor `[count]` int32, the chosen frames.
+        window: Tensor `[y, x, height, width]` int32.
+        count: Integer, the number of frames.
+        size: Integer, the height and width of the result.
+        training: Boolean, whether to decode only the window.
 
     Returns:
         `[count, size, size, 3]` uint8.
@@ -216,7 +216,7 @@ def read_files(files: tf.Tensor, size: int) -> tuple[tf.Tensor, tf.Tensor]:
 
     Args:
         files: Tensor `[N]` of strings, the files' bytes.
-        size: Pixels.
+        size: Integer, pixels.
 
     Returns:
         `[N, size, size, 3]` uint8, black where there is a problem, and the problems `[N]`.
@@ -235,8 +235,8 @@ def mirrored(features: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
     """Half of the samples mirrored, by their first draw.
 
     Args:
-        features: `[B, ..., W, 3]`.
-        draws: `[B, K]`, uniform in [0, 1).
+        features: Tensor `[B, ..., W, 3]`.
+        draws: Tensor `[B, K]`, uniform in [0, 1).
     """
     rows = tf.reshape(features, [-1, *features.shape[-2:]])  # in 3-D it is five times faster
     turned = tf.reshape(tf.reverse(rows, [1]), tf.shape(features))

@@ -26,7 +26,7 @@ def register_modality(modality: type[Modality]) -> type[Modality]:
         The class.
 
     Raises:
-        ValueError: Its `kind` is no lower-case identifier, or another class has it.
+        ValueError: Its `kind` is not a lower-case identifier, or another class has it.
     """
     return MODALITIES.register(modality.kind, modality)
 

@@ -21,9 +21,10 @@ LONGEST = 128  # words that a model reads unless told otherwise
 
 @dataclasses.dataclass(frozen=True)
 class TextConfig(Modality):
-    """How a text becomes tokens: Keras' `TextVectorization`, lower case, no punctuation.
+    """The settings by which a text becomes tokens: Keras' `TextVectorization`, without punctuation.
 
-    Token 0 is padding, 1 is a word that the vocabulary lacks, word k of the vocabulary is k + 2.
+    Words are in lower case. Token 0 is padding, 1 is a word that the vocabulary lacks, word k of
+    the vocabulary is k + 2.
 
     Example:
         >>> text = amr_tf.modalities.TextConfig(("the", "cat"), length=4)
@@ -80,7 +81,7 @@ class TextConfig(Modality):
 
     @property
     def given_to_encoder(self) -> dict[str, Any]:
-        """How many tokens there are."""
+        """The number of tokens, as the encoder's argument."""
         return {"vocabulary_size": len(self.vocabulary) + 2}
 
     @functools.cached_property
@@ -114,7 +115,7 @@ class TextConfig(Modality):
         return tf.not_equal(stored["text"], "")
 
     def absent(self) -> tf.Tensor:
-        """Padding alone."""
+        """Tokens that are all padding."""
         return tf.zeros([self.length], tf.int32)
 
     @property
@@ -147,7 +148,7 @@ class TextConfig(Modality):
         )
 
     def panel(self, features: np.ndarray, attribution: np.ndarray) -> Panel:
-        """How much each word matters."""
+        """The drawing of how much each word matters."""
         names = ("", "(unknown)", *self.vocabulary)
         words = tuple(names[token] for token in features if token != PADDING)
         bars = Bars("Grad⊙Input of each word's embedding", words, attribution[: len(words)])

@@ -18,7 +18,7 @@ from amr_tf.modalities.pictures import PictureModality
 
 @dataclasses.dataclass(frozen=True)
 class VideoConfig(PictureModality):
-    """How stored frames become the model's input.
+    """The settings by which stored frames become the model's input.
 
     Example:
         >>> video = amr_tf.modalities.VideoConfig(frames=2, size=16)
@@ -141,8 +141,8 @@ def even_frames(num_frames: tf.Tensor | int, wanted: int) -> tf.Tensor:
     """Indices of the middles of `wanted` equal parts of a clip.
 
     Args:
-        num_frames: Frames the clip has, 1 or more.
-        wanted: Indices asked for; they repeat where the clip has fewer frames.
+        num_frames: Integer, the frames that the clip has, 1 or more.
+        wanted: Integer, the number of indices; they repeat where the clip has fewer frames.
 
     Returns:
         `[wanted]` int32, not decreasing.
@@ -154,9 +154,9 @@ def random_frames(count: tf.Tensor, wanted: int, key: tf.Tensor) -> tf.Tensor:
     """`wanted` different frames in their order; evenly repeated where there are fewer.
 
     Args:
-        count: Frames the clip has, int32 scalar.
-        wanted: Frames asked for.
-        key: `[2]` int64.
+        count: Scalar int32, the frames that the clip has.
+        wanted: Integer, the number of frames.
+        key: Tensor `[2]` int64, the key of the draw.
 
     Returns:
         `[wanted]` int32.

@@ -57,7 +57,7 @@ def decode(file: tf.Tensor, sample_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
     there, declared = length - data, _data_size(padded, data, length)
     whole = tf.where(data > 0, data + declared, 8 + _number(padded, 4, 4))
     problem = refused(
-        (~is_wav, f"the audio is no WAV file: send {FORMATS}"),
+        (~is_wav, f"the audio is not a WAV file: send {FORMATS}"),
         (
             length > MAX_BYTES,
             _said(f"the WAV file has {{}} bytes, the limit is {MAX_BYTES}", length),
@@ -113,7 +113,7 @@ def mono(channels: tf.Tensor) -> tf.Tensor:
 
 
 def _chunks(file: tf.Tensor, length: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Where the contents of `fmt ` and of `data` begin, int32; 0 for none."""
+    """The places where the contents of `fmt ` and of `data` begin, int32; 0 for none."""
 
     def found(at: tf.Tensor, form: tf.Tensor, data: tf.Tensor) -> tuple[tf.Tensor, ...]:
         name, size = _text(file, at), tf.cast(_number(file, at + 4, 4, tf.int64), tf.int64)

@@ -16,7 +16,7 @@ from amr_tf.modalities.checks import checked
 def read_files(
     files: Mapping[str, tf.Tensor], inputs: Mapping[str, Modality]
 ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
-    """A model's inputs of encoded clips, which may differ in length, size and what they have.
+    """Makes a model's inputs of encoded clips, which may differ in length, size and modalities.
 
     What a clip lacks counts as absent, as in the training pipeline: 0 in `presence`.
 
@@ -43,7 +43,7 @@ def read_files(
 def raw_of_files(
     files: Mapping[str, tf.Tensor], inputs: Mapping[str, Modality]
 ) -> dict[str, tf.Tensor]:
-    """As `read_files`, for batches in which nothing may be wrong.
+    """Reads files as `read_files`, for batches in which nothing may be wrong.
 
     Args:
         files: Mapping, modality -> a batch of files as `Modality.file_input` says.

@@ -48,8 +48,8 @@ def export(
 ) -> pathlib.Path:
     """Writes `directory/<version>/`, the version one above the highest that is there.
 
-    A version appears whole or not at all, and is never written again. A `models.config` that is
-    there is left alone: it may have been edited.
+    A version appears whole or not at all, and is never written again. An existing `models.config`
+    is not overwritten: it may have been edited.
 
     Example:
         >>> modality = amr_tf.modalities.FeaturesConfig
@@ -60,12 +60,12 @@ def export(
         ['class_id', 'label', 'probabilities', 'shares']
 
     Args:
-        model: The classifier; made outside of a distribution strategy.
+        model: MultimodalClassifier, made outside of a distribution strategy.
         directory: Path of the versions.
         classes: Strings, the class names by id, or those of the numbers; also in `assets/`.
         inputs: Mapping, modality -> its input, of those for which the model has no features layer.
-        notes: Mapping, what else to keep in `assets/model.json`.
-        extra: Mapping, file name -> text of what else to keep in `assets.extra/`.
+        notes: Mapping, further entries of `assets/model.json`.
+        extra: Mapping, file name -> text, further files of `assets.extra/`.
 
     Returns:
         The version's directory.

@@ -1,4 +1,4 @@
-"""The functions that a served classifier offers, of core TensorFlow operations alone.
+"""The functions that a served classifier offers, made only of core TensorFlow operations.
 
     serving_default   for each modality its raw tensors -> probabilities [B, C], class_id [B],
                       label [B], shares [B, M]
@@ -15,9 +15,9 @@ Inputs are named after the modalities. What a client sends of a modality depends
     text       int32 [B, length]                  string [B], the texts
     features   float32 [B, ...]                   the same
 
-Of another task than one class a clip (`amr_tf.tasks`) there is, in the place of the class: with
+Other tasks than one class a clip (`amr_tf.tasks`) have, instead of the class: with
 `multilabel` predicted [B, C], booleans, and labels [B], their names separated by `|`; with
-`regression` values [B, K] alone. Those have the shares of the target that their task reports, and
+`regression` only values [B, K]. Those have the shares of the target that their task reports, and
 no shares_logit.
 
 They are the tensors that the model was trained on: `amr_tf.modalities` says how to cut them. A
@@ -168,13 +168,13 @@ def served_inputs(
 
 
 def _unless(problems: tf.Tensor, answer: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """The answers, and in the place of those to clips with a problem what cannot be one."""
+    """The answers; those to clips with a problem become values that cannot be answers."""
     fine = problems == ""
     return {name: _where(fine, x) for name, x in answer.items()}
 
 
 def _where(fine: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-    """`x` `[B, ...]` where it is fine, else 0, "", False, or -1 in the place of a class id."""
+    """`x` `[B, ...]` where it is fine, else 0, "", False, or -1 for a class id."""
     if x.dtype == tf.string or x.dtype.is_integer:
         return tf.where(fine, x, "" if x.dtype == tf.string else -1)
     return kept(x, fine)

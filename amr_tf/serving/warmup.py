@@ -41,9 +41,9 @@ def write(
     """Writes the file of warm-up requests.
 
     Args:
-        directory: `assets.extra` of a version.
-        model_name: Under which the model is served.
-        inputs_by_signature: Signature name -> input name -> value.
+        directory: Path of the directory `assets.extra` of a version.
+        model_name: String, the name under which the model is served.
+        inputs_by_signature: Mapping, signature name -> input name -> value.
     """
     with tf.io.TFRecordWriter(str(directory / FILE)) as file:
         for signature, inputs in inputs_by_signature.items():

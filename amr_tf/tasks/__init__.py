@@ -1,4 +1,4 @@
-"""What labels are: a class, any number of labels, or numbers, and all that follows from it.
+"""The kinds of labels: a class, any number of labels, or numbers, and all that depends on them.
 
     multiclass   class ids [B]              softmax       accuracy, mAP
     multilabel   0 and 1 [B, C]             sigmoid       macro and micro mAP, hits, F1
@@ -38,8 +38,8 @@ def register_task(name: str, task: type[Task] | None = None) -> Any:
         The class, or the decorator.
 
     Raises:
-        TypeError: It is no subclass of `Task`.
-        ValueError: The name is no lower-case identifier, or another task has it.
+        TypeError: It is not a subclass of `Task`.
+        ValueError: The name is not a lower-case identifier, or another task has it.
     """
 
     def register(task: type[Task]) -> type[Task]:
@@ -66,7 +66,7 @@ def find_task(task: str | Task) -> Task:
         task: String, a key of `TASKS`, or a Task, which is returned.
 
     Raises:
-        ValueError: There is none of that name.
+        ValueError: No task has that name.
     """
     return task if isinstance(task, Task) else TASKS.find(task)()
 

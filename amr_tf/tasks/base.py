@@ -56,7 +56,7 @@ class Metric:
 
 
 class Task:
-    """What labels are, and all that follows: loss, predictions, attributed score and metrics.
+    """The kind of labels, with the loss, predictions, attributed score and metrics for it.
 
     A task is a small serialisable object that is saved with the model. Those of this package are
     `Multiclass`, `Multilabel` and `Regression`.
@@ -73,7 +73,7 @@ class Task:
         'counts'
 
     Attributes:
-        name: String, under which the task is registered.
+        name: String, the name under which the task is registered.
         help: String, what labels are, in one line.
         targets: Strings, what `amr_target` can be; the first is the default.
         reported: Strings, the targets whose shares evaluations report; the first is the main one.
@@ -84,7 +84,7 @@ class Task:
         larger_is_better: Boolean, whether a larger one of that metric is better.
         one_class: Boolean, whether each sample has exactly one class, and labels are class ids.
         probabilistic: Boolean, whether predictions are probabilities of labels that have names.
-        answer: String, under which a served model gives its predictions.
+        answer: String, the name under which a served model gives its predictions.
     """
 
     name: ClassVar[str] = ""
@@ -110,7 +110,7 @@ class Task:
             outputs: Integer, the number of outputs of the head; None where it is not known.
 
         Raises:
-            ValueError: They have another form; says which is wanted.
+            ValueError: They have another form; the message says which is wanted.
         """
         raise NotImplementedError
 
@@ -127,15 +127,15 @@ class Task:
         raise NotImplementedError
 
     def predictions(self, outputs: tf.Tensor) -> tf.Tensor:
-        """What outputs `[B, C]` say: probabilities, or numbers in the labels' unit, float32."""
+        """The predictions of outputs `[B, C]`: probabilities, or numbers in the labels' unit."""
         raise NotImplementedError
 
     def called(self, outputs: tf.Tensor) -> tf.Tensor:
-        """What a call of the model gives, `[B, C]`; by default the head's outputs as they are."""
+        """The result of calling the model, `[B, C]`; by default the head's outputs as they are."""
         return outputs
 
     def chosen(self, outputs: tf.Tensor, target: str, labels: tf.Tensor | None = None) -> tf.Tensor:
-        """Whose score is attributed, of each sample: what `score` takes.
+        """The outputs whose score is attributed for each sample, as `score` takes them.
 
         Args:
             outputs: Tensor `[B, C]`.
@@ -172,11 +172,11 @@ class Task:
     def step_values(
         self, labels: tf.Tensor, outputs: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """What the step metric is the mean of: numbers `[B]`, and which count `[B]`; None: all."""
+        """Numbers `[B]` whose mean is the step metric, and which of them count (None for all)."""
         raise NotImplementedError
 
     def answers(self, outputs: tf.Tensor, names: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What a served model answers.
+        """The answers of a served model.
 
         Args:
             outputs: Tensor `[B, C]`.
@@ -193,7 +193,7 @@ class Task:
         """Refuses an attribution target that the task does not have.
 
         Raises:
-            ValueError: It has not.
+            ValueError: There is no such target.
         """
         if target not in self.targets:
             raise ValueError(
@@ -206,7 +206,7 @@ class Task:
         raise NotImplementedError
 
     def host_predictions(self, outputs: np.ndarray) -> np.ndarray:
-        """What outputs `[N, C]` of a split say; as `predictions`, in float64."""
+        """The predictions of outputs `[N, C]` of a split, as `predictions`, in float64."""
         raise NotImplementedError
 
     def measured(self, labels: np.ndarray, outputs: np.ndarray) -> dict[str, Any]:
@@ -237,11 +237,11 @@ class Task:
         raise NotImplementedError
 
     def members(self, labels: np.ndarray, outputs: int) -> np.ndarray | None:
-        """Which clips are of which class, booleans `[N, C]`; None where there are no classes."""
+        """The classes that clips are of, booleans `[N, C]`; None where there are no classes."""
         raise NotImplementedError
 
     def tuned(self, labels: np.ndarray, outputs: np.ndarray) -> "Task":
-        """The task with what is chosen on validation clips; by default nothing is.
+        """The task with the settings that validation clips choose; by default there are none.
 
         Args:
             labels: Array `[N, ...]`, of the validation split.
@@ -251,7 +251,7 @@ class Task:
         return self
 
     def describe(self) -> dict[str, Any]:
-        """What an export's description says of the task."""
+        """The task's entries in the description of an export."""
         return {"name": self.name, **self.get_config()}
 
     def get_config(self) -> dict[str, Any]:
@@ -259,7 +259,7 @@ class Task:
         return {}
 
     def metric(self, name: str) -> Metric:
-        """The metric of a name, which may be one of steps alone."""
+        """The metric of a name, which may be one that only steps have."""
         known = {metric.name: metric for metric in self.metrics}
         return known.get(name, Metric(name, percent=False))
 

@@ -18,7 +18,7 @@ def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
 
 
 def positives(labels: np.ndarray, classes: int) -> np.ndarray:
-    """Which samples have which label, booleans `[N, C]`.
+    """The labels that samples have, booleans `[N, C]`.
 
     Args:
         labels: Array `[N]`, the class ids, or `[N, C]` of 0 and 1.

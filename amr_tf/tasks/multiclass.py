@@ -38,7 +38,8 @@ class Multiclass(Task):
         """Class ids `[B]`; `[B, 1]` is flattened.
 
         Raises:
-            ValueError: No labels, or something else: one-hot vectors, numbers that aren't integers.
+            ValueError: There are no labels, or they are something else: one-hot vectors, or not
+                integers.
         """
         del outputs
         if labels is None:
@@ -119,7 +120,7 @@ class Multiclass(Task):
         return {"accuracy": np.array(recall), "average_precision": precision}
 
     def members(self, labels: np.ndarray, outputs: int) -> np.ndarray | None:
-        """Which clips are of which class."""
+        """The classes that clips are of, booleans `[N, C]`."""
         return positives(labels, outputs)
 
 

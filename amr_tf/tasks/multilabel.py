@@ -61,7 +61,8 @@ class Multilabel(Task):
         """0 and 1 as `[B, C]` float32 (float64 stays).
 
         Raises:
-            ValueError: No labels, or another shape; other numbers are refused as the graph runs.
+            ValueError: There are no labels, or they have another shape; other numbers are refused
+                as the graph runs.
         """
         if labels is None:
             raise ValueError("a batch is (inputs, labels [B, C] of 0 and 1); there are no labels")
@@ -132,14 +133,14 @@ class Multilabel(Task):
         return special.expit(outputs)
 
     def predicted(self, probabilities: np.ndarray) -> np.ndarray:
-        """Which labels are predicted, booleans `[..., C]`: those at or above their thresholds."""
+        """The predicted labels, booleans `[..., C]`: those at or above their thresholds."""
         return probabilities >= self.thresholds_of(probabilities.shape[-1])
 
     def thresholds_of(self, classes: int) -> np.ndarray:
         """The thresholds `[C]`, float32.
 
         Raises:
-            ValueError: There are more or fewer than labels.
+            ValueError: There are more or fewer thresholds than labels.
         """
         if self.thresholds is None:
             return np.full(classes, THRESHOLD, np.float32)
@@ -188,11 +189,11 @@ class Multilabel(Task):
         }
 
     def members(self, labels: np.ndarray, outputs: int) -> np.ndarray | None:
-        """Which clips have which label."""
+        """The labels that clips have, booleans `[N, C]`."""
         return positives(labels, outputs)
 
     def tuned(self, labels: np.ndarray, outputs: np.ndarray) -> "Multilabel":
-        """With the thresholds at which each label's F1 on these clips is largest.
+        """The task with the thresholds at which each label's F1 on these clips is largest.
 
         A threshold lies halfway between the least probability that is to be predicted and the next
         lower one; a label that no clip has keeps 0.5.

@@ -79,7 +79,8 @@ class Regression(Task):
         """Numbers `[B, K]`, float32 (float64 stays).
 
         Raises:
-            ValueError: No labels, or another shape; NaN and infinity are refused as the graph runs.
+            ValueError: There are no labels, or they have another shape; NaN and infinity are
+                refused as the graph runs.
         """
         if labels is None:
             raise ValueError("a batch is (inputs, numbers [B] or [B, K]); there are no labels")
@@ -95,7 +96,7 @@ class Regression(Task):
             )
         labels = labels if labels.dtype == tf.float64 else tf.cast(labels, tf.float32)
         finite = tf.reduce_all(tf.math.is_finite(labels))
-        with after(finite, "a label of task='regression' is no finite number"):
+        with after(finite, "a label of task='regression' is not a finite number"):
             return tf.identity(labels)
 
     def losses(self, labels: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:

@@ -14,8 +14,8 @@ from tfrecords import quiet  # noqa: F401  isort: skip
 from studies import runs
 from studies.balance import data, study_page, study_plan, train
 
-flags.DEFINE_string("work", "runs/study", "Where clips, features and finished runs are kept.")
-flags.DEFINE_string("docs", "docs", "Where study.md and study/ are written.")
+flags.DEFINE_string("work", "runs/study", "Directory of clips, features and finished runs.")
+flags.DEFINE_string("docs", "docs", "Directory to write study.md and study/ to.")
 flags.DEFINE_integer("jobs", 2, "Processes; each makes many runs.", lower_bound=1)
 
 _TIMEOUT = 1_200.0  # seconds a run may take

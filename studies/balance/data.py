@@ -33,7 +33,7 @@ MEASURED_SEVERITIES = (1, 3, 5)
 
 @dataclasses.dataclass(frozen=True)
 class Level:
-    """How strongly the class shows in sound and picture, see `tfrecords.datasets.synthetic`.
+    """The strengths of the class in sound and picture, see `tfrecords.datasets.synthetic`.
 
     Attributes:
         audio: Float, the strength in the sound.
@@ -53,7 +53,7 @@ def directory(work: pathlib.Path, level: str) -> pathlib.Path:
 
 
 def make(work: pathlib.Path, level: str, train: int = TRAIN, test: int = TEST) -> None:
-    """Makes what is not there yet of a level's arrays.
+    """Makes those of a level's arrays that are not there yet.
 
     Args:
         work: Path, the directory of the study's data.
@@ -109,6 +109,6 @@ def split(work: pathlib.Path, level: str, name: str) -> tuple[dict[str, np.ndarr
 
 
 def _features(modality: str, raw: np.ndarray) -> np.ndarray:
-    """Features of raw clips, as float16, of sound the lower frequencies."""
+    """Features of raw clips, as float16; for sound only the lower frequencies."""
     made = INPUTS[modality].features(tf.constant(raw)).numpy().astype(np.float16)
     return made[:, :, :BINS] if modality == "audio" else made

@@ -23,11 +23,11 @@ ROWS = (*study_plan.COMPARED_METHODS, POOLED)
 
 
 class Results(statistics.Results):
-    """What the finished runs measured."""
+    """The measurements of the finished runs."""
 
     @classmethod
     def load(cls, work: pathlib.Path) -> "Results":
-        """Reads what the finished runs measured.
+        """Reads the measurements of the finished runs.
 
         Args:
             work: Path, the directory of the runs.

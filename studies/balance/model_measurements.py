@@ -1,4 +1,4 @@
-"""What is measured of a trained model, on a split and in inference mode.
+"""The measurements of a trained model, on a split and in inference mode.
 
 Shares and behaviour are the audio's; the video has the rest.
 """
@@ -72,7 +72,7 @@ def encode(model: amr_tf.MultimodalClassifier, inputs: Arrays) -> Arrays:
 
 
 def centred(kernel: np.ndarray) -> np.ndarray:
-    """A linear head's weights `[D, C]` without what they have in common over the classes.
+    """A linear head's weights `[D, C]` without the part that is common to the classes.
 
     All logits of a sample then move alike: no prediction changes, nor do shares by the
     probability target. Shares by the logit target do.
@@ -87,7 +87,7 @@ def centred(kernel: np.ndarray) -> np.ndarray:
 
 
 def common_part(kernel: np.ndarray) -> float:
-    """How much of a linear head's weights is common to the classes.
+    """The part of a linear head's weights that is common to the classes.
 
     Args:
         kernel: Array `[D, C]`.

@@ -1,4 +1,4 @@
-"""The figures of the study, readable in black and white: markers and fills tell, not colours."""
+"""The figures of the study, readable in black and white: markers and fills tell series apart."""
 
 import numpy as np
 from matplotlib import pyplot as plt
@@ -103,7 +103,7 @@ def pushed(results: Results) -> plt.Figure:
 
 
 def variants(results: Results) -> plt.Figure:
-    """Draws what the variants of the regulariser do, measure by measure."""
+    """Draws the effects of the variants of the regulariser, measure by measure."""
     measures = {
         "share_probability": "audio share", "behaviour": "behaviour", "accuracy": "accuracy",
         "audio_corrupted": "sound\ncorrupted", "video_corrupted": "picture\ncorrupted",

@@ -1,4 +1,4 @@
-"""Which runs the study is made of, the most important first."""
+"""The runs that make the study, the most important first."""
 
 import dataclasses
 import itertools
@@ -45,14 +45,14 @@ class StudyRun:
 
     @property
     def graph(self) -> tuple:
-        """What runs must have in common to share one traced train step."""
+        """The fields in which runs must agree to share one traced train step."""
         return self.method, self.amr, self.weight_decay, self.rate
 
     def but(self, **changes: Any) -> "StudyRun":
         """The run with other values in some fields.
 
         Args:
-            **changes: Fields and their new values.
+            **changes: Values, the new ones of some fields.
 
         Returns:
             Another run.

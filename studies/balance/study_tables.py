@@ -41,7 +41,7 @@ def where(results: Results) -> str:
 
 
 def balance(results: Results) -> str:
-    """The table of what AMR does to shares and behaviour."""
+    """The table of AMR's effects on shares and behaviour."""
     rows = []
     for level in study_plan.LEVELS:
         for method in study_plan.COMPARED_METHODS:
@@ -59,7 +59,7 @@ def balance(results: Results) -> str:
 
 
 def logit(results: Results) -> str:
-    """The table of the two targets: shares, what is common to the classes, behaviour."""
+    """The table of the two targets: shares, the part common to the classes, behaviour."""
     numbers = ("share_logit", "share_centred", "shift", "share_probability", "behaviour",
                "accuracy", "without_audio", "common_audio", "common_video")  # fmt: skip
     rows = []

@@ -32,7 +32,7 @@ SETTINGS = {
 
 
 def result(work: pathlib.Path, run: StudyRun) -> dict[str, Any] | None:
-    """What a finished run measured.
+    """The measurements of a finished run.
 
     Args:
         work: Path, the directory of the runs.

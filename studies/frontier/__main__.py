@@ -44,8 +44,8 @@ flags.DEFINE_string("frame", "data/grid_words_frame", "Records of the words, the
 flags.DEFINE_string("digits", "data/avmnist_hard", "Records of spoken and written digits.")
 flags.DEFINE_string("views", "digits_six_views.npz", "Arrays of digits in six kinds of numbers.")
 flags.DEFINE_bool("synthetic", True, "Whether to render the synthetic clips, level large, too.")
-flags.DEFINE_string("work", "runs/frontier", "Where arrays and finished runs are kept.")
-flags.DEFINE_string("docs", "docs", "Where frontier.md and frontier/ are written.")
+flags.DEFINE_string("work", "runs/frontier", "Directory of arrays and finished runs.")
+flags.DEFINE_string("docs", "docs", "Directory to write frontier.md and frontier/ to.")
 flags.DEFINE_multi_enum("only", [], plan.PARTS, "A part of the runs to make; may be repeated.")
 flags.DEFINE_integer("jobs", 2, "Processes; each makes many runs.", lower_bound=1)
 

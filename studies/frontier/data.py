@@ -50,7 +50,7 @@ def directory(work: pathlib.Path, name: str) -> pathlib.Path:
 
 
 def make(work: pathlib.Path, sources: Mapping[str, str]) -> list[str]:
-    """Makes what is not there yet of the sets' arrays, and of the noisy set where its clean one is.
+    """Makes the sets' missing arrays, and those of the noisy set where its clean one is.
 
     Args:
         work: Path, the directory of the study.
@@ -125,7 +125,7 @@ def split(
 
 
 def as_input(x: tf.Tensor) -> tf.Tensor:
-    """What an encoder takes, float32, of what an array holds: frames are kept as bytes."""
+    """Converts rows of an array to an encoder's input, float32: frames are kept as bytes."""
     return VIDEO.features(x) if x.dtype == tf.uint8 else tf.cast(x, tf.float32)
 
 

@@ -16,11 +16,11 @@ SOUND, PICTURE = "audio_corrupted", "video_corrupted"
 
 
 class Results(statistics.Results):
-    """What the finished runs measured."""
+    """The measurements of the finished runs."""
 
     @classmethod
     def load(cls, work: pathlib.Path, planned: Sequence[FrontierRun]) -> "Results":
-        """Reads what the finished runs measured.
+        """Reads the measurements of the finished runs.
 
         Args:
             work: Path, the directory of the study.
@@ -60,7 +60,7 @@ class Comparison:
 
     Attributes:
         question: String, the question that it belongs to, of the command's docstring.
-        told: String, what is compared.
+        told: String, the two sides in words.
         run: FrontierRun, of any seed.
         other: FrontierRun, which is subtracted.
         measure: String, the name of the number.
@@ -112,7 +112,7 @@ def comparisons(names: Sequence[str]) -> list[Comparison]:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a comparison.
+    """The outcome of a comparison.
 
     Attributes:
         difference: Estimate, in points; None where too few runs are finished.
@@ -126,7 +126,7 @@ class Outcome:
 
     @property
     def stands(self) -> bool:
-        """Whether the difference is told from 0 among all comparisons."""
+        """Whether the difference is significant among all comparisons."""
         return self.corrected <= 0.05
 
 

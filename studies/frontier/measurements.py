@@ -1,4 +1,4 @@
-"""What is measured of a trained model, on the test clips and in inference mode."""
+"""The measurements of a trained model, on the test clips and in inference mode."""
 
 import pathlib
 import warnings
@@ -30,7 +30,7 @@ def measure_model(
 
     Args:
         work: Path, the directory of the study.
-        run: FrontierRun, what the model was trained by.
+        run: FrontierRun, by which the model was trained.
         model: MultimodalClassifier, the trained model.
 
     Returns:

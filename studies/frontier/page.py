@@ -41,7 +41,7 @@ def write(work: pathlib.Path, docs: pathlib.Path, modalities: dict[str, Sequence
 
 
 def _missing(results: Results, planned: Sequence[FrontierRun], names: Sequence[str]) -> str:
-    """What the page is made without, in sentences; nothing where all is there."""
+    """The sets and runs that the page lacks, in sentences; nothing if it lacks none."""
     lines = []
     absent = [plan.TITLES[n] for n in plan.TITLES if n not in names]
     if absent:
@@ -97,7 +97,7 @@ def _tables(results: Results, names: Sequence[str], kind: str) -> str:
 
 
 def _gains(results: Results, names: Sequence[str]) -> str:
-    """Which settings gain robustness at no clean cost, and which cost and gain nothing.
+    """The settings that gain robustness at no clean cost, and those that cost and gain nothing.
 
     A gain is an interval of a difference from naive fusion without AMR that lies above 0.
     """
@@ -132,7 +132,7 @@ def _gains(results: Results, names: Sequence[str]) -> str:
 
 
 def _place(results: Results, names: Sequence[str]) -> str:
-    """AMR beside other methods: clean accuracy and robustness, and with each its even AMR."""
+    """The place of AMR among other methods: clean accuracy and robustness, with and without it."""
     rows = []
     numbers = ("accuracy", "worst", "mean_corrupted", "worst_missing", "behaviour_audio")
     for name in (n for n in plan.REAL if n in names):

@@ -1,4 +1,4 @@
-"""Which runs the study is made of, the most important first."""
+"""The runs that make the study, the most important first."""
 
 import dataclasses
 import itertools
@@ -49,9 +49,9 @@ class FrontierRun:
         method: String, of `amr_tf.methods.METHODS`.
         weight: String, the weight of AMR: `0` for none, `1` or `auto`.
         ratio: String, the wanted ratio of the shares, audio : video; `1:1` is even for any number.
-        measure: String, whose shares are held at the ratio.
-        scope: String, which variables AMR trains.
-        modality: String, of the method `unimodal` its modality.
+        measure: String, the measure of the shares that are held at the ratio.
+        scope: String, the variables that AMR trains.
+        modality: String, the modality of the method `unimodal`.
         seed: Integer, the seed of weights and order.
         inputs: String, `components` or `clips`.
     """
@@ -77,7 +77,7 @@ class FrontierRun:
 
     @property
     def graph(self) -> tuple:
-        """What runs must have in common to share one traced train step.
+        """The fields in which runs must agree to share one traced train step.
 
         It holds the seeds of the masks of dropout, which encoders of clips take from the run's; and
         methods that came later may hold on to their model.
@@ -89,7 +89,7 @@ class FrontierRun:
         """The run with other values in some fields.
 
         Args:
-            **changes: Fields and their new values.
+            **changes: Values, the new ones of some fields.
 
         Returns:
             Another run.
@@ -128,7 +128,7 @@ def dialled(names: Sequence[str]) -> list[FrontierRun]:
 
 
 def alone(modalities: dict[str, Sequence[str]], names: Sequence[str]) -> list[FrontierRun]:
-    """Each modality alone: yardsticks, and teachers."""
+    """The runs of each modality alone, which are yardsticks and teachers."""
     kinds = [
         FrontierRun(name, ALONE, modality=m) for name in names if name in _tabled(names)
         for m in modalities[name]

@@ -27,7 +27,7 @@ from tfrecords import atomic
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How runs on one kind of inputs are trained. Chosen on validation clips, for naive fusion.
+    """The recipe for runs on one kind of inputs, chosen on validation clips for naive fusion.
 
     Attributes:
         width: Integer, the width of the encoders.
@@ -61,7 +61,7 @@ LATER_OPTIONS = {
 
 
 def settings(run: FrontierRun) -> dict[str, Any]:
-    """What a finished run depends on beside its own fields."""
+    """The settings that a finished run depends on beside its own fields."""
     recipes = {name: dataclasses.asdict(recipe) for name, recipe in RECIPES.items()}
     return {
         "recipes": recipes,
@@ -72,7 +72,7 @@ def settings(run: FrontierRun) -> dict[str, Any]:
 
 
 def result(work: pathlib.Path, run: FrontierRun) -> dict[str, Any] | None:
-    """What a finished run measured, name -> number; None if there is no such run."""
+    """The measurements of a finished run, name -> number; None if there is no such run."""
     return runs.read(work, run, settings(run))
 
 

@@ -153,7 +153,7 @@ def test_what_is_not_there_is_refused_before_anything_is_built(module, name, mes
 @pytest.mark.parametrize(
     ("function", "message"),
     [
-        ("number", "own_encoders:number is no Keras model, but 'int'"),
+        ("number", "own_encoders:number is not a Keras model, but 'int'"),
         ("not_built", "must be a functional Keras model of one input .* has 0 and 0"),
         ("two_inputs", "must be a functional Keras model of one input .* has 2 and 1"),
         ("other_shape", r"takes samples of shape \(9, 5\), but those .* the shape \(5,\)"),

@@ -400,7 +400,7 @@ def test_bad_parts_are_refused():
     head = dense_head([4, 6], 3, dtype="float32")
     with pytest.raises(ValueError, match="at least one encoder"):
         amr_tf.MultimodalClassifier({}, head)
-    with pytest.raises(ValueError, match="trains audio alone"):
+    with pytest.raises(ValueError, match="trains only audio"):
         amr_tf.MultimodalClassifier(
             {"audio": None, "video": None}, head, amr_tf.methods.Unimodal("audio")
         )

@@ -63,7 +63,7 @@ def test_an_older_format_under_this_name_is_refused(tmp_path):
     trace = tmp_path / "trace"
     dense(tmp_path / "a.h5", touching(trace)).rename(tmp_path / "a.keras")
     trace.unlink(missing_ok=True)
-    with pytest.raises(ValueError, match=r"a\.keras is no whole \.keras file"):
+    with pytest.raises(ValueError, match=r"a\.keras is not a whole \.keras file"):
         saving.load_model(tmp_path / "a.keras")
     assert not trace.exists()
 
@@ -107,7 +107,7 @@ def test_what_unpacks_to_far_more_is_refused(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"PK\3\4 no zip", b"text"])
 def test_other_files_are_refused(content, tmp_path):
     (tmp_path / "a.keras").write_bytes(content)
-    with pytest.raises(ValueError, match=r"is no whole \.keras file"):
+    with pytest.raises(ValueError, match=r"is not a whole \.keras file"):
         saving.load_model(tmp_path / "a.keras")
     with pytest.raises(ValueError, match="No such file"):
         saving.load_model(tmp_path / "b.keras")

@@ -136,7 +136,7 @@ def test_annotations_of_vggsounder(pairs):
         try:
             (clip,) = vggsounder.annotate(listing).clips
         except SourceError as error:
-            assert "which VGGSound has not" in str(error)  # noqa: PT017
+            assert "which VGGSound does not have" in str(error)  # noqa: PT017
             return
     assert clip.labels[0] == 7
     assert {classes[label] for label in clip.labels} == {label for label, _ in pairs} | {classes[7]}

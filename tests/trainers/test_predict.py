@@ -184,5 +184,5 @@ def test_an_export_without_its_description_is_refused(tmp_path):
     assets.mkdir(parents=True)
     (tmp_path / "1" / "saved_model.pb").touch()
     (assets / "model.json").write_text("{}")
-    with pytest.raises(ValueError, match=r"is no description of an export: .*again"):
+    with pytest.raises(ValueError, match=r"is not a description of an export: .*again"):
         predict.load("", str(tmp_path))

@@ -140,7 +140,7 @@ def test_a_run_is_evaluated_in_full_and_says_what_is_left_out(run):
     assert number["value"] == pytest.approx(results(directory)[main], rel=1e-4)
     assert number["low"] <= number["value"] <= number["high"]
     page = (directory / "evaluation" / "test" / "report.html").read_text()
-    assert f"one class a clip alone, and the task is {task}" in page
+    assert f"only one class a clip, and the task is {task}" in page
     assert f"of its {main} without" in page
     assert "accuracy" not in page
     done = command("evaluate", f"--model_dir={directory}", "--suite=full", "--votes=x.csv",
@@ -232,10 +232,10 @@ def test_a_comparison_shows_the_task_s_metrics(run, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (("--method=ogm",), "--method=ogm: OGM is defined for multiclass alone, and the task is"),
-        (("--class_weights=balanced",), "--class_weights=balanced is defined for multiclass alone"),
-        (("--amr_ratio=auto",), "--amr_ratio=auto is defined for multiclass alone"),
-        (("--amr_target=logit",), "--amr_target=logit is none of"),
+        (("--method=ogm",), "--method=ogm: OGM is defined only for multiclass, and the task is"),
+        (("--class_weights=balanced",), "--class_weights=balanced is defined only for multiclass"),
+        (("--amr_ratio=auto",), "--amr_ratio=auto is defined only for multiclass"),
+        (("--amr_target=logit",), "--amr_target=logit is not a target of"),
         (("--method=umt", "--umt_target=predictions"), "compares softmax predictions"),
     ],
 )  # fmt: skip

@@ -31,10 +31,10 @@ def write(options: BuildOptions, listing: Listing, missing: list[Shard]) -> None
     """Writes shards, many at a time.
 
     Args:
-        options: Of the build: `runner` and `beam_options` above all. `max_failures` is judged
-            within each shard.
-        listing: What the data set lists; without its clips, which the shards name.
-        missing: What to write.
+        options: BuildOptions of the build, above all `runner` and `beam_options`. `max_failures` is
+            judged within each shard.
+        listing: Listing, what the data set lists, without its clips, which the shards name.
+        missing: List of shards, those to write.
 
     Raises:
         BuildError: Beam is not installed, or the pipeline failed.
@@ -71,6 +71,6 @@ def _write(
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong in `_write`, out of all that Beam says around it."""
+    """The reason why `_write` failed, taken from Beam's longer message."""
     told = re.findall(r"(?:[\w.]*Error: )?(.+) \[while running ", str(error))
     return told[-1] if told else f"{type(error).__name__}: {error}".splitlines()[-1]

@@ -25,7 +25,7 @@ def build(options: BuildOptions, progress: bool = True) -> DatasetInfo | None:
     """Builds what is missing of a record set.
 
     Args:
-        options: What to build.
+        options: BuildOptions, what to build.
         progress: Boolean, whether to show progress.
 
     Returns:
@@ -136,7 +136,7 @@ def _stored(
     planned: Sequence[shards.Shard],
     reports: Mapping[str, shards.Report],
 ) -> Stored:
-    """How a modality is stored."""
+    """The description of how a modality is stored."""
     parts = [(s.split, reports[s.file].counted[name]) for s in planned
              if name in reports[s.file].counted]  # fmt: skip
     counted = [part for _, part in parts]

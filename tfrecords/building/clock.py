@@ -2,7 +2,7 @@
 
 Recordings that are joined byte by byte, chained Ogg files and restarted broadcasts do that. Streams
 jump one after the other, at packets that lie near each other in the file; all of them are shifted
-alike, lest sound and picture part. A jump ahead is a gap, and stays one.
+alike, so that sound and picture stay together. A jump ahead is a gap, and stays one.
 """
 
 import math
@@ -17,7 +17,7 @@ class Clock:
     """Puts the packets of a file's streams, in the order of the file, on one clock.
 
     Attributes:
-        end: Number, where all packets so far end, in seconds on that clock.
+        end: Number, the end of all packets so far, in seconds on that clock.
     """
 
     def __init__(self) -> None:
@@ -34,10 +34,10 @@ class Clock:
         """Shifts a packet's time stamps.
 
         Args:
-            packet: The packet, which is changed where time stamps have started again.
+            packet: Packet, which is changed where time stamps have started again.
 
         Returns:
-            Where it ends, in seconds, None if it has no time.
+            The end of the packet in seconds, None if it has no time.
         """
         begin = packet.dts if packet.pts is None else packet.pts
         if begin is None:

@@ -27,15 +27,15 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
     """Opens a file at its stream of a kind.
 
     Args:
-        path: The file.
-        kind: `audio` or `video`.
-        max_pixels: Larger frames are refused.
+        path: Path of the file.
+        kind: String, `audio` or `video`.
+        max_pixels: Integer, the most pixels of a frame; larger frames are refused.
 
     Yields:
         The stream.
 
     Raises:
-        MediaError: The file cannot be opened, or what went wrong with FFmpeg inside the context.
+        MediaError: The file cannot be opened, or FFmpeg fails inside the context.
     """
     check_file(path)
     try:
@@ -58,8 +58,8 @@ def open_stream(path: pathlib.Path, kind: str, max_pixels: int) -> Iterator[Stre
             raise MediaError("undecodable", f"{path.name}: {error.strerror}") from error
         raise MediaError(
             "undecodable",
-            f"{path.name} is of the container {container}, and those that are taken are "
-            f"{_FORMATS.replace(',', ', ')}: convert it",
+            f"{path.name} is in the container {container}, which is not supported: convert it "
+            f"to one of {_FORMATS.replace(',', ', ')}",
         ) from error
     except (av.error.FFmpegError, ValueError, OSError, MemoryError) as error:
         cut = isinstance(error, av.error.InvalidDataError) and _cut_box(path)
@@ -88,13 +88,13 @@ def _opened(path: pathlib.Path) -> av.container.InputContainer:
 
 
 def _refused(error: av.error.ArgumentError) -> str:
-    """The name of a container that is none of those that are taken; "" for another error."""
+    """The name of a container that is not supported; "" for another error."""
     _, name, words = error.log or (0, "", "")
     return name if "whitelist" in words else ""
 
 
 def check_file(path: pathlib.Path) -> None:
-    """Tells files that are no media at all by what they are.
+    """Refuses files that are not media at all, and says what they are.
 
     Raises:
         MediaError: The file is missing, cannot be read, is empty, or is a Git LFS pointer.

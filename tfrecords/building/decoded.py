@@ -13,7 +13,7 @@ class Sound:
     """A waveform.
 
     Attributes:
-        waveform: int16 `[samples]`, mono.
+        waveform: Array `[samples]` of int16, mono.
         flac: Bytes, the same as a FLAC stream, or None where PCM is stored.
     """
 
@@ -31,14 +31,14 @@ class Sound:
 
 @dataclasses.dataclass(frozen=True)
 class Pictures:
-    """Frames, all of one size; of a picture that stands still there is one.
+    """Frames, all of one size; a picture that stands still has one.
 
     Attributes:
         frames: Bytes, one JPEG file a frame.
         timestamps_us: Integers, the time of each frame in microseconds.
         height: Integer, the frames' height in pixels.
         width: Integer, the frames' width in pixels.
-        motion: Number, how much moves, see `tfrecords.building.motion`.
+        motion: Number, the amount of motion, see `tfrecords.building.motion`.
     """
 
     frames: tuple[bytes, ...]
@@ -58,10 +58,11 @@ class Pictures:
 
 @dataclasses.dataclass(frozen=True)
 class Vector:
-    """Numbers.
+    """An array of numbers.
 
     Attributes:
-        values: float32 of the shape that all clips of the set share, or a sequence `[t, D...]`.
+        values: Array of float32 of the shape that all clips of the set share, or a sequence
+            `[t, D...]`.
     """
 
     values: np.ndarray
@@ -69,7 +70,7 @@ class Vector:
 
 @dataclasses.dataclass(frozen=True)
 class Passage:
-    """What was written.
+    """A text.
 
     Attributes:
         text: String, not empty, without spaces around it.

@@ -1,7 +1,7 @@
 """Decodes one clip of a data set, whatever its modalities are read from.
 
 A clip's sources are files, rows of the arrays of an `.npz` file, or cells of a list that hold a
-text. What becomes of one is said by its kind, see `tfrecords.stored`.
+text. The kind of a source decides how it is read, see `tfrecords.stored`.
 """
 
 import dataclasses
@@ -19,7 +19,7 @@ from tfrecords.npz import NpzArray
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """What one modality of a clip is read from.
+    """The source from which one modality of a clip is read.
 
     Attributes:
         kind: String, the kind of the modality, e.g. `audio`.
@@ -52,10 +52,11 @@ def decode(
     """Decodes a clip.
 
     Args:
-        sources: Mapping, modality -> what it is read from.
-        settings: Rates and sizes.
-        require: Modalities without which a clip is refused; with none, any one is enough.
-        window: The part of the files that is the clip; by default all of them.
+        sources: Mapping, modality -> the source that it is read from.
+        settings: Settings, the rates and sizes.
+        require: Strings, the modalities without which a clip is refused; with none, any one is
+            enough.
+        window: Window, the part of the files that is the clip; by default all of them.
 
     Returns:
         The clip; a modality that is not required and cannot be decoded is left out.
@@ -85,7 +86,7 @@ def decode(
 def outcome(
     sources: Mapping[str, Source], settings: Settings, require: tuple[str, ...], window: Window
 ) -> Clip | MediaError:
-    """`decode` for worker processes: it returns what `decode` would raise."""
+    """Decodes a clip in a worker process: it returns what `decode` would raise."""
     try:
         return decode(sources, settings, require, window)
     except MediaError as error:

@@ -1,14 +1,14 @@
-"""Why a clip cannot be used, told by a reason from a small vocabulary."""
+"""The error for a clip that cannot be used, with a reason from a small vocabulary."""
 
 
 class MediaError(Exception):
-    """Why a clip cannot be used.
+    """The error for a clip that cannot be used.
 
     Attributes:
-        reason: A short name, from a small vocabulary: `missing`, `lfs pointer`, `unreadable`,
-            `no audio stream`, `no video stream`, `no text`, `truncated`, `too short`, `too large`,
-            `not finite`, `silent`, `still`, `undecodable`.
-        detail: What was seen, and what to do about it.
+        reason: String, a short name from a small vocabulary: `missing`, `lfs pointer`,
+            `unreadable`, `no audio stream`, `no video stream`, `no text`, `truncated`, `too short`,
+            `too large`, `not finite`, `silent`, `still`, `undecodable`.
+        detail: String, what was seen, and what to do about it.
     """
 
     def __init__(self, reason: str, detail: str) -> None:

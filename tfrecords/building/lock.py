@@ -1,4 +1,4 @@
-"""Who may write to a directory of records, and what is built there."""
+"""Locks a directory of records, and keeps a note of what is built there."""
 
 import contextlib
 import json
@@ -62,11 +62,11 @@ def delete(output: pathlib.Path) -> None:
 
 
 def claim(output: pathlib.Path, identity: dict[str, Any]) -> None:
-    """Writes down what is built, or checks that it is what was begun.
+    """Writes down what is built, or checks that it is the same build as before.
 
     Args:
         output: The records' directory.
-        identity: All that decides the records.
+        identity: Mapping, all options that decide the records.
 
     Raises:
         BuildError: Something else was begun there.
@@ -103,7 +103,7 @@ def _versions() -> dict[str, str]:
 
 
 def check_versions(output: pathlib.Path) -> None:
-    """Refuses to mix in one set what different decoders give.
+    """Refuses to mix the output of different decoders in one set.
 
     Raises:
         BuildError: The set was begun with another decoder.
@@ -112,5 +112,5 @@ def check_versions(output: pathlib.Path) -> None:
     if there != _versions():
         raise BuildError(
             f"{output} was begun with {there}, and this is {_versions()}: the shards would "
-            "not be as of one build. Install those versions, or --overwrite"
+            "not be like those of one build. Install those versions, or --overwrite"
         )

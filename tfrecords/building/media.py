@@ -27,8 +27,8 @@ def sound(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Sound
 
     Args:
         path: Path of the file.
-        settings: Rates and limits.
-        window: The part of the file.
+        settings: Settings, the rates and limits.
+        window: Window, the part of the file.
 
     Returns:
         The sound and its length in seconds.
@@ -56,13 +56,13 @@ def _pieces(
 
     Args:
         path: Path of the file.
-        settings: Rates and limits.
-        window: The part of the file.
-        alone: The number of the one channel that is taken, None for a mix of all.
+        settings: Settings, the rates and limits.
+        window: Window, the part of the file.
+        alone: Integer, the number of the one channel that is taken, None for a mix of all.
 
     Returns:
         The stretches of sound, where they end in seconds from the part's start, and the number of
-        the channel that is to be taken alone, None where a mix does.
+        the only channel to take, None where a mix does.
     """
     stop = min(window.end, window.start + settings.max_seconds)
     pieces: list[_Piece] = []
@@ -125,8 +125,8 @@ def pictures(path: pathlib.Path, settings: Settings, window: Window) -> tuple[Pi
 
     Args:
         path: Path of the file.
-        settings: Rates and sizes.
-        window: The part of the file.
+        settings: Settings, the rates and sizes.
+        window: Window, the part of the file.
 
     Returns:
         The frames and the video's length in seconds.

@@ -1,4 +1,4 @@
-"""How the channels of a sound become one.
+"""Mixes the channels of a sound into one.
 
 As a rule FFmpeg mixes them. Where a mix would cancel them, as it does stereo in opposite phase, the
 loudest channel is taken in place of the mix, for the whole clip.
@@ -12,7 +12,7 @@ _BASS = "LFE"  # it is in no mix
 
 
 class Levels:
-    """How loud the channels of a clip are, and what a mix keeps of them."""
+    """The loudness of a clip's channels, and what a mix keeps of them."""
 
     def __init__(self) -> None:
         self._channels = np.zeros(0)
@@ -22,8 +22,8 @@ class Levels:
         """Measures a stretch of sound.
 
         Args:
-            samples: Samples `[channels, n]`.
-            layout: What the channels are.
+            samples: Array `[channels, n]`.
+            layout: AudioLayout, what the channels are, e.g. `5.1`.
         """
         heard = np.array([channel.name != _BASS for channel in layout.channels])
         if not self._channels.size:
@@ -36,7 +36,7 @@ class Levels:
 
     @property
     def alone(self) -> int | None:
-        """The number of the channel that is to be taken alone, None for the mix."""
+        """The number of the only channel to take, None for the mix."""
         if self._sum < _CANCELLED * self._channels.sum():
             return int(self._channels.argmax())
         return None
@@ -58,7 +58,7 @@ class Channels:
         return np.concatenate([part.to_ndarray() for part in self._planes.resample(frame)], 1)
 
     def alone(self, frame: av.AudioFrame, number: int) -> av.AudioFrame:
-        """One channel of a frame, of those that there are."""
+        """One channel of a frame."""
         samples = self.samples(frame)
         taken = np.ascontiguousarray(samples[min(number, len(samples) - 1)][None])
         found = av.AudioFrame.from_ndarray(taken, format="fltp", layout="mono")

@@ -1,4 +1,4 @@
-"""How much moves in a clip's frames."""
+"""Measures how much moves in a clip's frames."""
 
 import numpy as np
 from PIL import Image
@@ -9,7 +9,7 @@ _CELLS = (16, 16)  # coarse enough that the noise of a codec does not count
 class Motion:
     """Compares the frames of one clip.
 
-    A frame is seen as a grid of mean greys. What moves is said by the cell whose grey changes most,
+    A frame is seen as a grid of mean greys. The motion is that of the cell whose grey changes most,
     so that a small thing counts, and a slow one as well.
     """
 
@@ -18,7 +18,7 @@ class Motion:
         self._most = -np.inf
 
     def add(self, pixels: np.ndarray) -> None:
-        """Looks at a frame `[H, W, 3]` uint8."""
+        """Adds a frame `[H, W, 3]` uint8."""
         gray = Image.fromarray(pixels).convert("L").convert("F")
         cells = np.asarray(gray.resize(_CELLS, Image.Resampling.BOX))
         self._least = np.minimum(self._least, cells)

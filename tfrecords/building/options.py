@@ -31,12 +31,12 @@ _KINDS = {
 
 @dataclasses.dataclass(frozen=True)
 class BuildOptions:
-    """What to build from what.
+    """The options of a build: what to build, and from what.
 
     The first group decides the records; None stands for the data set's own default.
 
     Attributes:
-        dataset: The data set with its options, or the name of one whose options are the defaults.
+        dataset: Dataset with its options, or the name of one whose options are the defaults.
         source: String, what the data set is read from: for most a directory.
         output: String, the directory of the records.
         validation_fraction: Number, the share of the train side that becomes validation.
@@ -90,7 +90,7 @@ class BuildOptions:
             object.__setattr__(self, "dataset", find(self.dataset)())
         if self.audio_codec not in AUDIO_CODECS:
             codecs = ", ".join(AUDIO_CODECS)
-            raise BuildError(f"--audio_codec={self.audio_codec} is none of {codecs}")
+            raise BuildError(f"--audio_codec={self.audio_codec} is not one of {codecs}")
         for name in ("fps", "validation_fraction"):
             if getattr(self, name) is None:
                 object.__setattr__(self, name, getattr(self.dataset, name))
@@ -116,7 +116,7 @@ class BuildOptions:
 
     @property
     def settings(self) -> Settings:
-        """How clips are decoded."""
+        """The settings by which clips are decoded."""
         return Settings(
             audio_rate=self.audio_rate,
             audio_codec=self.audio_codec,
@@ -141,7 +141,7 @@ class BuildOptions:
 
         Raises:
             SourceError: The source cannot be used.
-            BuildError: An option is for kinds of modalities that the set has none of.
+            BuildError: An option is for kinds of modalities that the set does not have.
         """
         source = pathlib.Path(self.source)
         listing = self.dataset.listing(source, self.validation_fraction, self.seed)
@@ -183,7 +183,7 @@ class BuildOptions:
         return tuple(name for name in names if name in wanted)
 
     def identity(self, listing: Listing) -> dict[str, Any]:
-        """All that decides the records: two builds with one identity give the same bytes."""
+        """All options that decide the records: two builds with one identity give the same bytes."""
         clips = sorted(
             (c.media_id, c.labels, c.split, *sorted(c.files.items()), c.row, c.start, c.end)
             for c in listing.clips
@@ -200,7 +200,7 @@ class BuildOptions:
             "clips_per_shard": self.clips_per_shard,
             "modalities": [f"{name}:{kind}" for name, kind in listing.modalities.items()],
             **dataclasses.asdict(self.settings),
-            # named where they are asked for alone, so that sets begun before can go on
+            # named only where they are asked for, so that sets begun before can go on
             **{name: getattr(self, name) for name in _MINIMA if getattr(self, name) is not None},
             "source": os.path.abspath(self.source),
             "listed": f"{len(clips) + len(listing.failures)} clips, {digest}",

@@ -24,12 +24,12 @@ class Jpegs:
     """Encodes the frames of one clip, all of one size.
 
     Args:
-        settings: The size of the shorter side, the frames a second, and JPEG's quality.
+        settings: Settings, the size of the shorter side, the frames a second, and JPEG's quality.
         aspect: Number, the width of a pixel by its height, None if unknown.
 
     Attributes:
-        size: Height and width in pixels.
-        motion: What moves in the frames.
+        size: Two integers, the height and width in pixels.
+        motion: Motion, the comparison of the frames.
     """
 
     def __init__(self, settings: Settings, aspect: Fraction | None = None) -> None:
@@ -45,9 +45,9 @@ class Jpegs:
         """The JPEGs for the times before `time` that are not filled yet, if any, all of `frame`.
 
         Args:
-            time: Seconds.
-            frame: The last one before `time`.
-            count: How many times k / fps are filled.
+            time: Number, the time in seconds.
+            frame: Frame, the last one before `time`.
+            count: Integer, the number of times k / fps that are filled.
         """
         missing = math.ceil((time - EARLY) * self._settings.fps) - count
         return [self._encode(frame)] * missing if missing > 0 else []
@@ -67,7 +67,7 @@ class Jpegs:
         return jpeg(pixels, self._settings.jpeg_quality)
 
     def _scaled(self, frame: av.VideoFrame, width: int, height: int) -> av.VideoFrame:
-        """RGB of a size."""
+        """A frame as RGB of a given size."""
         filters = []
         if frame.interlaced_frame:  # its lines are of two moments in turn
             filters.append(("field", "top"))
@@ -106,7 +106,7 @@ def _graph(
 
 
 def _orientation(frame: av.VideoFrame) -> tuple[int, int, bool]:
-    """How a frame is to be shown, by its display matrix.
+    """The orientation in which a frame is to be shown, by its display matrix.
 
     Returns:
         The steps, 1 or -1, across and down, by which a picture is mirrored after it was transposed,

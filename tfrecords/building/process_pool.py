@@ -1,7 +1,7 @@
 """Processes that do one task at a time and may die of it.
 
 Media from the web now and then crash, hang or bloat a decoder. Each task runs in a process that can
-be lost: a task that kills its process, or that its process's alarm ends, costs that task alone.
+be lost: a task that kills its process, or that its process's alarm ends, costs only that task.
 
 The processes are started as programs of their own: forking one that has TensorFlow loaded is
 unsafe, and `multiprocessing` would import the main program again, TensorFlow with it, in each. That
@@ -29,16 +29,16 @@ _PROGRAM = "import sys, tfrecords.building.process_pool as w; w.serve(int(sys.ar
 
 
 class WorkerError(Exception):
-    """Processes cannot be started at all."""
+    """The error for processes that cannot be started at all."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Lost:
-    """What is left of a task that did not return.
+    """The result of a task that did not return.
 
     Attributes:
-        reason: `crashed` or `timed out`.
-        detail: What was seen.
+        reason: String, `crashed` or `timed out`.
+        detail: String, what was seen.
     """
 
     reason: str
@@ -51,17 +51,17 @@ def run(
     """Calls a function on many arguments in other processes.
 
     Args:
-        function: A module's function (not the main program's).
-        tasks: The arguments of each call; drawn as needed.
-        workers: Number of processes.
-        timeout: Seconds a call may take.
+        function: Function of a module (not of the main program).
+        tasks: Iterable of the arguments of each call, drawn as needed.
+        workers: Integer, the number of processes.
+        timeout: Number, the seconds that a call may take.
 
     Yields:
         What the calls return, in the order of the tasks; `Lost` for a call that raised, took too
         long or took its process down.
 
     Raises:
-        WorkerError: A process cannot be started.
+        WorkerError: A process can't be started.
     """
     queue = enumerate(tasks)
     idle = [_Worker(function, timeout) for _ in range(workers)]
@@ -111,7 +111,7 @@ class _Worker:
         return self._connection
 
     def result(self) -> Any:
-        """What the task returned, or Lost."""
+        """The value that the task returned, or `Lost`."""
         try:
             return self._connection.recv()
         except (EOFError, OSError):  # OSError: killed in the middle of its answer
@@ -164,7 +164,7 @@ def serve(descriptor: int) -> None:
     """The program of a process: tasks come in and results go out by one connection.
 
     Args:
-        descriptor: Its file descriptor.
+        descriptor: Integer, the connection's file descriptor.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
     with contextlib.suppress(ValueError):  # where the limit already is lower

@@ -1,4 +1,4 @@
-"""How media files are decoded, and which part of them."""
+"""The settings by which media files are decoded, and the part of them that is."""
 
 import dataclasses
 import math
@@ -8,16 +8,16 @@ from tfrecords.limits import MAX_PIXELS
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """How clips are decoded.
+    """The settings by which clips are decoded.
 
     Attributes:
-        audio_rate: Samples a second of the waveform (Hz).
-        audio_codec: `pcm16`, or `flac`: compress the waveform too.
-        fps: Frames a second that are kept.
-        short_side: Frames with a longer shorter side are scaled down to this (pixels), never up.
-        max_seconds: What lies beyond is cut off.
-        max_pixels: Frames with more pixels are refused.
-        jpeg_quality: Of the kept frames, on libjpeg's scale.
+        audio_rate: Integer, the samples a second of the waveform (Hz).
+        audio_codec: String, `pcm16`, or `flac`, which also compresses the waveform.
+        fps: Number, the frames a second that are kept.
+        short_side: Integer, the pixels to which a longer shorter side of a frame is scaled down.
+        max_seconds: Number, the seconds after which a clip is cut off.
+        max_pixels: Integer, the most pixels of a frame; larger frames are refused.
+        jpeg_quality: Integer, the quality of the kept frames, on libjpeg's scale.
     """
 
     audio_rate: int = 16_000

@@ -1,7 +1,7 @@
 """A shard: the unit of work of a build, and a file of records with its report beside it.
 
-What is in a shard follows from the list of clips, the seed and the shards' size alone. A shard is
-written to a temporary name and renamed, then its report is: without a report there is no shard.
+The content of a shard follows only from the list of clips, the seed and the shards' size. A shard
+is written to a temporary name and renamed, then its report is: without a report there is no shard.
 """
 
 import dataclasses
@@ -27,9 +27,9 @@ class Shard:
     """A part of a split.
 
     Attributes:
-        file: Name of its file.
-        split: `train`, `validation` or `test`.
-        clips: In the order of the records.
+        file: String, the name of its file.
+        split: String, `train`, `validation` or `test`.
+        clips: Tuple of clips, in the order of the records.
     """
 
     file: str
@@ -39,7 +39,7 @@ class Shard:
 
 @dataclasses.dataclass
 class Report:
-    """What became of a shard's clips.
+    """The report on a shard's clips.
 
     Attributes:
         class_counts: Integers, the records of each class: by their first label, or by all of them
@@ -47,10 +47,10 @@ class Report:
         sha256: String, the checksum of the file.
         bytes: Integer, its size.
         clips: Integer, the number of records.
-        without: Mapping, modality -> how many records lack it.
-        counted: Mapping, modality -> what its kind counts, see `Stored.count`.
+        without: Mapping, modality -> the number of records that lack it.
+        counted: Mapping, modality -> the numbers that its kind counts, see `Stored.count`.
         blank: Mapping, modality -> names of the clips in which it tells nothing.
-        failures: The clips that are not in the records.
+        failures: List of failures, the clips that are not in the records.
     """
 
     class_counts: list[int]
@@ -68,8 +68,8 @@ class Report:
         """Counts a record.
 
         Args:
-            listed: What the data set says of the clip.
-            clip: What was decoded.
+            listed: Listed, what the data set says of the clip.
+            clip: Clip, what was decoded.
             modalities: Mapping, modality of the set -> its kind.
             task: String, what labels are.
         """
@@ -95,9 +95,10 @@ def plan(clips: Iterable[Listed], seed: int, clips_per_shard: int) -> list[Shard
     """Deals the clips of each split to shards.
 
     Args:
-        clips: All clips, in any order.
-        seed: Of the order they get.
-        clips_per_shard: At most; a split's shards are of equal size, give or take one.
+        clips: Iterable of all clips, in any order.
+        seed: Integer, the seed of the order that they get.
+        clips_per_shard: Integer, the most clips in a shard; a split's shards are of equal size,
+            give or take one.
 
     Returns:
         The shards of train, then validation, then test.
@@ -126,9 +127,9 @@ def write(
     """Writes a shard and its report.
 
     Args:
-        directory: Where to.
-        shard: The shard.
-        outcomes: What decoding each of its clips gave, in their order.
+        directory: Path of the directory.
+        shard: Shard, the shard to write.
+        outcomes: Iterable of what decoding each of its clips gave, in their order.
         classes: Strings, the class names.
         modalities: Mapping, modality of the set -> its kind.
         task: String, what labels are.
@@ -160,7 +161,7 @@ def write(
 
 
 def clean(directory: pathlib.Path, missing: Iterable[Shard]) -> None:
-    """Deletes what a killed build left of shards that are to be written."""
+    """Deletes the remains that a killed build left of shards that are to be written."""
     for shard in missing:
         for path in directory.glob(f".{shard.file}.*part"):
             path.unlink(missing_ok=True)

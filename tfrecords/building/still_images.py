@@ -38,7 +38,7 @@ def picture(path: pathlib.Path, settings: Settings) -> Pictures:
 
     Args:
         path: Path of the file.
-        settings: Sizes and limits.
+        settings: Settings, the sizes and limits.
 
     Returns:
         One frame.
@@ -66,7 +66,7 @@ def picture(path: pathlib.Path, settings: Settings) -> Pictures:
     except Image.DecompressionBombError as error:
         raise MediaError("too large", f"{path.name}: {error}") from error
     except Image.UnidentifiedImageError as error:
-        detail = f"{path.name} is no picture of {', '.join(_FORMATS)}"
+        detail = f"{path.name} is not a picture of {', '.join(_FORMATS)}"
         raise MediaError("truncated" if _is_cut(path) else "undecodable", detail) from error
     except Exception as error:  # of a damaged file, decoders raise whatever they run into
         cut = "truncated" in str(error) or _is_cut(path)
@@ -78,10 +78,10 @@ def encoded(image: Image.Image, settings: Settings, where: str, orientation: int
     """Scales a picture down, like the frames of a video, and encodes it.
 
     Args:
-        image: RGB.
-        settings: The size of the shorter side, and JPEG's quality.
-        where: String, what it is, for messages.
-        orientation: Integer, as EXIF counts how the camera was held.
+        image: Image in RGB.
+        settings: Settings, the size of the shorter side, and JPEG's quality.
+        where: String, the name of the picture, for messages.
+        orientation: Integer, the orientation of the camera, as EXIF numbers it.
 
     Raises:
         MediaError: It is too long for a JPEG file.
@@ -100,7 +100,7 @@ def encoded(image: Image.Image, settings: Settings, where: str, orientation: int
 
 
 def _rgb(image: Image.Image) -> Image.Image:
-    """Any picture as RGB.
+    """Converts any picture to RGB.
 
     Raises:
         ValueError: Its numbers have no known range.

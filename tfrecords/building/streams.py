@@ -39,13 +39,14 @@ def choose(container: av.container.InputContainer, kind: str, name: str) -> Any:
 
 
 def length(container: av.container.InputContainer) -> float:
-    """How long a file is in seconds: as it declares, or as its packets say where that is a guess.
+    """The length of a file in seconds: as declared, or as its packets say where that is a guess.
 
     Args:
-        container: The open file, which is read to its end where time stamps may start again.
+        container: Container, the open file, which is read to its end where time stamps may start
+            again.
 
     Returns:
-        The length; 0 where nothing tells it.
+        The length; 0 where it is unknown.
     """
     if not _may_restart(container):
         return max(0, container.duration or 0) / 1e6
@@ -62,7 +63,7 @@ class Stream:
     Attributes:
         frame_rate: Number, the frames a second of a video stream, 0 if unknown.
         aspect: Fraction, the width of a video's pixels by their height, None if unknown.
-        begin: Number, where decoding begins, in seconds from the container's start.
+        begin: Number, the time where decoding begins, in seconds from the container's start.
     """
 
     def __init__(self, container: av.container.InputContainer, stream: Any) -> None:
@@ -151,14 +152,14 @@ class Stream:
         """Compares where the decoded frames end with what was read and declared.
 
         Args:
-            decoded: Their end, seconds.
-            longest: Seconds at which clips are cut.
+            decoded: Number, the end of the decoded frames, seconds.
+            longest: Number, the seconds at which clips are cut.
 
         Returns:
             The end without the codec's padding, at most `longest`.
 
         Raises:
-            MediaError: Much of what should be there is not.
+            MediaError: Much of the stream is missing.
         """
         declared = self._declared()
         read = max(self._clock.end, self._other) - self._origin
@@ -182,12 +183,12 @@ def _may_restart(container: av.container.InputContainer) -> bool:
 
 
 def _origin(streams: Sequence[Any]) -> float:
-    """When a file's first stream starts, in seconds on the file's own clock."""
+    """The time at which a file's first stream starts, in seconds on the file's own clock."""
     starts = [s.start_time * s.time_base for s in streams if s.start_time is not None]
     return max(0.0, round(float(min(starts, default=0)), 6))
 
 
 def _has_time(stream: Any) -> bool:
-    """Whether a stream is sound or picture; what is attached to a file, a cover say, is none."""
+    """Whether a stream is sound or picture; attachments of a file, e.g. a cover, are neither."""
     attached = Disposition.attached_pic | Disposition.timed_thumbnails
     return stream.type in ("audio", "video") and not stream.disposition & attached

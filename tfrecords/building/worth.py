@@ -1,4 +1,4 @@
-"""Refuses what tells too little: sound that is too quiet, pictures in which too little moves."""
+"""Refuses values that tell too little: sound that is too quiet, pictures that hardly move."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -14,10 +14,11 @@ def judged(
     """Leaves out the modalities of a clip that tell too little.
 
     Args:
-        clip: The clip.
+        clip: Clip, the decoded clip.
         kinds: Mapping, modality -> its kind.
-        least: Mapping, kind -> the worth that is asked for, see `Stored.worth`.
-        require: Modalities without which the clip is refused; with none, any one is enough.
+        least: Mapping, kind -> the least worth that is accepted, see `Stored.worth`.
+        require: Strings, the modalities without which the clip is refused; with none, any one is
+            enough.
 
     Returns:
         The clip, or why it is refused.
@@ -30,5 +31,5 @@ def judged(
             continue
         del values[name]
         if name in require or not values:
-            return MediaError(reader.blank, f"{name} has {worth:.1f}, {asked:g} is asked for")
+            return MediaError(reader.blank, f"{name} has {worth:.1f}, {asked:g} is required")
     return dataclasses.replace(clip, values=values)

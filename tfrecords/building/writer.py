@@ -24,9 +24,9 @@ class Writer:
     """Writes shards of one set.
 
     Args:
-        options: Of the build.
-        listing: What the data set lists.
-        finished: Reports of the shards that are there.
+        options: BuildOptions of the build.
+        listing: Listing, what the data set lists.
+        finished: Iterable of the reports of the shards that are there.
 
     Raises:
         OSError: The source is not there.
@@ -55,8 +55,8 @@ class Writer:
         """Writes shards, one after the other.
 
         Args:
-            missing: What to write.
-            progress: Whether to show it.
+            missing: List of shards, those to write.
+            progress: Boolean, whether to show progress.
 
         Raises:
             BuildError: The source went away, or too many clips fail.

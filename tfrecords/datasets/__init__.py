@@ -32,8 +32,8 @@ def register(name: str) -> Callable[[type[Dataset]], type[Dataset]]:
         name: String, a lower-case identifier, as in `--dataset=NAME`.
 
     Raises:
-        TypeError: The class is no subclass of `Dataset`.
-        ValueError: The name is no lower-case identifier, or another data set has it.
+        TypeError: The class is not a subclass of `Dataset`.
+        ValueError: The name is not a lower-case identifier, or another data set has it.
     """
 
     def registered(dataset: type[Dataset]) -> type[Dataset]:
@@ -48,7 +48,7 @@ def find(name: str) -> type[Dataset]:
     """The data set of a name.
 
     Raises:
-        BuildError: There is none; the message lists those that there are.
+        BuildError: There is none; the message lists the existing ones.
     """
     if name not in DATASETS:
         raise BuildError(

@@ -46,7 +46,9 @@ class Arrays(Dataset):
         except FileNotFoundError:
             raise SourceError(f"--source={source} does not exist: give an .npz file") from None
         except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-            raise SourceError(f"--source={source} is no .npz file of arrays: {error}") from error
+            raise SourceError(
+                f"--source={source} is not an .npz file of arrays: {error}"
+            ) from error
 
 
 def _listing(
@@ -103,7 +105,7 @@ def _listing(
 
 
 def _column(source: pathlib.Path, arrays: np.lib.npyio.NpzFile, name: str) -> list[str]:
-    """An array of one value a row, as texts.
+    """Reads an array of one value a row, as texts.
 
     Raises:
         SourceError: It has another number of dimensions, or holds real numbers.
@@ -111,7 +113,7 @@ def _column(source: pathlib.Path, arrays: np.lib.npyio.NpzFile, name: str) -> li
     values = arrays[name]
     if values.ndim != 1 or values.dtype.kind not in "iubUS":
         raise SourceError(
-            f"{source}: `{name}` is to be [N] of whole numbers or texts, not "
+            f"{source}: `{name}` must be [N] of whole numbers or texts, not "
             f"{values.dtype} {list(values.shape)}"
         )
     if values.dtype.kind == "S":
@@ -161,7 +163,7 @@ def _rows_of_labels(
     if values.ndim != 2 or not fine:
         wanted = "[N] or [N, K] of numbers" if task == tasks.REGRESSION else "[N, C] of 0 and 1"
         raise SourceError(
-            f"{source}: `label` is to be {wanted} with --task={task}, not {values.dtype} "
+            f"{source}: `label` must be {wanted} with --task={task}, not {values.dtype} "
             f"{list(arrays['label'].shape)}"
         )
     return list(values)
@@ -177,7 +179,7 @@ def _names_of_columns(
     )
     if len(set(names)) != len(names) or len(names) not in (0, count):
         raise SourceError(
-            f"{source}: `classes` is to name the {count} columns of `label`, each once, and has "
+            f"{source}: `classes` must name the {count} columns of `label`, each once, and has "
             f"{len(names)} names"
         )
     if task == tasks.REGRESSION:

@@ -8,7 +8,7 @@ same digit of MNIST's test files, `t10k-images-idx3-ubyte` and `t10k-labels-idx1
 source; the clips are made there, in `av_digits-clips`, as WAV and PNG files.
 
 The speakers of test are named by an option. No picture is in two clips, and the recordings of noise
-of fold 5 are in test clips alone. The principal components are those of the train clips' pictures.
+of fold 5 are only in test clips. The principal components are those of the train clips' pictures.
 Each clip is a function of the seed and of the names of its files.
 """
 
@@ -50,7 +50,7 @@ class Recording:
         name: String, e.g. `7_jackson_32`.
         path: String, relative to the source.
         digit: Integer, 0 to 9.
-        speaker: String, who says it.
+        speaker: String, the name of the person who says it.
         split: String, `train` or `test`.
     """
 
@@ -116,7 +116,7 @@ class AVDigits(Dataset):
         kinds = {"audio": "audio", "image": "image"}
         notes = [f"test speakers {', '.join(self.test_speakers)}; no picture is in two clips"]
         if self.noise != "none":
-            notes.append(f"noise of fold {clips.TEST_FOLD} in test clips alone")
+            notes.append(f"noise of fold {clips.TEST_FOLD} only in test clips")
         return rows.listing(entries, kinds, validation_fraction, seed, CLASSES, failures, notes)
 
     def prepare(self, source: pathlib.Path, seed: int, workers: int, progress: bool) -> None:
@@ -172,7 +172,7 @@ class AVDigits(Dataset):
         return list(found.values()), failures
 
     def _recipe(self, recordings: list[Recording], seed: int) -> dict[str, Any]:
-        """All that decides the clips."""
+        """All options that decide the clips."""
         names = "\n".join(r.name for r in recordings)
         digest = hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
         speakers = list(self.test_speakers)
@@ -181,7 +181,7 @@ class AVDigits(Dataset):
     def _tasks(
         self, source: pathlib.Path, seed: int, recordings: list[Recording], missing: list[Recording]
     ) -> list[tuple[Any, ...]]:
-        """What each missing clip is made of."""
+        """The parts that each missing clip is made of."""
         pictures = clips.dealt(source, {r.name: r.digit for r in recordings}, seed)
         train = np.stack([pictures[r.name] for r in recordings if r.split == "train"])
         projection = clips.projected(train, self.variance)

@@ -1,4 +1,4 @@
-"""What audio-visual digits are made of: drawn pictures, their projection, noise; and a clip."""
+"""The parts of audio-visual digits: drawn pictures, their projection, noise; and a clip."""
 
 import io
 import pathlib
@@ -20,7 +20,7 @@ _PICTURES = ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
 
 def dealt(source: pathlib.Path, digits: Mapping[str, int], seed: int) -> dict[str, np.ndarray]:
-    """Draws a picture for each recording, each another one.
+    """Draws a different picture for each recording.
 
     Args:
         source: Path of the directory that MNIST's files are in or below.
@@ -44,7 +44,7 @@ def dealt(source: pathlib.Path, digits: Mapping[str, int], seed: int) -> dict[st
     if pictures.ndim != 3 or labels.shape != pictures.shape[:1]:
         raise SourceError(
             f"{source}: {_PICTURES[0]} is {list(pictures.shape)} and {_PICTURES[1]} "
-            f"{list(labels.shape)}: there is to be a label for each picture"
+            f"{list(labels.shape)}: each picture needs a label"
         )
     given = {}
     for digit in sorted(set(digits.values())):
@@ -102,7 +102,7 @@ def projected(train: np.ndarray, share: float) -> Callable[[np.ndarray], np.ndar
     """Projects pictures to the principal components that hold a share of their variance.
 
     Args:
-        train: uint8 `[N, height, width]`, the pictures whose components they are.
+        train: Array `[N, height, width]` of uint8, the pictures whose components they are.
         share: Number in (0, 1], the share of the variance that is kept, or just more.
 
     Returns:
@@ -135,14 +135,14 @@ def clip(
 
     Args:
         recording: Path of the recording.
-        picture: uint8 `[height, width]`.
+        picture: Array `[height, width]` of uint8.
         noise: Path of the noise, or None for none.
         snr: Number, the signal-to-noise ratio in decibels.
-        place: Number in [0, 1), where in the noise the clip begins.
+        place: Number in [0, 1), the place in the noise where the clip begins.
 
     Returns:
-        A WAV file and a PNG file. What is no recording stays as it is: the build counts it, with
-        the reason.
+        A WAV file and a PNG file. A file that is not a recording stays as it is: the build counts
+        it, with the reason.
     """
     drawn = io.BytesIO()
     Image.fromarray(picture).save(drawn, "PNG")
@@ -166,10 +166,11 @@ def mixed(speech: np.ndarray, noise: np.ndarray, snr: float, place: float) -> np
     """Adds noise to a recording; what would be too loud is scaled down.
 
     Args:
-        speech: int16 `[samples]`.
-        noise: int16 `[any]`; it is repeated where it is too short, without the silence around it.
+        speech: Array `[samples]` of int16.
+        noise: Array `[any]` of int16; it is repeated where it is too short, without the silence
+            around it.
         snr: Number, the ratio of their mean squares over the clip, in decibels.
-        place: Number in [0, 1), where in the noise the clip begins.
+        place: Number in [0, 1), the place in the noise where the clip begins.
 
     Returns:
         int16 `[samples]`.

@@ -24,12 +24,12 @@ CLASSES = (
     "Violin, fiddle",
 )  # fmt: skip
 _LISTS = {"train": "trainSet.txt", "validation": "valSet.txt", "test": "testSet.txt"}
-_HINT = "--source is to be the folder AVE_Dataset, with AVE/ and its three lists"
+_HINT = "--source must be the folder AVE_Dataset, with AVE/ and its three lists"
 
 
 @dataclasses.dataclass(frozen=True)
 class AVE(Dataset):
-    """AVE."""
+    """The data set AVE, ten-second clips of 28 audio-visual events."""
 
     help = "the folder AVE_Dataset: AVE/<YouTube id>.mp4, trainSet.txt, valSet.txt, testSet.txt"
     about = About(
@@ -54,7 +54,7 @@ class AVE(Dataset):
                 try:
                     entries.append(self._entry(text, split, where))
                 except ValueError:
-                    detail = f"{where}: {text!r} is no Category&VideoID&Quality&StartTime&EndTime"
+                    detail = f"{where}: {text!r} is not Category&VideoID&Quality&StartTime&EndTime"
                     failures.append(Failure(where, split, "bad line", detail))
         entries = rows.located(source, entries)
         kinds = {"audio": "audio", "video": "video"}
@@ -64,7 +64,7 @@ class AVE(Dataset):
         """A line's clip; its file is where it is published for now.
 
         Raises:
-            ValueError: It is no such line.
+            ValueError: It is not such a line.
         """
         category, video, _, *times = (cell.strip() for cell in text.split("&"))
         start, end = map(float, times)

@@ -1,4 +1,4 @@
-"""The interface of a data set: it lists its clips, and says what tools need to know of it."""
+"""The interface of a data set: it lists its clips, and tells tools what they need to know."""
 
 import abc
 import dataclasses
@@ -12,7 +12,7 @@ from tfrecords.tasks import MULTICLASS, OPTION
 
 @dataclasses.dataclass(frozen=True)
 class About:
-    """What a model card says of a data set.
+    """The text about a data set in model cards.
 
     Attributes:
         what: String, a sentence that says what the set is.
@@ -29,7 +29,7 @@ class About:
 
 @dataclasses.dataclass(frozen=True)
 class Votes:
-    """What people recognise in clips, as a reference for models.
+    """The judgements of people on clips, as a reference for models.
 
     Attributes:
         recognised: Function, (names of N clips, names of their classes) -> whether people voted on
@@ -46,8 +46,8 @@ def option(default: Any, text: str, choices: tuple[str, ...] = ()) -> Any:
     """A field of a data set that is also a flag of `tfrecords.build`.
 
     Args:
-        default: The value where the flag is not given: a boolean, integer, number, string, tuple
-            of strings, or None for a string that is not given.
+        default: Value that holds where the flag is not given: a boolean, integer, number, string,
+            tuple of strings, or None for a string that is not given.
         text: String, the flag's help.
         choices: Strings, the values that it can take; all if there are none.
     """
@@ -68,9 +68,9 @@ class Dataset(abc.ABC):
         ...         ...  # returns a `Listing`
 
     Attributes:
-        name: String, under which the set is registered.
+        name: String, the name under which the set is registered.
         help: String, what `--source` holds, in one line.
-        about: What a model card says of it.
+        about: About, the text about it in model cards.
         fps: Number, the stored frames a second, unless the build says otherwise.
         validation_fraction: Number, the share of the training clips that becomes validation, unless
             the build says otherwise.
@@ -93,11 +93,11 @@ class Dataset(abc.ABC):
     published: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
-        """Refuses, by a SourceError, a value that is none of an option's choices."""
+        """Refuses, by a SourceError, a value that is not one of an option's choices."""
         for field in dataclasses.fields(self):
             choices, value = field.metadata.get("choices"), getattr(self, field.name)
             if choices and value not in choices:
-                raise SourceError(f"--{field.name}={value} is none of {', '.join(choices)}")
+                raise SourceError(f"--{field.name}={value} is not one of {', '.join(choices)}")
 
     @abc.abstractmethod
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
@@ -107,7 +107,7 @@ class Dataset(abc.ABC):
             source: Path of `--source`.
             validation_fraction: Number, the share of the training clips that becomes validation,
                 where the set has no validation split of its own.
-            seed: Integer, the seed of whatever is drawn.
+            seed: Integer, the seed of all draws.
 
         Returns:
             The listing.
@@ -119,11 +119,11 @@ class Dataset(abc.ABC):
     def prepare(  # noqa: B027  (most sets need nothing)
         self, source: pathlib.Path, seed: int, workers: int, progress: bool
     ) -> None:
-        """Makes what is missing of the source before it is listed; most sets need nothing.
+        """Makes missing files of the source before it is listed; most sets need nothing.
 
         Args:
             source: Path of `--source`.
-            seed: Integer, the seed of whatever is drawn.
+            seed: Integer, the seed of all draws.
             workers: Integer, the number of processes to use.
             progress: Boolean, whether to show progress.
         """
@@ -137,18 +137,18 @@ class Dataset(abc.ABC):
         return {name: value for name, value in fields.items() if name not in ("labels", "classes")}
 
     def demo(self, preset: str) -> "Dataset | None":
-        """The set that a first run makes of nothing, by the run's preset; None for most sets."""
+        """The set that a first run makes by itself, by the run's preset; None for most sets."""
         del preset
         return None
 
     def votes(self, path: pathlib.Path) -> Votes:
-        """What people recognise, for sets that have such a file.
+        """Reads the votes of people, for sets that have such a file.
 
         Args:
             path: Path of the file.
 
         Raises:
-            ValueError: The set has no such file, or this is not it.
+            ValueError: The set has no such file, or this is another file.
             OSError: It cannot be read.
         """
         raise ValueError(f"--votes={path}: {self.name} has no votes of people")

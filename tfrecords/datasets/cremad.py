@@ -2,7 +2,7 @@
 
 The source is the data set's repository: `VideoFlash/<clip>.flv`, `AudioWAV/<clip>.wav`,
 `SentenceFilenames.csv` (the list of clips) and `VideoDemographics.csv` (the actors), the media
-through Git LFS. A clip is called ACTOR_SENTENCE_EMOTION_LEVEL, `1001_DFA_ANG_XX` say.
+through Git LFS. A clip is called ACTOR_SENTENCE_EMOTION_LEVEL, e.g. `1001_DFA_ANG_XX`.
 
 Reference: Cao et al., CREMA-D: Crowd-sourced emotional multimodal actors dataset, 2014.
 """
@@ -53,11 +53,11 @@ def parse(name: str) -> tuple[str, str, str, str]:
         Actor, sentence, emotion and level.
 
     Raises:
-        ValueError: It is no such name.
+        ValueError: It is not such a name.
     """
     match = _NAME.fullmatch(name)
     if not match:
-        raise ValueError(f"{name!r} is no ACTOR_SENTENCE_EMOTION_LEVEL")
+        raise ValueError(f"{name!r} is not ACTOR_SENTENCE_EMOTION_LEVEL")
     return match.groups()
 
 
@@ -73,13 +73,16 @@ def listing(
     """Lists the clips of CREMA-D.
 
     Args:
-        source: The repository's directory.
-        labels: For `published`, the directory of its train.csv and test.csv if it is not `source`.
-        split: `speakers` (no actor is in two splits), `published` (the field's) or `random`.
-        validation_fraction: Share of the train side (actors; clips for `random`) for validation.
-        seed: Of all choices.
-        folds: With `speakers`, cut the actors into this many folds ...
-        fold: ... and test on this one, 0 to folds - 1.
+        source: Path of the repository's directory.
+        labels: Paths, at most one, the directory of the train.csv and test.csv of `published`, if
+            it is not `source`.
+        split: String, `speakers` (no actor is in two splits), `published` (the field's) or
+            `random`.
+        validation_fraction: Number, the share of the train side (actors; clips for `random`) that
+            becomes validation.
+        seed: Integer, the seed of all draws.
+        folds: Integer, the number of folds into which the actors are cut, with `speakers`.
+        fold: Integer, the fold to test on, 0 to folds - 1.
 
     Returns:
         The listing.
@@ -142,7 +145,7 @@ def _names(source: pathlib.Path, found: Iterable[str]) -> tuple[list[str], list[
     if not listed:
         raise SourceError(
             f"{source} holds neither SentenceFilenames.csv nor clips in VideoFlash or AudioWAV: "
-            "--source is to be a clone of the CREMA-D repository"
+            "--source must be a clone of the CREMA-D repository"
         )
     names: dict[str, None] = {}
     failures = []
@@ -245,7 +248,7 @@ def _by_speaker(
 
 @dataclasses.dataclass(frozen=True)
 class Cremad(Dataset):
-    """CREMA-D."""
+    """The data set CREMA-D, 91 actors who speak in six emotions."""
 
     help = "a clone of the CREMA-D repository with `git lfs pull` done"
     about = About(

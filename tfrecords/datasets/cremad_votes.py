@@ -1,4 +1,4 @@
-"""What people recognise in CREMA-D's clips: the votes of `processedResults/summaryTable.csv`.
+"""The votes of people on CREMA-D's clips, from `processedResults/summaryTable.csv`.
 
 People named the emotion from the voice alone, the face alone and both, by the letters A D F H N S;
 ties are written `A:D`.
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 COLUMNS = {"voice": "VoiceVote", "face": "FaceVote", "both": "MultiModalVote"}
-# What people were given where they were given one modality alone.
+# What people were given where they were given only one modality.
 ALONE = {"voice": "audio", "face": "video"}
 
 
@@ -25,7 +25,7 @@ def read(path: pathlib.Path) -> dict[str, dict[str, str]]:
         A dictionary, clip -> `voice`, `face`, `both` -> letters.
 
     Raises:
-        ValueError: The file has no such columns, or is no CSV.
+        ValueError: The file has no such columns, or is not CSV.
         OSError: It cannot be read.
     """
     with path.open(newline="", encoding="utf-8-sig") as file:

@@ -71,7 +71,7 @@ class Folders(Dataset):
         return rows.listing(entries, kinds, validation_fraction, seed, names, failures, notes)
 
     def _kinds(self, clips: Sequence[Files]) -> dict[str, str]:
-        """Modality -> kind: as asked for, or by what there is."""
+        """Modality -> kind: as the options say, or by the files that there are."""
         if self.modalities:
             return {name: check_modality(name, name, "--modalities") for name in self.modalities}
         counts = collections.Counter(kind for files in clips for kind in files)
@@ -116,7 +116,7 @@ def _chosen(files: Files, kinds: Mapping[str, str]) -> dict[str, str]:
 
 
 def _other(clips: Sequence[Files], kinds: Mapping[str, str]) -> collections.Counter[str]:
-    """How many files there are by each ending that is not taken."""
+    """The number of files of each ending that is not taken."""
     heard = {"video"} if "audio" in kinds else set()
     return collections.Counter(
         pathlib.PurePath(path).suffix.lower()

@@ -48,7 +48,7 @@ _SILENCE = ("sil", "sp")
 
 @dataclasses.dataclass(frozen=True)
 class Grid(Dataset):
-    """GRID."""
+    """The data set GRID, words of sentences that 34 speakers say."""
 
     help = "films of GRID below folders s1 to s34, and the alignments s1/.../bbaf2n.align"
     about = About(
@@ -63,7 +63,7 @@ class Grid(Dataset):
         "all", "Which words: all 51, or those of one place in the sentence.", ("all", *SLOTS)
     )
     apart: str = option(
-        "speakers", "What is never in two splits: the speakers, or the sentences alone.", APART
+        "speakers", "What is never in two splits: the speakers, or only the sentences.", APART
     )
 
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
@@ -116,7 +116,7 @@ class Grid(Dataset):
     def _words(
         self, source: pathlib.Path, path: str, sentence: tuple[str, str], files: dict[str, str]
     ) -> tuple[list[rows.Entry], list[Failure]]:
-        """The words of an alignment, of whatever kind, and what cannot be read of it."""
+        """The words of an alignment, of whatever kind, and the lines that cannot be read."""
         name = "/".join(sentence)
         try:
             lines = read_text(source / path, "")
@@ -130,7 +130,7 @@ class Grid(Dataset):
             if word in _SILENCE:
                 continue
             if word not in _VOCABULARY:
-                detail = f"{where}: {text!r} is no `start end word` of GRID"
+                detail = f"{where}: {text!r} is not `start end word` of GRID"
                 failures.append(Failure(f"{name} {text}", "", "bad line", detail))
                 continue
             start, end = float(match[1]) / _UNITS, float(match[2]) / _UNITS

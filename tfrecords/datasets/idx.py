@@ -24,10 +24,10 @@ def read(path: pathlib.Path) -> np.ndarray:
         path: Path of the file.
 
     Returns:
-        uint8 array of the shape that the file states.
+        An array of uint8, of the shape that the file states.
 
     Raises:
-        SourceError: The file cannot be read, is no such file, or is cut off.
+        SourceError: The file cannot be read, is not such a file, or is cut off.
     """
     try:
         content = path.read_bytes()
@@ -38,7 +38,7 @@ def read(path: pathlib.Path) -> np.ndarray:
     dimensions = content[3] if len(content) > 3 else 0
     begin = 4 + 4 * dimensions
     if content[:3] != b"\0\0\x08" or not dimensions or len(content) < begin:
-        raise SourceError(f"{path} is no IDX file of bytes, as MNIST's are")
+        raise SourceError(f"{path} is not an IDX file of bytes, as MNIST's are")
     shape = struct.unpack(f">{dimensions}I", content[4:begin])
     if len(content) != begin + math.prod(shape):
         raise SourceError(

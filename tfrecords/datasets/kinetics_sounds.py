@@ -42,7 +42,7 @@ _COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 
 @dataclasses.dataclass(frozen=True)
 class KineticsSounds(Dataset):
-    """Kinetics-Sounds."""
+    """The data set Kinetics-Sounds, 31 classes of Kinetics-400 that are seen and heard."""
 
     help = "clips of Kinetics-400 in train|val|test/class, or anywhere with Kinetics' CSV lists"
     about = About(

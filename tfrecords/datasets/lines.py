@@ -17,9 +17,9 @@ class Line:
     """A line of a list.
 
     Attributes:
-        where: String, where it stands, for messages, e.g. `clips.csv, line 3`.
+        where: String, the place where it stands, for messages, e.g. `clips.csv, line 3`.
         cells: Mapping, column -> text without spaces around it.
-        problem: String, what is wrong with the line; empty if nothing is.
+        problem: String, the problem of the line; empty if there is none.
     """
 
     where: str
@@ -37,7 +37,7 @@ def read(path: pathlib.Path) -> tuple[tuple[str, ...], list[Line]]:
         The names of the columns in their order, and the lines that are not empty.
 
     Raises:
-        SourceError: The file cannot be read, or its columns cannot be told.
+        SourceError: The file cannot be read, or its columns are unknown.
     """
     limit = csv.field_size_limit(_CELL)
     try:
@@ -58,7 +58,7 @@ def _csv(path: pathlib.Path, file: Iterable[str]) -> tuple[tuple[str, ...], list
         check_pointer(path, columns[0] if columns else "")
         named = tuple(filter(None, columns))  # spreadsheets leave empty columns at the end
         if not named:
-            raise SourceError(f"{path} is empty: the first line is to name the columns")
+            raise SourceError(f"{path} is empty: the first line must name the columns")
         if len(set(named)) != len(named):
             raise SourceError(f"{path}: two columns have one name: {', '.join(named)}")
         return named, list(_csv_lines(path, columns, reader))
@@ -91,15 +91,15 @@ def _json(path: pathlib.Path, file: Iterable[str]) -> tuple[tuple[str, ...], lis
         try:
             row = json.loads(text)
         except (ValueError, RecursionError) as error:
-            lines.append(Line(where, {}, f"{where}: no JSON: {error}"))
+            lines.append(Line(where, {}, f"{where}: not JSON: {error}"))
             continue
         if not isinstance(row, dict):
-            lines.append(Line(where, {}, f"{where}: no JSON object"))
+            lines.append(Line(where, {}, f"{where}: not a JSON object"))
             continue
         lines.append(Line(where, {name: _text(value) for name, value in row.items()}))
         columns |= dict.fromkeys(row)
     if not columns:
-        raise SourceError(f"{path} is empty: each line is to be a JSON object")
+        raise SourceError(f"{path} is empty: each line must be a JSON object")
     return tuple(columns), lines
 
 

@@ -1,4 +1,4 @@
-"""What the readers of the data sets share: the listing they return and how they draw splits."""
+"""Parts that all readers of data sets share: their listing, reading of lists, random draws."""
 
 import csv
 import dataclasses
@@ -21,14 +21,14 @@ class SourceError(BuildError):
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:
-    """What people heard and saw in a clip.
+    """The annotation of a clip: what people heard and saw in it.
 
     Attributes:
-        audible: Whether each of the clip's labels can be heard.
-        visible: Whether each can be seen.
-        background_music: Whether there is music that nobody in the picture makes.
-        static_image: Whether the picture never moves.
-        voice_over: Whether somebody out of the picture speaks.
+        audible: Booleans, whether each of the clip's labels can be heard.
+        visible: Booleans, whether each of them can be seen.
+        background_music: Boolean, whether there is music that nobody in the picture makes.
+        static_image: Boolean, whether the picture never moves.
+        voice_over: Boolean, whether somebody out of the picture speaks.
     """
 
     audible: tuple[bool, ...]
@@ -50,10 +50,10 @@ class Listed:
         files: Mapping, modality -> path of its file, relative to the source. It lacks the
             modalities that the clip lacks; several may name one file. Of a modality that is
             `inline` it holds the value itself, e.g. a text.
-        start: Number, where in the files the clip begins, seconds.
-        end: Number, where it ends, seconds; None for the files' end.
+        start: Number, the time in the files where the clip begins, seconds.
+        end: Number, the time where it ends, seconds; None for the files' end.
         row: Integer, the clip's row where the source is a file of arrays; else None.
-        annotation: What is known of the labels and the clip besides, or None.
+        annotation: Annotation, what else is known of the labels and the clip, or None.
         inline: Strings, the modalities of which `files` holds the value itself.
         values: Numbers, the labels of a regression.
     """
@@ -71,7 +71,7 @@ class Listed:
 
     @property
     def path(self) -> str:
-        """The path that stands for the clip: the picture's, or that of what it has, or none."""
+        """The path that stands for the clip: the picture's, or another modality's, or none."""
         paths = [file for name, file in self.files.items() if name not in self.inline]
         return self.files.get("video") or next(iter(paths), "")
 
@@ -81,10 +81,10 @@ class Failure:
     """A clip that is listed and does not get into the records.
 
     Attributes:
-        clip: Its name, or the line of the list that has none.
-        split: Its split; empty where the list does not tell.
-        reason: A short name.
-        detail: What was seen.
+        clip: String, its name, or the line of the list that has none.
+        split: String, its split; empty where the list does not tell.
+        reason: String, a short name.
+        detail: String, what was seen.
     """
 
     clip: str
@@ -95,13 +95,13 @@ class Failure:
 
 @dataclasses.dataclass(frozen=True)
 class Listing:
-    """All that a data set lists.
+    """The list of a data set's clips, with all that belongs to it.
 
     Attributes:
         classes: Strings, the class names; a label id is an index into them. Of a regression the
             names of the numbers.
-        clips: The usable entries.
-        failures: The others.
+        clips: Tuple of the usable clips.
+        failures: Tuple of the other clips.
         notes: String, what a reader of results must know.
         modalities: Mapping, modality -> its kind, in the set's order.
         task: String, what labels are, one of `tfrecords.tasks`.
@@ -118,13 +118,13 @@ class Listing:
 
 
 def draw(seed: int, name: str) -> float:
-    """A number in [0, 1) that depends on its arguments alone, on every machine."""
+    """Draws a number in [0, 1) that depends only on the arguments, on every machine."""
     digest = hashlib.blake2b(f"{seed}/{name}".encode(), digest_size=8).digest()
     return (int.from_bytes(digest, "big") >> 11) / 2**53
 
 
 def shuffled(names: Iterable[str], seed: int) -> list[str]:
-    """The names in an order that depends on the seed and not on the order they came in."""
+    """The names in an order that depends on the seed and not on their given order."""
     return sorted(set(names), key=lambda name: (draw(seed, name), name))
 
 
@@ -132,14 +132,14 @@ def read_rows(path: pathlib.Path, hint: str) -> list[tuple[int, list[str]]]:
     """Reads a CSV file: any line ends, with or without a byte-order mark.
 
     Args:
-        path: The file.
-        hint: Where to get it from, for the message.
+        path: Path of the file.
+        hint: String, the place to get it from, for the message.
 
     Returns:
         Line number and cells of each row that is not empty.
 
     Raises:
-        SourceError: There is no such file, or it is a Git LFS pointer or no text.
+        SourceError: There is no such file, or it is a Git LFS pointer or not text.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -161,13 +161,13 @@ def read_text(path: pathlib.Path, hint: str) -> list[tuple[int, str]]:
 
     Args:
         path: Path of the file.
-        hint: String, where to get it from, for the message.
+        hint: String, the place to get it from, for the message.
 
     Returns:
         Number and text of each line that is not empty.
 
     Raises:
-        SourceError: There is no such file, or it is a Git LFS pointer or no text.
+        SourceError: There is no such file, or it is a Git LFS pointer or not text.
     """
     try:
         texts = path.read_text("utf-8-sig").splitlines()
@@ -198,9 +198,9 @@ def locate(source: pathlib.Path, names: Iterable[str]) -> dict[str, str]:
     """Finds files by name in the source or, in one scan, anywhere below it.
 
     Args:
-        source: The directory.
-        names: File names, as they are published. Files whose name has another ending of the same
-            kind are found as well, e.g. `a.mkv` or `a.MP4` for `a.mp4`.
+        source: Path of the directory.
+        names: Strings, the file names, as they are published. Files whose name has another ending
+            of the same kind are found as well, e.g. `a.mkv` or `a.MP4` for `a.mp4`.
 
     Returns:
         The path relative to the source of each name that is there; of several files of one name
@@ -250,7 +250,7 @@ def files_below(source: pathlib.Path, published: str) -> list[str]:
 
 
 def _rank(ending: str, published: str) -> int | None:
-    """How near an ending is to the published one; None for one of another kind."""
+    """The distance of an ending from the published one; None for one of another kind."""
     if ending == published:
         return 0
     if ending.lower() == published.lower():

@@ -3,7 +3,7 @@
     path,label,split,group,start,end,id
     talks/anna.mp4,greeting,train,anna,12.5,14.0,
 
-`path` is one file that holds all modalities; in its place there may be one column a modality, e.g.
+`path` is one file that holds all modalities; instead there may be one column a modality, e.g.
 `audio,video`, or `NAME:KIND` for other names, e.g. `flow:video`. A column of texts holds the text
 itself, or the path of a `.txt` file. `label` may hold several classes,
 separated by `|`; the first is the clip's class, unless `--task` says that it has all of them, or
@@ -84,7 +84,7 @@ class Manifest(Dataset):
         )
 
     def _in_one_file(self, entries: list[rows.Entry]) -> dict[str, str]:
-        """What `path` holds, modality -> kind."""
+        """The modalities that `path` holds, modality -> kind."""
         if self.modalities:
             return {name: check_modality(name, name, "--modalities") for name in self.modalities}
         endings = {pathlib.PurePath(p).suffix.lower() for e in entries for p in e.files.values()}
@@ -120,13 +120,13 @@ def _kinds(columns: Sequence[str], where: str) -> dict[str, str]:
 
 
 def check_modality(name: str, kind: str, where: str) -> str:
-    """Refuses what records cannot hold; returns the kind.
+    """Refuses a modality that records cannot hold; returns its kind.
 
     Raises:
-        SourceError: The name is no identifier, or there is no such kind.
+        SourceError: The name is not an identifier, or there is no such kind.
     """
     if not name.isidentifier():
-        raise SourceError(f"{where}: the modality {name!r} is no name of letters, digits and _")
+        raise SourceError(f"{where}: the modality {name!r} is not a name of letters, digits and _")
     if kind not in STORED:
         raise SourceError(
             f"{where}: the modality {name} is of the kind {kind!r}: there are {', '.join(STORED)}"
@@ -138,7 +138,7 @@ def read_classes(path: str) -> tuple[str, ...]:
     """The class names of a text file, one a line; none for an empty path.
 
     Raises:
-        SourceError: There is no such file, or a name stands there twice.
+        SourceError: There is no such file, or it holds a name twice.
     """
     if not path:
         return ()
@@ -156,7 +156,7 @@ def _entry(line: lines.Line) -> rows.Entry:
     """A line's clip; its files are those of all its columns for now.
 
     Raises:
-        ValueError: The line cannot be read, or a time is no number.
+        ValueError: The line cannot be read, or a time is not a number.
     """
     if line.problem:
         raise ValueError(line.problem)
@@ -199,7 +199,7 @@ def _seconds(cells: Mapping[str, str], name: str, where: str) -> float | None:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise ValueError(f"{where}: {name} is {text!r}, no number of seconds")
+        raise ValueError(f"{where}: {name} is {text!r}, not a number of seconds")
     return value
 
 

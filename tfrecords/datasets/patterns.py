@@ -1,4 +1,4 @@
-"""What the ten synthetic classes sound and look like.
+"""The sounds and looks of the ten synthetic classes.
 
 A class is one of five gestures in one of two kinds. The gesture is a course of pitch and loudness
 to the ear, a shape and a way of moving to the eye; the kind is a pure or a rich tone, a plain or a
@@ -47,10 +47,10 @@ def sound(rng: np.random.Generator, label: int, seconds: float, strength: float)
     """The sound of a clip.
 
     Args:
-        rng: Source of all that is random.
-        label: Class id.
-        seconds: Duration.
-        strength: Of the class's pattern; 1 is the default.
+        rng: Generator, the source of all randomness.
+        label: Integer, the class id.
+        seconds: Number, the duration.
+        strength: Number, the strength of the class's pattern; 1 is the default.
 
     Returns:
         float32 `[samples]` in [-1, 1], mono, at RATE.
@@ -101,10 +101,10 @@ def pictures(rng: np.random.Generator, label: int, seconds: float, strength: flo
     """The frames of a clip.
 
     Args:
-        rng: Source of all that is random.
-        label: Class id.
-        seconds: Duration.
-        strength: Of the class's pattern; 1 is the default.
+        rng: Generator, the source of all randomness.
+        label: Integer, the class id.
+        seconds: Number, the duration.
+        strength: Number, the strength of the class's pattern; 1 is the default.
 
     Returns:
         uint8 `[frames, 3 * SIZE / 2, SIZE]` at FPS: YUV 4:2:0 as planes one below the other.

@@ -2,9 +2,9 @@
 
 Files lie in `Actor_01` to `Actor_24` and have names of seven numbers, e.g.
 `01-01-06-01-02-01-12.mp4`: modality (01 face and voice, 02 face alone, 03 voice alone), channel
-(01 speech, 02 song), emotion, intensity, statement, repetition, actor. Files that differ in the
-first number alone are one performance and here one clip: the film with sound where there is one,
-else the silent film and the `.wav` file.
+(01 speech, 02 song), emotion, intensity, statement, repetition, actor. Files that differ only in
+the first number are one performance and here one clip: the film with sound where there is one, else
+the silent film and the `.wav` file.
 
 Reference: Livingstone and Russo, The Ryerson audio-visual database of emotional speech and song,
 2018; names and licence as on zenodo.org/records/1188976.
@@ -28,7 +28,7 @@ _NAME = re.compile(r"(0[123])-((0[12])-(0[1-8])-0[12]-0[12]-0[12]-([0-9]{2}))\.\
 
 @dataclasses.dataclass(frozen=True)
 class RAVDESS(Dataset):
-    """RAVDESS."""
+    """The data set RAVDESS, 24 actors who speak and sing in eight emotions."""
 
     help = "the folders Actor_01 to Actor_24 of RAVDESS, anywhere below the source"
     about = About(

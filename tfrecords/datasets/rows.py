@@ -1,4 +1,4 @@
-"""Rows of a list of the user's own -> clips: class names, splits, what is wrong with a row."""
+"""Rows of a list of the user's own -> clips: class names, splits, and problems of rows."""
 
 import collections
 import dataclasses
@@ -24,11 +24,11 @@ _NONE = -2  # stands for the class of clips that have none
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """What a row says of a clip.
+    """The clip of a row.
 
     Attributes:
         name: String, the clip's name.
-        where: String, where it stands, for messages, e.g. `clips.csv, line 3`.
+        where: String, the place where it stands, for messages, e.g. `clips.csv, line 3`.
         labels: Strings, its class names, the first being its class, or its numbers.
         files: Mapping, modality -> path relative to the source, or the value itself of those
             that are `inline`.
@@ -53,7 +53,7 @@ class Entry:
 
     @property
     def paths(self) -> list[str]:
-        """The paths of the files, without what is no path."""
+        """The paths of the files, without inline values."""
         return [file for name, file in self.files.items() if name not in self.inline]
 
 
@@ -70,14 +70,14 @@ def listing(
     """Makes a listing of rows: numbers the classes, draws the splits that are not given.
 
     Args:
-        entries: The rows.
+        entries: Iterable of the rows.
         modalities: Mapping, modality -> kind.
         validation_fraction: Number, the share of train that becomes validation where no row is.
         seed: Integer, the seed of the splits.
         classes: Strings, the class names in the order of their ids; by default the labels that
             occur, sorted: numbers by their value, other names by the alphabet.
-        failures: What could not be read of the list.
-        notes: What else a reader of results must know.
+        failures: Iterable of failures, the lines of the list that could not be read.
+        notes: Strings, what else a reader of results must know.
         task: String, what labels are; of a regression `classes` name the numbers.
 
     Returns:
@@ -126,12 +126,12 @@ def listing(
 
 
 class _Labels:
-    """What labels a row may have.
+    """The labels that a row may have.
 
     Args:
         task: String, what labels are.
         classes: Strings, the names that were given.
-        entries: The rows.
+        entries: Iterable of the rows.
     """
 
     def __init__(self, task: str, classes: tuple[str, ...], entries: Sequence[Entry]) -> None:
@@ -163,9 +163,9 @@ class _Labels:
             return self._problem_of_numbers(entry, where)
         for label in entry.labels:
             if not label.isprintable():
-                return "bad line", f"{where}: the label {label!r} is no line of text"
+                return "bad line", f"{where}: the label {label!r} is not a line of text"
             if self._known and label not in self._known:
-                return "unknown label", f"{where}: {label!r} is none of the given classes"
+                return "unknown label", f"{where}: {label!r} is not one of the given classes"
         return None
 
     def _problem_of_numbers(self, entry: Entry, where: str) -> tuple[str, str] | None:
@@ -183,7 +183,7 @@ def located(source: pathlib.Path, entries: Iterable[Entry]) -> list[Entry]:
 
     Args:
         source: Path of the source.
-        entries: The rows; a file that is nowhere keeps its path.
+        entries: Iterable of the rows; a file that is nowhere keeps its path.
     """
     entries = list(entries)
     names = {file: posixpath.basename(file) for e in entries for file in e.files.values()}
@@ -214,13 +214,13 @@ def _problem(entry: Entry, labels: _Labels, seen: set[str]) -> tuple[str, str] |
     where = printable(entry.where)
     texts = (entry.name, entry.group, *entry.files.values())
     if any("\0" in text or printable(text) != text for text in texts):
-        return "bad line", f"{where}: the name {printable(entry.name)!r} is no text"
+        return "bad line", f"{where}: the name {printable(entry.name)!r} is not text"
     if entry.name in seen:
         return "duplicate", f"{where}: {entry.name!r} is listed before; give each clip an id"
     if problem := labels.problem(entry):
         return problem
     if entry.split and not split_name(entry.split):
-        return "bad line", f"{where}: the split {entry.split!r} is none of {', '.join(SPLITS)}"
+        return "bad line", f"{where}: the split {entry.split!r} is not one of {', '.join(SPLITS)}"
     if not (math.isfinite(entry.start) and entry.start >= 0):
         return "bad line", f"{where}: start is {entry.start:g}"
     if entry.end is not None and not entry.end > entry.start:
@@ -232,7 +232,7 @@ def _problem(entry: Entry, labels: _Labels, seen: set[str]) -> tuple[str, str] |
 
 
 def printable(text: str) -> str:
-    """The text with what is no Unicode escaped: file names can be any bytes."""
+    """The text with all that is not Unicode escaped: file names can be any bytes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -282,7 +282,7 @@ def _splits(
 
 
 def _shares(given: set[str], groups: int, validation_fraction: float) -> dict[str, float]:
-    """What part of the rows without a split each split gets.
+    """The part of the rows without a split that each split gets.
 
     Args:
         given: Strings, the splits that other rows name. A test or validation split that is given
@@ -301,7 +301,7 @@ def _shares(given: set[str], groups: int, validation_fraction: float) -> dict[st
 
 
 def _group(entry: Entry) -> str:
-    """What must stay together: the given group, or else clips of one file, or of one text."""
+    """The name of what must stay together: the given group, or else one file, or one text."""
     if entry.group or entry.row is not None:
         return entry.group or entry.name
     if entry.paths:

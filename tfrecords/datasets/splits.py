@@ -43,7 +43,7 @@ def draw_splits(
     order = sorted(groups, key=lambda g: (-len(groups[g]), draw(seed, f"split/{g}"), g))
 
     def cost(group: str, split: str) -> float:
-        """How much further from their shares the split's counts get, as in a chi-squared test."""
+        """The distance that the split's counts move from their shares, as in a chi-squared test."""
         return sum(
             (2 * n * (given[split][c] - fractions[split] * totals[c]) + n * n) / scales[c]
             for c, n in counts[group].items()
@@ -58,7 +58,7 @@ def draw_splits(
 
 
 def _counts(labels: Sequence[int]) -> dict[int, int]:
-    """How many clips each class has, and all classes have together.
+    """The number of clips of each class, and of all classes together.
 
     Without the last, classes of one or two clips would all go to the largest split. The order is
     that of the classes: sums of floating-point numbers depend on it.

@@ -1,7 +1,7 @@
 """A data set of media files made to measure: ten classes that can be heard and, less well, seen.
 
 Clips are rendered as MP4 files (H.264 and AAC) in VGGSound's layout with a list in VGGSound's
-format, and then built like any other set. Each clip is a function of (seed, split, number) alone.
+format, and then built like any other set. Each clip depends only on (seed, split, number).
 """
 
 import base64
@@ -35,14 +35,16 @@ _TIMEOUT = 120.0  # seconds to render a clip
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """What is rendered.
+    """The recipe of the clips to render.
 
     Attributes:
-        num_train: Clips listed as train; validation is cut from them when they are built.
-        num_test: Clips listed as test.
-        seed: Of everything random.
-        audio_strength: Of the class's pattern in the sound, 1 by default; 0 is noise alone.
-        video_strength: Likewise in the picture.
+        num_train: Integer, the clips listed as train; validation is cut from them when they are
+            built.
+        num_test: Integer, the clips listed as test.
+        seed: Integer, the seed of all draws.
+        audio_strength: Number, the strength of the class's pattern in the sound, 1 by default; 0 is
+            only noise.
+        video_strength: Number, the same for the picture.
     """
 
     num_train: int = 6_000
@@ -57,11 +59,11 @@ class Entry:
     """A line of the list.
 
     Attributes:
-        youtube_id: Eleven characters; some begin with a dash, as real ones do.
-        start: Seconds.
-        label: Class id.
-        split: `train` or `test`.
-        number: Of the clip in its split.
+        youtube_id: String of eleven characters; some begin with a dash, as real ones do.
+        start: Integer, seconds.
+        label: Integer, the class id.
+        split: String, `train` or `test`.
+        number: Integer, the number of the clip in its split.
     """
 
     youtube_id: str
@@ -133,10 +135,10 @@ def render(
     """Renders the clips that are not there yet and their list.
 
     Args:
-        directory: Where to; the clips go to `video` below it.
-        recipe: What to render.
-        num_workers: Processes, by default one a core.
-        progress: Whether to show it.
+        directory: Path of the directory to write to; the clips go to `video` below it.
+        recipe: Recipe, what to render.
+        num_workers: Integer, the number of processes, by default one a core.
+        progress: Boolean, whether to show progress.
 
     Returns:
         The list's path.
@@ -180,7 +182,7 @@ def render(
 class Synthetic(Dataset):
     """Clips that are rendered into the source where they are not there yet."""
 
-    help = "clips rendered for the purpose; SOURCE is where to"
+    help = "clips that are rendered into SOURCE"
     about = About(
         what="Clips rendered by this project (`tfrecords/datasets/synthetic.py`): ten classes of "
         "tones and moving shapes, in noise.",
@@ -192,15 +194,15 @@ class Synthetic(Dataset):
 
     num_train: int = option(6_000, "Clips listed as train.")
     num_test: int = option(2_000, "Clips listed as test.")
-    audio_strength: float = option(1.0, "Strength of a class's sound; 0 is noise alone.")
-    video_strength: float = option(1.0, "Strength of a class's looks; 0 is noise alone.")
+    audio_strength: float = option(1.0, "Strength of a class's sound; 0 is only noise.")
+    video_strength: float = option(1.0, "Strength of a class's looks; 0 is only noise.")
 
     def prepare(self, source: pathlib.Path, seed: int, workers: int, progress: bool) -> None:
         """Renders the clips that are not there yet."""
         render(source, self.recipe(seed), workers, progress)
 
     def recipe(self, seed: int) -> Recipe:
-        """What is rendered."""
+        """The recipe of the clips to render."""
         return Recipe(self.num_train, self.num_test, seed, self.audio_strength, self.video_strength)
 
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:

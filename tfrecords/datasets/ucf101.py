@@ -32,13 +32,13 @@ _HINT = f"it is part of UCF101TrainTestSplits-RecognitionTask.zip; name its fold
 
 @dataclasses.dataclass(frozen=True)
 class UCF101(Dataset):
-    """UCF-101."""
+    """The data set UCF-101, clips of 101 human actions."""
 
     help = "the clips of UCF-101, anywhere below the source, and ucfTrainTestlist in it"
     about = About(
         what="UCF-101 (Soomro et al. 2012): 13,320 clips of 101 human actions from YouTube.",
         licence="None is stated; the set is for research, the clips are their authors'.",
-        limits="The clips of many classes have no sound: such a record holds the picture alone.",
+        limits="The clips of many classes have no sound: such a record holds only the picture.",
         get="www.crcv.ucf.edu/data/UCF101.php, UCF101.rar and the splits for recognition",
     )
     required = ("video",)
@@ -52,7 +52,7 @@ class UCF101(Dataset):
         """Refuses another fold by a SourceError."""
         super().__post_init__()
         if self.fold not in FOLDS:
-            raise SourceError(f"--fold={self.fold} is none of 1, 2, 3")
+            raise SourceError(f"--fold={self.fold} is not one of 1, 2, 3")
 
     def listing(self, source: pathlib.Path, validation_fraction: float, seed: int) -> Listing:
         """Lists the clips in a published split; validation is cut from train by group."""
@@ -60,7 +60,7 @@ class UCF101(Dataset):
         lists = pathlib.Path(self.labels[0]) if self.labels else source / _FOLDER
         classes = [text.split() for _, text in read_text(lists / "classInd.txt", _HINT)]
         if not all(len(cells) == 2 and cells[0].isdecimal() for cells in classes):
-            raise SourceError(f"{lists / 'classInd.txt'} is to have lines like `1 ApplyEyeMakeup`")
+            raise SourceError(f"{lists / 'classInd.txt'}must have lines like `1 ApplyEyeMakeup`")
         names = [name for _, name in sorted(classes, key=lambda cells: int(cells[0]))]
         folded = {name.lower(): name for name in names}
         films = files_below(source, ".avi")

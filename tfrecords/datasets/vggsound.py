@@ -69,27 +69,27 @@ def parse(cells: Sequence[str], split: str) -> tuple[str, str, str, str]:
     """Reads a line of a list.
 
     Args:
-        cells: The line's cells.
-        split: The split of lines that do not name one.
+        cells: Strings, the line's cells.
+        split: String, the split of lines that do not name one.
 
     Returns:
         The YouTube id, the clip's name, its label, and `train` or `test`.
 
     Raises:
-        ValueError: It is no such line.
+        ValueError: It is not such a line.
     """
     if len(cells) == 2:
         match = _FILE.fullmatch(cells[0])
         if not match:
-            raise ValueError(f"{cells[0]!r} is no <youtube_id>_<start, six digits>.mp4")
+            raise ValueError(f"{cells[0]!r} is not <youtube_id>_<start, six digits>.mp4")
         return match[1], f"{match[1]}_{match[2]}", cells[1], split
     if len(cells) != 4:
         raise ValueError(f"{len(cells)} cells instead of youtube_id,start_seconds,label,split")
     youtube_id, start, label, split = cells
     if not _ID.fullmatch(youtube_id):
-        raise ValueError(f"{youtube_id!r} is no YouTube id")
+        raise ValueError(f"{youtube_id!r} is not a YouTube id")
     if not re.fullmatch(r"[0-9]+", start):
-        raise ValueError(f"start {start!r} is no whole number of seconds")
+        raise ValueError(f"start {start!r} is not a whole number of seconds")
     if split.lower() not in ("train", "test"):
         raise ValueError(f"split {split!r} is neither train nor test")
     return youtube_id, f"{youtube_id}_{int(start):06d}", label, split.lower()
@@ -105,11 +105,12 @@ def listing(
     """Lists the clips of VGGSound or of a set in its layout.
 
     Args:
-        source: Directory of the clips, directly or in sub-directories.
-        labels: The lists; `vggsound.csv` in `source` if none is given.
-        classes: Class names in the order of their ids, VGGSound's by default.
-        validation_fraction: Share of the train videos (not clips) that becomes validation.
-        seed: Of the choice of those.
+        source: Path of the directory of the clips, directly or in sub-directories.
+        labels: Paths of the lists; `vggsound.csv` in `source` if none is given.
+        classes: Strings, the class names in the order of their ids, VGGSound's by default.
+        validation_fraction: Number, the share of the train videos (not clips) that becomes
+            validation.
+        seed: Integer, the seed of the choice of those.
 
     Returns:
         The listing.
@@ -171,7 +172,7 @@ def _is_header(cells: Sequence[str]) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class VGGSound(Dataset):
-    """VGGSound."""
+    """The data set VGGSound, ten-second clips of 309 classes of sound."""
 
     help = "the clips of VGGSound, <youtube_id>_<start, six digits>.mp4"
     about = About(

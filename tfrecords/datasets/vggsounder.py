@@ -22,7 +22,7 @@ def version() -> str:
     """The package's version, which decides the labels.
 
     Raises:
-        SourceError: It is not installed.
+        SourceError: The package is not installed.
     """
     try:
         return importlib.metadata.version("vggsounder")
@@ -37,14 +37,14 @@ def annotate(listing: Listing) -> Listing:
     """Gives the test clips of VGGSound their further labels.
 
     Args:
-        listing: VGGSound's.
+        listing: Listing of VGGSound.
 
     Returns:
         The same clips, those that VGGSounder knows with all labels and an annotation. Where clips
         have several labels, those are the ones that it confirms.
 
     Raises:
-        SourceError: The package is not installed, or has labels that VGGSound has not.
+        SourceError: The package is not installed, or has labels that VGGSound does not have.
     """
     named = f"vggsounder {version()}"
     import vggsounder
@@ -60,7 +60,7 @@ def annotate(listing: Listing) -> Listing:
             if clip.media_id in found
         }
     except KeyError as error:
-        raise SourceError(f"{named} has the label {error}, which VGGSound has not") from error
+        raise SourceError(f"{named} has the label {error}, which VGGSound does not have") from error
     unconfirmed = sum(
         not (clip.annotation.audible[0] or clip.annotation.visible[0])
         for clip in annotated.values()

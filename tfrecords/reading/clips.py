@@ -28,7 +28,7 @@ def cut_for_evaluation(clip: StoredClip, inputs: Mapping[str, Modality]) -> CutC
     """Cuts a clip without any random draw.
 
     Args:
-        clip: A stored clip.
+        clip: Mapping, a stored clip.
         inputs: Mapping, modality -> the model's input.
 
     Returns:
@@ -44,11 +44,11 @@ def cut_for_training(
     """Cuts a clip at random.
 
     Args:
-        clip: A stored clip.
+        clip: Mapping, a stored clip.
         inputs: Mapping, modality -> the model's input.
-        augment: What is random.
-        key: `[2]` int64; every draw is a function of it. Modalities of one kind share their draws,
-            so that frames and their optical flow are cut alike.
+        augment: Augment, the random changes.
+        key: Tensor `[2]` int64; every draw is a function of it. Modalities of one kind share their
+            draws, so that frames and their optical flow are cut alike.
 
     Returns:
         A cut clip.

@@ -9,7 +9,7 @@ each of them makes all of it.)
 
 The machines run the pipeline's graph, not its Python: they need the same TensorFlow, and the
 records under the same path. Each reads all records, to shuffle as the others do, and parses,
-decodes and cuts those of its own steps alone.
+decodes and cuts only those of its own steps.
 """
 
 import pathlib
@@ -42,7 +42,7 @@ class ServedPipeline(Pipeline):
         **options: Mapping, more of `Pipeline`'s arguments.
 
     Raises:
-        ValueError: As `Pipeline`, or what is asked for cannot be had of other machines.
+        ValueError: `Pipeline` raises it, or other machines can't do what the options ask for.
     """
 
     cached = False
@@ -66,7 +66,7 @@ class ServedPipeline(Pipeline):
         codecs = [getattr(self.info.modalities[name], "codec", "") for name in self.modalities]
         if "flac" in codecs and flac.native_decoder() is None:
             raise ValueError(
-                "other machines can decode FLAC records by tensorflow-io alone, which works with "
+                "other machines can decode FLAC records only by tensorflow-io, which works with "
                 "TensorFlow 2.15: train without --data_service, or build the records with "
                 "--audio_codec=pcm16"
             )
@@ -95,7 +95,7 @@ class ServedPipeline(Pipeline):
         """Makes sure that every machine answers, and can read these records.
 
         Raises:
-            ServiceError: One does not.
+            ServiceError: A machine does not answer, or can't read the records.
             CorruptRecord: The first record of a shard cannot be read.
         """
         machines.require(self.addresses)
@@ -126,7 +126,7 @@ class ServedPipeline(Pipeline):
 
 
 def _through(address: str) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-    """What makes of a dataset the same one, made by the machine."""
+    """The transformation of a dataset into the same one, made by the machine."""
     service = tf.data.experimental.service
     return service.distribute(service.ShardingPolicy.OFF, f"grpc://{address}")
 
@@ -139,7 +139,7 @@ def _in_its_place(due: tf.Tensor, made: tuple[tf.Tensor, Any]) -> Any:
 
 
 def _made(address: str, dataset: tf.data.Dataset) -> list[Any]:
-    """What the machine makes of a dataset; gives up waiting for it, which TensorFlow does not.
+    """The elements that the machine makes of a dataset; stops waiting, which TensorFlow does not.
 
     Raises:
         ServiceError: `PROBE_SECONDS` have passed.

@@ -1,4 +1,4 @@
-"""Machines that lend their CPUs: their addresses, whether they are there, what ails them."""
+"""Machines that lend their CPUs: their addresses, whether they answer, and their failures."""
 
 import contextlib
 import re
@@ -34,17 +34,17 @@ def parse(text: str) -> tuple[str, ...]:
     """The addresses of machines that a text names.
 
     Args:
-        text: String, `HOST:PORT`, several with commas between; empty for none.
+        text: String, `HOST:PORT`, several separated by commas; empty for none.
 
     Raises:
-        ValueError: It is not of that form, or names a machine twice.
+        ValueError: The text has another form, or names a machine twice.
     """
     found = tuple(text.split(",")) if text else ()
     for address in found:
         host, _, port = address.rpartition(":")
         right = port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16
         if not right or not host or not host.isprintable() or set(host) & set(" /"):
-            raise ValueError(f"{address!r} is no address: write HOST:PORT[,HOST:PORT...]")
+            raise ValueError(f"{address!r} is not an address: write HOST:PORT[,HOST:PORT...]")
     if len(set(found)) < len(found):
         raise ValueError(f"{text} names a machine twice")
     return found
@@ -69,7 +69,7 @@ def require(addresses: tuple[str, ...]) -> None:
 
 @contextlib.contextmanager
 def watched(addresses: tuple[str, ...], lost: Callable[[str], None]) -> Iterator[None]:
-    """Looks whether machines still answer while what runs inside takes data of them.
+    """Checks that machines still answer while the code inside takes data from them.
 
     TensorFlow itself would wait for an hour for one that is gone.
 
@@ -98,7 +98,7 @@ def watched(addresses: tuple[str, ...], lost: Callable[[str], None]) -> Iterator
 
 @contextlib.contextmanager
 def naming_failures(address: str = "") -> Iterator[None]:
-    """Says what is wrong with a machine when what runs inside fails on it.
+    """Says what is wrong with a machine when the code inside fails on it.
 
     Errors that broken records cause pass: see `RecordSet.naming_corrupt_records`.
 

@@ -1,4 +1,4 @@
-"""Records -> `tf.data`: batches in an order that is a function of (seed, step) alone.
+"""Records -> `tf.data`: batches in an order that depends only on (seed, step).
 
 An epoch's order is a permutation made from (seed, epoch), and a clip's random cut comes from
 (seed, position in the stream): a stream that starts at step s gives what an uninterrupted one
@@ -42,16 +42,16 @@ class Pipeline:
         seed: Integer, the seed of order and augmentation.
         cache: String, `auto`, `yes` or `no`: whether decoded clips are kept in memory; `auto`
             where they take less than a quarter of what is free.
-        augment: What is random in training clips.
+        augment: Augment, the random changes of training clips.
         worker: Two integers (index, count). With more than one, each reads its own shards and
             yields batches of the global size: a strategy over several workers gives each step its
             part of one.
         skip_corrupt: Boolean, whether corrupt records are skipped and counted, see `RecordSet`.
 
     Attributes:
-        records: The directory's `RecordSet`.
-        info: Its `DatasetInfo`.
-        modalities: The names of the inputs.
+        records: `RecordSet` of the directory.
+        info: `DatasetInfo` of the records.
+        modalities: Strings, the names of the inputs.
 
     Raises:
         FileNotFoundError: The directory holds no record set, or a shard is gone.
@@ -102,7 +102,7 @@ class Pipeline:
         """The endless stream of training batches.
 
         Args:
-            start_step: Global step of the first batch.
+            start_step: Integer, the global step of the first batch.
 
         Returns:
             ({modality: raw tensor `[B, ...]`}, label int64 `[B]`, or float32 `[B, C]` of several
@@ -131,7 +131,7 @@ class Pipeline:
         """The names of the clips in a step's batch, on a worker those of its part; in their order.
 
         Args:
-            step: Global, from 0.
+            step: Integer, the global step, from 0.
         """
         size = self.batch_size // self.worker[1]
         # as in `train`, with records in the place of what is stored of them
@@ -142,17 +142,16 @@ class Pipeline:
     def evaluate(self, split: str, change: Change | None = None) -> tf.data.Dataset:
         """A split once, in the order of its records; see `evaluation_batch`.
 
-        Every worker reads the whole split: Keras shares the batches out and gathers what becomes of
-        them.
+        Every worker reads the whole split: Keras shares the batches out and gathers the results.
 
         Args:
-            split: `train`, `validation` or `test`.
-            change: What is done to each clip: (its position in the split, its cut clip) -> a cut
-                clip, as graph operations. Splits that are changed are kept in memory, cut, for the
-                next change, if `cache` allows.
+            split: String, `train`, `validation` or `test`.
+            change: Function that changes each clip, (its position in the split, its cut clip) -> a
+                cut clip, as graph operations. Splits that are changed are kept in memory, cut, for
+                the next change, if `cache` allows.
 
         Returns:
-            As `train`.
+            Batches of the form that `train` gives.
         """
         count = self.records.split(split).clips
         if change is None:
@@ -179,7 +178,7 @@ class Pipeline:
         return dataset.cache() if self._fits(count * size) else dataset
 
     def corruptions(self, others: str = "train") -> dict[str, tuple[Corruption, ...]]:
-        """What can go wrong with each modality, clips of another split mixed in where it has any.
+        """The corruptions of each modality, clips of another split mixed in where it has any.
 
         Args:
             others: String, the split whose clips are mixed in, e.g. as babble.
@@ -276,7 +275,7 @@ class Pipeline:
     def _check(self) -> None:
         """Raises ValueError where the records or the arguments do not fit."""
         if not self.modalities:
-            raise ValueError("no modality is asked for: nothing to read")
+            raise ValueError("no modality is given: there is nothing to read")
         for name, modality in self.inputs.items():
             self._check_input(name, modality)
         if self.cache not in ("auto", "yes", "no"):

@@ -1,4 +1,4 @@
-"""A directory of finished records: what it holds, checked, and its serialised records."""
+"""A directory of finished records: its description, checked, and its serialised records."""
 
 import contextlib
 import dataclasses
@@ -29,15 +29,16 @@ class RecordSet:
     """A directory of records.
 
     Args:
-        directory: Where `dataset.json` and the shards are.
-        skip_corrupt: Whether corrupt records are left out, with a warning that counts them, as if
-            the set had been built without them. Every shard is read once to find them, and those
-            that are not as they were built are copied to a temporary directory without them.
+        directory: Path of the directory of `dataset.json` and the shards.
+        skip_corrupt: Boolean, whether corrupt records are left out, with a warning that counts
+            them, as if the set had been built without them. Every shard is read once to find them,
+            and those that are not as they were built are copied to a temporary directory without
+            them.
 
     Attributes:
-        directory: As given.
-        info: The description of the set, without what is skipped.
-        skipped: Indices of the skipped records, by shard.
+        directory: Path of the directory, as given.
+        info: DatasetInfo, the description of the set, without the skipped records.
+        skipped: Mapping, shard -> the indices of its skipped records.
 
     Raises:
         FileNotFoundError: The directory holds no finished record set, or a shard is missing.
@@ -62,7 +63,7 @@ class RecordSet:
 
     @property
     def num_skipped(self) -> int:
-        """How many records are skipped, in all splits."""
+        """The number of records that are skipped, in all splits."""
         return sum(map(len, self.skipped.values()))
 
     def split(self, name: str) -> Split:
@@ -87,8 +88,8 @@ class RecordSet:
         """Paths of a split's shards, or of one worker's part of them.
 
         Args:
-            split: Name of the split.
-            worker: (index, count).
+            split: String, the name of the split.
+            worker: Two integers, (index, count).
 
         Raises:
             ValueError: There are fewer shards than workers.
@@ -112,7 +113,7 @@ class RecordSet:
         return schema.media_ids(tf.data.TFRecordDataset(self.shards(split)))
 
     def first_corrupt(self) -> str | None:
-        """Reads every record whole; says which is the first that cannot be, and what to do."""
+        """Reads every record whole; says which is the first that can't be read, and what to do."""
         verifier = Verifier(self.info)
         for name, path in self._paths.items():
             copied = path.parent != self.directory  # of a salvaged shard, without what is damaged
@@ -124,10 +125,10 @@ class RecordSet:
 
     @contextlib.contextmanager
     def naming_corrupt_records(self) -> Iterator[None]:
-        """Names the shard and the record when what runs inside fails on a broken one.
+        """Names the shard and the record when the code inside fails on a broken one.
 
         Raises:
-            CorruptRecord: A record cannot be read; says which, and what to do.
+            CorruptRecord: A record cannot be read; the message says which, and what to do.
         """
         try:
             yield
@@ -146,7 +147,7 @@ class RecordSet:
             ) from error
 
     def _skip_corrupt(self) -> None:
-        """Reads salvaged copies in the place of damaged shards, and says what is left out."""
+        """Reads salvaged copies instead of damaged shards, and tells what is left out."""
         total = sum(split.clips for split in self.info.splits.values())
         salvaged = salvage.salvage(self.directory, self.info)
         splits = {}

@@ -1,4 +1,4 @@
-"""Saves what is sound of damaged shards, so that a training can go on without the rest."""
+"""Saves the sound records of damaged shards, so that a training can go on without the rest."""
 
 import atexit
 import dataclasses
@@ -17,14 +17,14 @@ _NAMED = 10  # records that a message names
 
 @dataclasses.dataclass(frozen=True)
 class Salvaged:
-    """What is left of a damaged shard.
+    """The remains of a damaged shard.
 
     Attributes:
-        path: Path of the sound records: a copy with them alone, or the shard itself if it has no
+        path: Path of the sound records: a copy with only them, or the shard itself if it has no
             others.
         skipped: Integers, the places, in the shard as it was built, of the records that are lost.
         labels: Integers, the first label of each record that is left.
-        report: What the shard held when it was built.
+        report: Report, what the shard held when it was built.
     """
 
     path: pathlib.Path
@@ -44,20 +44,20 @@ class Salvaged:
 def salvage(
     directory: pathlib.Path, info: DatasetInfo, progress: bool = True
 ) -> dict[str, Salvaged]:
-    """Compares every shard's checksum, and saves what is sound of those that differ.
+    """Compares every shard's checksum, and saves the sound records of those that differ.
 
     Copies go to a temporary directory, which is deleted when the process ends.
 
     Args:
         directory: Path of the record set.
-        info: Its description.
+        info: DatasetInfo, its description.
         progress: Boolean, whether to show progress, if it takes long.
 
     Returns:
         What is left of each damaged shard, by name.
 
     Raises:
-        ValueError: Nothing of a shard can be read, or not what it should hold.
+        ValueError: No record of a shard can be read, or a shard holds other records than it should.
         OSError: A file cannot be read or the copy cannot be written.
     """
     names = [name for split in info.splits.values() for name in split.shards]

@@ -1,4 +1,4 @@
-"""Whether records are as they were built: the one check of all tools.
+"""Checks whether records are as they were built: the one check of all tools.
 
 A record is sound if TensorFlow's writer makes the same bytes of it, which compares the checksums
 (CRC-32C, masked) of its length and of its content at the speed of C++, and if it parses and decodes
@@ -45,7 +45,7 @@ class Verifier:
     """Reads records as the pipeline does, and says what is wrong with them.
 
     Args:
-        info: The description of the set.
+        info: DatasetInfo, the description of the set.
     """
 
     def __init__(self, info: DatasetInfo) -> None:
@@ -134,7 +134,7 @@ def verify(directory: str | pathlib.Path, progress: bool = True) -> Iterator[str
 
 
 def built(path: pathlib.Path) -> shards.Report:
-    """What a shard held when it was built.
+    """The report on a shard from when it was built.
 
     Raises:
         ValueError: The report beside it cannot be read.
@@ -150,7 +150,7 @@ def built(path: pathlib.Path) -> shards.Report:
 
 
 def framed_records(path: pathlib.Path) -> Iterator[bytes | None]:
-    """The records of a file, None in the place of one whose content is damaged.
+    """The records of a file, None instead of one whose content is damaged.
 
     They end where a length is damaged, or where the file does.
 

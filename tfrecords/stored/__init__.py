@@ -1,4 +1,4 @@
-"""Kinds of modalities as record sets hold them: what the builder and the tools ask of a kind.
+"""Kinds of modalities as record sets hold them, for the builder and the tools.
 
 A new kind is a file with one subclass of `Stored` and a line below; how a record holds it is said
 by its `tfrecords.formats.Format`. Nothing here imports TensorFlow, which processes that decode
@@ -23,8 +23,8 @@ def register(stored: type[Stored]) -> type[Stored]:
         stored: Class, a frozen dataclass.
 
     Raises:
-        TypeError: The class is no subclass of `Stored`.
-        ValueError: The kind's name is no lower-case identifier, or another kind has it.
+        TypeError: The class is not a subclass of `Stored`.
+        ValueError: The kind's name is not a lower-case identifier, or another kind has it.
     """
     name = str(getattr(stored, "kind", ""))
     registration.register(STORED, name, stored, Stored, "kind of modality")
@@ -35,7 +35,7 @@ def find(kind: str) -> type[Stored]:
     """The class of a kind.
 
     Raises:
-        ValueError: There is none; the message lists those that there are.
+        ValueError: There is none; the message lists the existing ones.
     """
     if kind not in STORED:
         raise ValueError(

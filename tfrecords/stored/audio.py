@@ -25,7 +25,7 @@ _ENDINGS = (
 
 @dataclasses.dataclass(frozen=True)
 class StoredAudio(Stored):
-    """How the waveforms of a modality are stored.
+    """The description of how the waveforms of a modality are stored.
 
     Attributes:
         sample_rate: Integer, the samples a second (Hz) of the mono waveform.
@@ -44,7 +44,7 @@ class StoredAudio(Stored):
     max_samples: int = 0
 
     def check(self) -> None:
-        """Refuses what no build writes."""
+        """Refuses a description that no build writes."""
         require(self.codec in AUDIO_CODECS, "codec", self.codec)
         require(is_count(self.sample_rate) and self.sample_rate > 0, "sample_rate", self)
         require(is_count(self.max_samples, MAX_SAMPLES), "max_samples", self.max_samples)
@@ -60,7 +60,7 @@ class StoredAudio(Stored):
         return self.max_samples / self.sample_rate
 
     def mismatch(self, modality: Any) -> str:
-        """Whether the model takes another rate."""
+        """Tells whether the model takes another rate."""
         rate, wanted = self.sample_rate, modality.sample_rate
         if wanted == rate:
             return ""
@@ -76,7 +76,7 @@ class StoredAudio(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Waveforms of one length."""
+        """The form that arrays of waveforms must have, "" for one that has it."""
         fits = len(shape) == 2 and (dtype == np.int16 or dtype.kind == "f")
         return "" if fits else "audio is [N, samples], int16 or real numbers in [-1, 1]"
 

@@ -1,4 +1,4 @@
-"""What all kinds of modalities say of themselves, to the builder and to the tools."""
+"""The interface of all kinds of modalities to the builder and to the tools."""
 
 import abc
 import dataclasses
@@ -14,13 +14,14 @@ from tfrecords.building.settings import Settings, Window
 
 @dataclasses.dataclass(frozen=True)
 class Built:
-    """What there is of a modality at the end of a build.
+    """The values of a modality at the end of a build.
 
     Attributes:
         name: String, the modality.
-        settings: How the clips were decoded.
-        counted: Mappings, what `Stored.count` counted in each shard that holds the modality.
-        training: Mappings, those of them that are of the training split.
+        settings: Settings, how the clips were decoded.
+        counted: Sequence of mappings, what `Stored.count` counted in each shard that holds the
+            modality.
+        training: Sequence of mappings, those of them that are of the training split.
         values: Function, (how it is stored, split or None for all) -> the values in the records, as
             `schema.read` gives them, in their order. It reads them all: for what cannot be counted.
     """
@@ -38,7 +39,7 @@ class Built:
 
 @dataclasses.dataclass(frozen=True)
 class Stored(abc.ABC):
-    """How one modality of a set is stored; all that the builder and the tools know of its kind.
+    """The way in which one modality of a set is stored; all that tools know of its kind.
 
     A subclass is a frozen dataclass whose fields are numbers, texts or tuples of them: the set's
     description holds them as JSON.
@@ -75,7 +76,7 @@ class Stored(abc.ABC):
 
     @abc.abstractmethod
     def check(self) -> None:
-        """Refuses, by a ValueError, what no build writes."""
+        """Refuses, by a ValueError, a description that no build writes."""
 
     @property
     @abc.abstractmethod
@@ -88,10 +89,10 @@ class Stored(abc.ABC):
         return 0.0
 
     def mismatch(self, modality: Any) -> str:
-        """Why a model's input cannot be made of these records, "" where it can.
+        """The reason why a model's input cannot be made of these records, "" where it can.
 
         Args:
-            modality: The input, of the same kind: an `amr_tf.modalities.Modality`.
+            modality: `amr_tf.modalities.Modality`, the input, of the same kind.
 
         Returns:
             What the records hold and what is wanted, to go on `... holds`.
@@ -108,8 +109,8 @@ class Stored(abc.ABC):
 
         Args:
             path: Path of the file.
-            settings: Rates and sizes.
-            window: The part of the file that is the clip.
+            settings: Settings, the rates and sizes.
+            window: Window, the part of the file that is the clip.
 
         Returns:
             What the record gets, e.g. a `tfrecords.building.decoded.Sound`, and its length in
@@ -127,10 +128,10 @@ class Stored(abc.ABC):
 
     @classmethod
     def of_cell(cls, cell: str) -> tuple[Any, float]:
-        """As `read`, of a cell that holds the value.
+        """Reads a cell that holds the value, as `read` does a file.
 
         Args:
-            cell: String, for which `holds_value` is true.
+            cell: String, one for which `holds_value` is true.
 
         Raises:
             MediaError: The cell cannot be used.
@@ -139,23 +140,23 @@ class Stored(abc.ABC):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """What arrays of this kind are to be, "" for an array that is.
+        """The form that arrays of this kind must have, "" for an array that has it.
 
         Args:
             shape: Integers, the array's shape, of one dimension or more: the first is the clips'.
-            dtype: The array's type.
+            dtype: Type of the array.
         """
         del shape, dtype
         return f"{cls.kind} is not read from arrays"
 
     @classmethod
     def of_row(cls, value: np.ndarray, where: str, settings: Settings) -> tuple[Any, float]:
-        """As `read`, of one row of an array in which `array_problem` sees none.
+        """Reads one row of an array in which `array_problem` sees none, as `read` does a file.
 
         Args:
-            value: The row.
-            where: String, which row it is, for messages.
-            settings: Rates and sizes.
+            value: Array, the row.
+            where: String, the place of the row, for messages.
+            settings: Settings, the rates and sizes.
 
         Raises:
             MediaError: The row cannot be used.
@@ -164,10 +165,10 @@ class Stored(abc.ABC):
 
     @classmethod
     def worth(cls, value: Any) -> float:
-        """How much there is in a value, e.g. how loud a sound is.
+        """The worth of a value, e.g. how loud a sound is.
 
         Args:
-            value: What `read` gave.
+            value: Value that `read` gave.
         """
         del value
         return math.inf
@@ -178,9 +179,9 @@ class Stored(abc.ABC):
         """Counts a record's value in a shard's report.
 
         Args:
-            counted: Mapping, what was counted of this modality in the shard so far, empty at first.
-                It is to be JSON at last; arrays become lists.
-            value: What `read` gave.
+            counted: Mapping, the numbers that were counted of this modality in the shard so far,
+                empty at first. It is to be JSON at last; arrays become lists.
+            value: Value that `read` gave.
         """
 
     @classmethod
@@ -196,10 +197,10 @@ class Stored(abc.ABC):
 
     @abc.abstractmethod
     def extent(self, value: Any) -> tuple[str, float]:
-        """What is measured of a clip, in words, e.g. `seconds`, and its value.
+        """The measured extent of a clip: its name, e.g. `seconds`, and its value.
 
         Args:
-            value: What `schema.read` gives.
+            value: Value that `schema.read` gives.
         """
 
     @abc.abstractmethod
@@ -207,13 +208,13 @@ class Stored(abc.ABC):
         """Draws a clip.
 
         Args:
-            panels: Matplotlib's axes, as many as `panels` says.
-            value: What `schema.read` gives.
+            panels: Sequence of Matplotlib's axes, as many as `panels` says.
+            value: Value that `schema.read` gives.
         """
 
 
 def at_least(counted: dict[str, Any], **sizes: int) -> None:
-    """Raises what was counted to sizes that are larger."""
+    """Raises counted sizes to those that are larger."""
     for field, size in sizes.items():
         counted[field] = max(counted.get(field, 0), size)
 

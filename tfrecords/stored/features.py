@@ -18,7 +18,7 @@ from tfrecords.stored.base import Built, Stored, at_least, is_count, require
 
 @dataclasses.dataclass(frozen=True)
 class StoredFeatures(Stored):
-    """How the numbers of a modality are stored: float32.
+    """The description of how the numbers of a modality are stored, as float32.
 
     Attributes:
         dimensions: Integers, the shape of a clip's array, one for all clips; of sequences the
@@ -43,7 +43,7 @@ class StoredFeatures(Stored):
         return bool(self.dimensions) and self.dimensions[0] is None
 
     def check(self) -> None:
-        """Refuses what no build writes."""
+        """Refuses a description that no build writes."""
         require(isinstance(self.dimensions, tuple), "dimensions", self)
         require(is_count(self.max_steps), "max_steps", self.max_steps)
         fixed = self.dimensions[1:] if self.is_sequence else self.dimensions
@@ -66,7 +66,7 @@ class StoredFeatures(Stored):
         return 4 * math.prod(self.dimensions)
 
     def mismatch(self, modality: Any) -> str:
-        """Whether the model takes another shape; of sequences it may take any number of steps."""
+        """Tells whether the model takes another shape; the steps of a sequence may differ."""
         wanted = tuple(modality.shape)
         if self.is_sequence:
             fits = len(wanted) == len(self.dimensions) and wanted[1:] == self.dimensions[1:]
@@ -85,13 +85,13 @@ class StoredFeatures(Stored):
             if not isinstance(values, np.ndarray):
                 raise ValueError("it is an .npz file")
         except (OSError, ValueError, EOFError) as error:
-            detail = f"{path.name}: no .npy file of numbers: {error}"
+            detail = f"{path.name}: not an .npy file of numbers: {error}"
             raise MediaError("undecodable", detail) from error
         return _vector(values, path.name), 0.0
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Numbers of whatever shape."""
+        """The form that arrays of numbers must have, of any shape, "" for one that has it."""
         return "" if dtype.kind in "fiub" else "features are numbers"
 
     @classmethod
@@ -164,7 +164,7 @@ def _add(counted: dict[str, Any], name: str, rows: np.ndarray) -> None:
 
 def _vector(values: np.ndarray, where: str) -> Vector:
     if values.dtype.kind not in "fiub" or values.size > MAX_FEATURES:
-        raise MediaError("undecodable", f"{where}: {values.dtype} {values.shape} are no features")
+        raise MediaError("undecodable", f"{where}: {values.dtype} {values.shape} are not features")
     if not values.size:
         raise MediaError("too short", f"{where} holds no numbers")
     values = np.atleast_1d(values).astype(np.float32)
@@ -177,8 +177,8 @@ def _moments(parts: Sequence[Sequence]) -> tuple[tuple[float, ...], tuple[float,
     """Mean and standard deviation of each feature, from the shards' counts and sums.
 
     Args:
-        parts: For each shard the number of clips or steps, each feature's sum, and its sum of
-            squares.
+        parts: Sequence of three values for each shard: the number of clips or steps, each feature's
+            sum, and its sum of squares.
 
     Returns:
         Two tuples of numbers, in row-major order; empty where there are no clips.

@@ -20,7 +20,7 @@ _ENDINGS = ".avif .bmp .jfif .jp2 .jpeg .jpg .pgm .png .ppm .tif .tiff .webp"
 
 @dataclasses.dataclass(frozen=True)
 class StoredImage(Stored):
-    """How the pictures of a modality are stored.
+    """The description of how the pictures of a modality are stored.
 
     Attributes:
         short_side: Integer, the pixels to which a longer shorter side was scaled down.
@@ -36,7 +36,7 @@ class StoredImage(Stored):
     max_width: int = 0
 
     def check(self) -> None:
-        """Refuses what no build writes."""
+        """Refuses a description that no build writes."""
         require(is_count(self.short_side), "short_side", self.short_side)
         for name in ("max_height", "max_width"):
             value = getattr(self, name)
@@ -54,7 +54,7 @@ class StoredImage(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Pictures in colour or grey."""
+        """The form that arrays of pictures in colour or grey must have, "" for one that has it."""
         colours = shape[3:] in ((), (1,), (3,))
         fits = len(shape) in (3, 4) and colours and dtype == np.uint8
         if not fits:

@@ -1,4 +1,4 @@
-"""Text: UTF-8, as it was written; words are numbers in the model alone, by the set's vocabulary."""
+"""Text: UTF-8, as it was written; words are numbers only in the model, by the set's vocabulary."""
 
 import dataclasses
 import itertools
@@ -23,7 +23,7 @@ _DRAWN = 160  # characters of a contact sheet's panel
 
 @dataclasses.dataclass(frozen=True)
 class StoredText(Stored):
-    """How the texts of a modality are stored.
+    """The description of how the texts of a modality are stored.
 
     Attributes:
         vocabulary: Strings, the words of the training split's texts as Keras' `TextVectorization`
@@ -39,7 +39,7 @@ class StoredText(Stored):
     max_words: int = 0
 
     def check(self) -> None:
-        """Refuses what no build writes."""
+        """Refuses a description that no build writes."""
         words = self.vocabulary
         known = isinstance(words, tuple) and all(isinstance(w, str) and w for w in words)
         require(known and len(set(words)) == len(words) <= MAX_TOKENS, "vocabulary", words)
@@ -47,7 +47,7 @@ class StoredText(Stored):
 
     @property
     def decoded_bytes(self) -> int:
-        """What a clip may take in memory, at eight bytes a word."""
+        """The most that a clip takes in memory, at eight bytes a word."""
         return 8 * self.max_words
 
     @classmethod
@@ -75,7 +75,7 @@ class StoredText(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Texts."""
+        """The form that arrays of texts must have, "" for one that has it."""
         fits = len(shape) == 1 and dtype.kind in "US"
         return "" if fits else "text is [N] texts, as np.array(texts, str) makes them"
 
@@ -136,24 +136,24 @@ def _decoded(content: bytes, where: str) -> str:
     except UnicodeDecodeError as error:
         if len(content) > MAX_TEXT:  # the read may have ended inside a character
             raise _too_large(where) from None
-        raise MediaError("undecodable", f"{where} is no text in UTF-8: {error}") from error
+        raise MediaError("undecodable", f"{where} is not text in UTF-8: {error}") from error
 
 
 def _passage(text: str, where: str) -> Passage:
     """A text, without the spaces around it.
 
     Raises:
-        MediaError: It is none, or too long.
+        MediaError: It is not text, or too long.
     """
     text = text.strip()
     if not text:
         raise MediaError("no text", f"{where} is empty")
     if "\0" in text:
-        raise MediaError("undecodable", f"{where} is no text in UTF-8: it holds NUL")
+        raise MediaError("undecodable", f"{where} is not text in UTF-8: it holds NUL")
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
-        raise MediaError("undecodable", f"{where} is no text in Unicode: {error}") from error
+        raise MediaError("undecodable", f"{where} is not text in Unicode: {error}") from error
     if size > MAX_TEXT:
         raise _too_large(where)
     return Passage(text)

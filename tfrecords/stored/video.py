@@ -27,7 +27,7 @@ _ENDINGS = (
 
 @dataclasses.dataclass(frozen=True)
 class StoredVideo(Stored):
-    """How the frames of a modality are stored.
+    """The description of how the frames of a modality are stored.
 
     Attributes:
         fps: Number, the stored frames a second.
@@ -51,7 +51,7 @@ class StoredVideo(Stored):
     max_width: int = 0
 
     def check(self) -> None:
-        """Refuses what no build writes."""
+        """Refuses a description that no build writes."""
         require(is_number(self.fps), "fps", self.fps)
         for name in ("short_side", "max_frames", "max_height", "max_width"):
             require(is_count(getattr(self, name)), name, getattr(self, name))
@@ -75,7 +75,7 @@ class StoredVideo(Stored):
 
     @classmethod
     def array_problem(cls, shape: Sequence[int], dtype: np.dtype) -> str:
-        """Frames, or one picture a clip, of colours or of an optical flow."""
+        """The form that arrays of frames or optical flow must have, "" for one that has it."""
         fits = len(shape) in (4, 5) and shape[-1] in (2, 3) and dtype == np.uint8
         if not fits:
             return "video is [N, T, H, W, 3] uint8, or [N, T, H, W, 2] of an optical flow"
@@ -103,7 +103,7 @@ class StoredVideo(Stored):
 
     @classmethod
     def worth(cls, value: Pictures) -> float:
-        """How much moves; one frame by itself is no video that stands still."""
+        """The amount of motion; one frame by itself is not a video that stands still."""
         return value.motion if len(value.frames) > 1 else math.inf
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a comparison is asked for: methods, weights of AMR, sweeps, and flags of all runs."""
+"""The request for a comparison: methods, weights of AMR, sweeps, and flags of all runs."""
 
 import math
 import re
@@ -40,7 +40,7 @@ def parse_methods(text: str, modalities: Sequence[str]) -> list[tuple[str, str]]
         modalities: Strings, the modalities of the runs.
 
     Raises:
-        ValueError: Something else, or an unknown method.
+        ValueError: The text has another form, or names an unknown method.
     """
     found, position = [], 0
     while position < len(text):
@@ -74,7 +74,7 @@ def parse_weights(text: str, flag: str = f"--{WEIGHT}") -> tuple[str, ...]:
         The weights as given, numbers in one form: `1` for `1.0`.
 
     Raises:
-        ValueError: One is no positive number and not `auto`, or stands there twice.
+        ValueError: One is neither a positive number nor `auto`, or is given twice.
     """
     weights = []
     for part in text.split(","):
@@ -88,12 +88,12 @@ def parse_weights(text: str, flag: str = f"--{WEIGHT}") -> tuple[str, ...]:
             )
         if part != AUTO and not (math.isfinite(number) and number > 0):
             raise ValueError(
-                f"{flag}={text}: {part!r} is no weight of AMR; write positive numbers, {AUTO}, or "
-                f"several of them with commas between: 1,{AUTO}"
+                f"{flag}={text}: {part!r} is not a weight of AMR; write positive numbers, {AUTO}, "
+                f"or several of them separated by commas: 1,{AUTO}"
             )
         weight = part if part == AUTO else repr(number).removesuffix(".0")
         if weight in weights:
-            raise ValueError(f"{flag}={text}: the weight {weight} stands there twice")
+            raise ValueError(f"{flag}={text}: the weight {weight} is given twice")
         weights.append(weight)
     return tuple(weights)
 
@@ -106,10 +106,10 @@ def parse_sweeps(texts: Sequence[str], known: Sequence[str]) -> list[list[tuple[
         known: Strings, the flags that can be swept.
 
     Returns:
-        Per flag its (flag, value) pairs.
+        The (flag, value) pairs of each flag.
 
     Raises:
-        ValueError: Not of that form, or an unknown flag.
+        ValueError: A text has another form, or names an unknown flag.
     """
     sweeps = []
     for text in texts:
@@ -117,7 +117,7 @@ def parse_sweeps(texts: Sequence[str], known: Sequence[str]) -> list[list[tuple[
         if not equals or not all(values.split(",")):
             raise ValueError(f"--sweep={text}: write FLAG=VALUE,VALUE,...")
         if flag not in known:
-            raise ValueError(f"--sweep={text}: {flag!r} is no flag of trainers.fit to sweep")
+            raise ValueError(f"--sweep={text}: {flag!r} is not a flag of trainers.fit to sweep")
         found = parse_weights(values, f"--sweep={flag}") if flag == WEIGHT else values.split(",")
         sweeps.append([(flag, value) for value in found])
     return sweeps

@@ -33,7 +33,7 @@ class Comparison:
 
     Args:
         output: Path of the directory.
-        config: Configuration that the runs share.
+        config: Config that the runs share.
         shared: Dict of the flags that all runs are given.
     """
 
@@ -92,7 +92,7 @@ class Comparison:
             runs: Runs, the comparison's.
 
         Raises:
-            ValueError: A run's flags are impossible; names it.
+            ValueError: A run's flags are impossible; the message names the run.
         """
         for run in runs:
             try:
@@ -106,7 +106,7 @@ class Comparison:
         Args:
             runs: List of the runs; those that others learn from come first.
             table: List of the tables' rows.
-            count: Integer, the runs that are made at once.
+            count: Integer, the number of runs that are made at once.
 
         Returns:
             The names of those that failed.

@@ -18,9 +18,9 @@ def write(directory: pathlib.Path, flags: dict[str, Any], results: dict[str, Any
     """Writes a finished run's results and the flags that are no defaults, unless that is done.
 
     Args:
-        directory: Of the session's event file.
-        flags: The run's `Config`, as a dictionary.
-        results: Of its `results.json`.
+        directory: Path of the directory of the session's event file.
+        flags: Mapping, the run's `Config`.
+        results: Mapping, the content of its `results.json`.
     """
     if directory.exists():
         return

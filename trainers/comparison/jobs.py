@@ -33,7 +33,7 @@ class Jobs:
             needed: Sequence of futures, of commands given before, that must end well first.
 
         Returns:
-            A future of what went wrong, a string, which is empty where nothing did.
+            A future of an error message, which is empty where nothing went wrong.
         """
         return self._threads.submit(self._run, arguments, log, needed)
 
@@ -44,7 +44,7 @@ class Jobs:
         needed: Sequence[concurrent.futures.Future],
     ) -> str:
         if any(future.result() for future in needed):
-            return "what it learns from failed"
+            return "a run that it learns from failed"
         if self._stopped:
             return "interrupted"
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +65,7 @@ class Jobs:
         return lines[-1] if lines else f"exit code {code}"
 
     def stop(self) -> None:
-        """Ends what runs; a run goes on from its last checkpoint when the command is repeated."""
+        """Ends all running commands; a run goes on from its last checkpoint when it is repeated."""
         self._stopped = True
         self._threads.shutdown(wait=False, cancel_futures=True)
         running = list(self._running)

@@ -1,4 +1,4 @@
-"""Which runs a comparison is made of: methods x weights of AMR x seeds x sweeps."""
+"""The runs that make a comparison: methods x weights of AMR x seeds x sweeps."""
 
 import dataclasses
 import itertools
@@ -46,7 +46,7 @@ class Run:
 
     @property
     def flags(self) -> dict[str, str]:
-        """What it gives to `trainers.fit` beyond what all runs share."""
+        """The flags that it gives to `trainers.fit` beyond those that all runs share."""
         flags = {
             "method": self.method, WEIGHT: self.amr_weight, "seed": str(self.seed),
             **dict(self.swept),
@@ -82,10 +82,11 @@ def rows(
     """The table's rows.
 
     Args:
-        methods: (method, options) pairs.
+        methods: Sequence of (method, options) pairs.
         seeds: Integers, the seeds of the runs.
         modalities: Strings, the modalities of the runs.
-        sweeps: Per swept flag its (flag, value) pairs; all combinations become rows.
+        sweeps: Sequence of the (flag, value) pairs of each swept flag; all combinations become
+            rows.
         weights: Strings, the weights of AMR that each row has beside `WITHOUT`; a row of a swept
             weight has that one.
     """

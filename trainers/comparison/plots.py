@@ -28,7 +28,7 @@ MARKERS = "os^vDPX*<>hdp8"  # of the methods
 
 @dataclasses.dataclass(frozen=True)
 class Style:
-    """How runs of one weight of AMR are drawn.
+    """The style in which runs of one weight of AMR are drawn.
 
     Attributes:
         color: String, the colour.
@@ -92,7 +92,7 @@ def curves(
     directory: Callable[[plan.Run], pathlib.Path],
     modality: str,
 ) -> dict[str, list]:
-    """Title -> of each finished run of that block the modality's share by epoch, percent."""
+    """Title -> the modality's share by epoch, in percent, of each finished run of that block."""
     found = {title: [] for title in titles}
     for title, (weight, results) in zip(titles, line.results.items(), strict=False):
         seeds = {r["seed"] for r in results}

@@ -24,7 +24,7 @@ Results = Sequence[Mapping[str, Any]]  # `results.json` of runs
 
 @dataclasses.dataclass(frozen=True)
 class Line:
-    """A row and what its finished runs gave.
+    """A row with the results of its finished runs.
 
     Attributes:
         row: Row of the plan.
@@ -40,11 +40,11 @@ class Line:
         return task_of(self.results.values())
 
     def change(self, weight: str, name: str) -> Estimate | None:
-        """What AMR changes, as it is shown (in points), paired by seed; None without a pair.
+        """The change by AMR, as it is shown (in points), paired by seed; None without a pair.
 
         Args:
             weight: String, the weight of AMR.
-            name: String, what of the results changes, e.g. `accuracy`.
+            name: String, the result that changes, e.g. `accuracy`.
         """
         measured = metrics((), self.task)[name]
         without = {r["seed"]: measured(r) for r in self.results[plan.WITHOUT]}
@@ -69,7 +69,7 @@ def task_of(results: Iterable[Results]) -> Task:
 
 
 def metrics(modalities: Sequence[str], task: Task = MULTICLASS) -> dict[str, Metric]:
-    """Name -> what it takes from a run's results, as it is shown: fractions in percent.
+    """Name -> function that takes a number from a run's results, as it is shown: in percent.
 
     The task's main metric comes last among its two; None where it is not defined.
 
@@ -110,7 +110,7 @@ def write(output: pathlib.Path, lines: Sequence[Line], config: Config) -> None:
     Args:
         output: Path of the comparison.
         lines: Rows with the results of their finished runs.
-        config: What the runs share.
+        config: Config that the runs share.
     """
     atomic.write_text(output / "table.md", markdown(lines, config))
     task = task_of(each for line in lines for each in line.results.values())

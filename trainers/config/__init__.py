@@ -1,1 +1,1 @@
-"""What a run is: flags, recipes and the checked configuration made of them."""
+"""The configuration of a run: flags, recipes and the checked configuration made of them."""

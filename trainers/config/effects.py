@@ -1,4 +1,4 @@
-"""Which flags have no effect on a run, and why: given ones are refused, nothing is ignored."""
+"""Flags that have no effect on a run: given ones are refused with the reason, none is ignored."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -62,7 +62,7 @@ def without_effect(config: Any) -> dict[str, str]:
             add(_TRAINING, reason)  # else they are for the teachers
     add(_OPTIMIZERS[config.optimizer], f"--optimizer={config.optimizer} has no use for it")
     if config.strategy == "one_device":
-        add(("cpu_replicas",), "--strategy=one_device takes the first device alone")
+        add(("cpu_replicas",), "--strategy=one_device takes only the first device")
     _add_kinds(config, add)
     return found
 
@@ -77,7 +77,7 @@ def refuse(config: Any, given: Mapping[str, Any]) -> None:
         given: Mapping, flag -> value, of the flags that were given.
 
     Raises:
-        ValueError: A flag has no effect; says why.
+        ValueError: A flag has no effect; the message says why.
     """
     for name, reason in without_effect(config).items():
         if given.get(name):

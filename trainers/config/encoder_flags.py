@@ -1,4 +1,4 @@
-"""Which encoder each modality gets, by the flags of its kind and by `--encoders`."""
+"""The encoder that each modality gets, by the flags of its kind and by `--encoders`."""
 
 import pathlib
 from typing import Any

@@ -53,7 +53,7 @@ def define(values: flags.FlagValues = flags.FLAGS, without: Sequence[str] = ()) 
 
 
 class _NumberOrAuto(flags.FloatParser):
-    """Parses a number, or the word for one that is found."""
+    """Parses a number, or the word "auto" for one that training finds."""
 
     def convert(self, argument: Any) -> float | str:
         return argument if argument == AUTO else super().convert(argument)
@@ -76,7 +76,7 @@ def config(values: flags.FlagValues) -> Config:
     """Recipe, then preset, then the flags that were given, the later ones winning.
 
     Args:
-        values: The parsed flags.
+        values: Object, the parsed flags.
 
     Raises:
         ValueError: An impossible value or combination, a flag without effect, or modalities that
@@ -127,7 +127,7 @@ def with_modalities(config: Config) -> Config:
     """The configuration with its modalities and their kinds filled in, checked.
 
     Args:
-        config: A located configuration; the records that it names are looked at.
+        config: Config, located; the records that it names are read.
 
     Raises:
         ValueError: The records hold no such modality, or the configuration does not fit them.
@@ -175,7 +175,7 @@ def _records(config: Config) -> tuple[Config, DatasetInfo | None]:
 
 
 def task_name(config: Config) -> str:
-    """What the labels of a run's records are; a class each where they are yet to be made."""
+    """The task of a run's records; one class a clip where they are yet to be made."""
     info = _records(config)[1]
     return MULTICLASS.name if info is None else info.task
 

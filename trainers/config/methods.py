@@ -10,7 +10,7 @@ _ALONE = "unimodal"  # which flags name by the modality
 
 
 def method_names(modalities: Sequence[str] = ()) -> tuple[str, ...]:
-    """What `--method` can be: the registered methods, and each modality alone."""
+    """The values of `--method`: the registered methods, and each modality alone."""
     return (*(name for name in METHODS if name != _ALONE), *modalities)
 
 
@@ -40,12 +40,11 @@ def make_method(
         options: String, `--method_options`.
         modalities: Strings, the run's modalities.
         seed: Integer, the run's seed, for the methods that take one.
-        **supplied: What only the data or other runs can tell, `class_counts` and `teachers`; for
-            the methods that require it.
+        **supplied: Arguments that only the data or other runs can tell, `class_counts` and
+            `teachers`, for the methods that require them.
 
     Raises:
-        ValueError: An option that the method doesn't have or a value that it refuses, or too few
-            modalities.
+        ValueError: The method doesn't have an option, refuses a value, or needs more modalities.
     """
     method = method_of(name, modalities)
     if method is Unimodal:

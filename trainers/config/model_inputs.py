@@ -14,14 +14,15 @@ def inputs_of_records(config: Config, info: DatasetInfo) -> dict[str, Modality]:
     """The inputs of a run's model.
 
     Args:
-        config: The run.
-        info: The description of its records.
+        config: Config of the run.
+        info: DatasetInfo, the description of its records.
 
     Returns:
         Modality -> input, in the model's order.
 
     Raises:
-        ValueError: A size or rate is impossible, or of something that the records do not hold.
+        ValueError: A size or rate is impossible, or belongs to something that the records do not
+            hold.
     """
     inputs = {name: _input(config, info, name) for name in config.model_modalities}
     features = [m for m in inputs.values() if isinstance(m, FeaturesConfig)]
@@ -34,10 +35,10 @@ def inputs_of_records(config: Config, info: DatasetInfo) -> dict[str, Modality]:
 
 
 def task_of_records(info: DatasetInfo) -> Task:
-    """What a model of the records learns, with the mean and scale of their numbers.
+    """The task that a model of the records learns, with the mean and scale of their numbers.
 
     Args:
-        info: The description of the records.
+        info: DatasetInfo, the description of the records.
     """
     task = find_task(info.task)
     return type(task)(info.mean, info.scale) if info.mean else task
@@ -47,8 +48,8 @@ def check_task(config: Config, info: DatasetInfo) -> None:
     """Refuses a run that the records' labels can't have.
 
     Args:
-        config: The run.
-        info: The description of its records.
+        config: Config of the run.
+        info: DatasetInfo, the description of its records.
 
     Raises:
         ValueError: The method, a ratio, a target or weights of classes are not defined for them.
@@ -61,14 +62,14 @@ def check_task(config: Config, info: DatasetInfo) -> None:
         raise ValueError(
             f"--method={config.method}: {error}. For {task.name} there are {', '.join(suited)}"
         ) from error
-    needs = f"is defined for multiclass alone, and the task of {config.data_dir} is {task.name}"
+    needs = f"is defined only for multiclass, and the task of {config.data_dir} is {task.name}"
     if not task.one_class and config.class_weights != Config.class_weights:
         raise ValueError(f"--class_weights={config.class_weights} {needs}")
     if not task.one_class and config.ratio == EvidenceRatio.kind:
         raise ValueError(f"--amr_ratio={config.ratio} {needs}: name the ratio in numbers")
     if config.amr_target not in (Config.amr_target, *task.targets):
         raise ValueError(
-            f"--amr_target={config.amr_target} is none of {task.name}: it attributes "
+            f"--amr_target={config.amr_target} is not a target of {task.name}: it attributes "
             f"{' or '.join(task.targets)}"
         )
 

@@ -19,7 +19,7 @@ def parse_ratio(text: str, modalities: tuple[str, ...]) -> tuple[float, ...]:
     An empty text asks for equal parts.
 
     Raises:
-        ValueError: It is neither, or no ratio.
+        ValueError: It has another form, or is not a ratio.
     """
     if not text:
         return (1.0,) * len(modalities)
@@ -44,7 +44,7 @@ def parse_ratio(text: str, modalities: tuple[str, ...]) -> tuple[float, ...]:
 
 @dataclasses.dataclass(frozen=True)
 class AskedModality:
-    """What `--modalities` says of one modality.
+    """One modality, as `--modalities` gives it.
 
     Attributes:
         kind: String, its kind; empty where that is left to the records.
@@ -61,28 +61,28 @@ def parse_modalities(text: str) -> dict[str, AskedModality]:
     """Reads `audio,video` or `rgb:video(frames=8),flow:video`.
 
     Raises:
-        ValueError: A name stands there twice, or is no identifier, or an option is unreadable.
+        ValueError: A name is given twice or is not an identifier, or an option is unreadable.
     """
     found: dict[str, AskedModality] = {}
     for part in split_list(text):
         match = _MODALITY.fullmatch(part)
         if not match or not match["name"].isidentifier() or match["name"] in found:
             name = match["name"] if match else part
-            raise ValueError(f"--modalities={text}: {name!r} is no name, or stands there twice")
+            raise ValueError(f"--modalities={text}: {name!r} is not a name, or is given twice")
         options = parse_options(match["options"] or "", "--modalities")
         found[match["name"]] = AskedModality(match["kind"] or "", options, part)
     return found
 
 
 def parse_named(text: str, flag: str) -> dict[str, str]:
-    """Reads `rgb=resnet18,flow=c3d(depth=5)` as name -> what stands behind it.
+    """Reads `rgb=resnet18,flow=c3d(depth=5)` as name -> value.
 
     Args:
         text: String, what was given.
         flag: String, the flag's name, for the message.
 
     Raises:
-        ValueError: A part is not of the form name=value, or a name stands there twice.
+        ValueError: A part is not of the form name=value, or a name is given twice.
     """
     found: dict[str, str] = {}
     for part in split_list(text):
@@ -106,7 +106,7 @@ def parse_plugin(text: str, flag: str) -> tuple[str, dict[str, Any]]:
         flag: String, the flag's name, for the message.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The text has another form.
     """
     match = _PLUGIN.fullmatch(text)
     if not match:

@@ -1,4 +1,4 @@
-"""Recipes and presets, as what differs from the defaults of `Config`."""
+"""Recipes and presets, as changes of the defaults of `Config`."""
 
 from collections.abc import Mapping
 from typing import Any

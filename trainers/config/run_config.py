@@ -1,4 +1,4 @@
-"""What a training run is: one frozen description, the flags being its skin.
+"""The description of a training run, one frozen object; flags are made from its fields.
 
 A field's metadata holds the flag's help and, where there are few, the values it can take.
 """
@@ -32,7 +32,7 @@ from trainers.config.recipes import PRESETS, recipes
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 OPTIMIZERS = ("sgd", "adam", "adamw", "lamb")
 # Flags about fusion, attribution and the other methods: two runs of one modality that differ in
-# them alone are the same run.
+# only them are the same run.
 UNUSED_BY_ONE_MODALITY = (
     "amr_ratio", "amr_scope", "amr_target", "amr_measure", "amr_optimizer", "amr_learning_rate",
     "fusion", "teachers",
@@ -65,7 +65,7 @@ class Config:
     )
     data_dir: str = _flag("", "Directory of the records (default: data/DATASET[-PRESET]).")
     model_dir: str = _flag(
-        "", "Where the run is kept (default: runs/DATA-METHOD-amrWEIGHT-seedSEED[-PRESET])."
+        "", "Directory of the run (default: runs/DATA-METHOD-amrWEIGHT-seedSEED[-PRESET])."
     )
     preset: str = _flag(
         "quick",
@@ -92,7 +92,7 @@ class Config:
     # what to train
     method: str = _flag(
         "naive",
-        "Training method; the name of a modality trains that one alone. METHODS.",
+        "Training method; the name of a modality trains only that one. METHODS.",
     )
     method_options: str = _flag("", "The method's own options, e.g. `rate=0.3,seed=1`.")
     teachers: str = _flag(
@@ -125,7 +125,7 @@ class Config:
     video_depth: int = _flag(0, "Layers of a video encoder of several depths; 0 for its default.")
     audio_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
     video_weights: str = _flag("", "Saved encoder to start from (.keras or .weights.h5).")
-    frozen: str = _flag("", "Encoders that training leaves alone, e.g. `audio,video`.")
+    frozen: str = _flag("", "Encoders that training does not change, e.g. `audio,video`.")
     # attribution regularisation
     amr_weight: float | str = _flag(
         1.0,
@@ -174,8 +174,8 @@ class Config:
     batch_size: int = _flag(64, "Global batch: clips a step, over all devices.")
     class_weights: str = _flag(
         "equal",
-        "How much a training clip counts in the task's loss: equal, or balanced, inversely to the "
-        "clips of its class (of one class a clip alone). The regulariser counts all alike.",
+        "Weight of a training clip in the task's loss: equal, or balanced, inversely to the "
+        "clips of its class (only with one class a clip). The regulariser counts all alike.",
         ("equal", "balanced"),
     )
     clip_norm: float = _flag(
@@ -185,9 +185,7 @@ class Config:
         1, "Encoders take a batch in this many parts: less memory, the same results, slower."
     )
     # features and augmentation
-    audio_rate: int = _flag(
-        0, "Samples a second that the records are to hold; 0 for whatever they do."
-    )
+    audio_rate: int = _flag(0, "Samples a second that the records must hold; 0 for any rate.")
     audio_seconds: float = _flag(1.0, "Length of sound that the model hears.")
     tile_seconds: float = _flag(0.0, "Repeat or cut sound to this length first; 0: as it is.")
     fft_length: int = _flag(256, "Samples in a window of the short-time Fourier transform.")
@@ -213,9 +211,9 @@ class Config:
     data_service: str = _flag(
         "",
         "Machines that make the training batches, for records that exceed memory: HOST:PORT, "
-        "several with commas between; `python -m tfrecords.serve` runs on each. They must see "
+        "separated by commas; `python -m tfrecords.serve` runs on each. They must see "
         "--data_dir under the same path. The order is that of --cache=no, however many there are. "
-        "Evaluation reads here.",
+        "Evaluation reads on this machine.",
     )
     # the machine
     strategy: str = _flag(
@@ -239,25 +237,25 @@ class Config:
     )
     nan: str = _flag(
         "stop",
-        "At a loss or gradient that is not finite: stop, naming step and clips; or skip and count "
+        "If a loss or gradient is not finite: stop, naming step and clips; or skip and count "
         "the step.",
         ("stop", "skip"),
     )
     deterministic: bool = _flag(False, "Bit-exact repeats, also on GPUs; slower.")
     checkpoint_minutes: float = _flag(
-        10.0, "Minutes between checkpoints within an epoch; 0: at each epoch's end alone."
+        10.0, "Minutes between checkpoints within an epoch; 0: only at each epoch's end."
     )
     checkpoint_steps: int = _flag(0, "Steps between checkpoints within an epoch; 0 for none.")
     keep_checkpoints: int = _flag(3, "Checkpoints to keep beside the best one.")
     log_every: int = _flag(10, "Steps between two points in TensorBoard.")
     export: bool = _flag(True, "Write a SavedModel at the end.")
-    overwrite: bool = _flag(False, "Delete what --model_dir holds of an earlier run first.")
+    overwrite: bool = _flag(False, "First delete what --model_dir holds of an earlier run.")
 
     def __post_init__(self) -> None:
         """Checks all values before any data is read.
 
         Raises:
-            ValueError: The first that is impossible.
+            ValueError: A value is impossible; the message names the first one.
         """
         for field in dataclasses.fields(self):
             choices, value = choices_of(field), getattr(self, field.name)
@@ -298,7 +296,7 @@ class Config:
         self.check_modalities()
 
     def _check_data_service(self) -> None:
-        """Refuses malformed addresses, and what --data_service makes meaningless."""
+        """Refuses malformed addresses, and flags that --data_service makes meaningless."""
         try:
             machines.parse(self.data_service)
         except ValueError as error:
@@ -317,7 +315,7 @@ class Config:
         )
         _require(
             not self.skip_corrupt,
-            "--skip_corrupt reads mended copies of shards that this machine alone has: mend the "
+            "--skip_corrupt reads mended copies of shards that only this machine has: mend the "
             "records, or leave --data_service out",
         )
 
@@ -355,7 +353,7 @@ class Config:
 
     @property
     def asked(self) -> dict[str, AskedModality]:
-        """What `modalities` says of each, in their order."""
+        """The modalities as `modalities` gives them, in their order."""
         return parse_modalities(self.modalities)
 
     @property
@@ -375,7 +373,7 @@ class Config:
 
     @property
     def frozen_encoders(self) -> tuple[str, ...]:
-        """Modalities whose encoder training leaves alone."""
+        """Modalities whose encoder training does not change."""
         return tuple(name for name in self.frozen.split(",") if name)
 
     @property
@@ -395,7 +393,7 @@ class Config:
 
     @property
     def effective_amr_weight(self) -> float | str:
-        """0 for one modality, which has no dominance, and where nothing is trained."""
+        """The weight of AMR; 0 for one modality, which has no dominance, and without training."""
         method = method_of(self.method, self.names)
         return self.amr_weight if len(self.model_modalities) > 1 and method.trains else 0.0
 
@@ -438,25 +436,25 @@ class Config:
 
     @property
     def default_data_dir(self) -> str:
-        """Where the records lie, unless `data_dir` names another directory."""
+        """The directory of the records, unless `data_dir` names another one."""
         sized = self.dataset == DEMO and self.preset != "full"
         return f"data/{self.dataset}-{self.preset}" if sized else f"data/{self.dataset}"
 
     @property
     def suffix(self) -> str:
-        """What the preset adds to the names of directories, where the records are of its size."""
+        """The preset's suffix of directories' names, where the records are of its size."""
         at_home = self.data_dir in ("", self.default_data_dir)
         sized = self.dataset == DEMO and self.preset != "full"
         return f"-{self.preset}" if sized and at_home else ""
 
     def located(self) -> "Config":
-        """With `data_dir` filled in."""
+        """The configuration with `data_dir` filled in."""
         return dataclasses.replace(self, data_dir=self.data_dir or self.default_data_dir)
 
     def resolved(self) -> "Config":
-        """With `data_dir` filled in and, once the modalities are known, `model_dir`.
+        """The configuration with `data_dir` and, once the modalities are known, `model_dir`.
 
-        What a model of one modality has no use for is reset.
+        Flags that a model of one modality has no use for are reset.
         """
         config = self.located()
         if self.modalities and len(self.model_modalities) == 1:
@@ -512,7 +510,7 @@ def read_flags(path: pathlib.Path) -> dict[str, Any]:
             if isinstance(value, int | float) and not -(2.0**63) < value < 2.0**63:
                 raise ValueError(f"{name} is {value!r}")
     except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
-        raise ValueError(f"{path} is no description of a run: {str(error)[:200]}") from error
+        raise ValueError(f"{path} is not a description of a run: {str(error)[:200]}") from error
     return flags
 
 

@@ -1,1 +1,1 @@
-"""What the commands leave for people: tables, pages, figures, model cards."""
+"""The output of the commands for people: tables, pages, figures, model cards."""

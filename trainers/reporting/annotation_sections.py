@@ -24,7 +24,7 @@ def annotation_sections(
         subject: Subject, a model on a split.
         boots: Bootstrap, the resamples of its clips.
         marks: Dictionary, name of an annotated clip -> its marks; empty where there are none.
-        votes: What people recognise; None where nothing is given.
+        votes: Votes, what people recognise; None where nothing is given.
 
     Returns:
         No section, one or two.
@@ -89,7 +89,7 @@ def votes_section(subject: Subject, boots: Bootstrap, votes: Votes) -> ReportSec
     Args:
         subject: Subject, a model of the modalities that people were given.
         boots: Bootstrap, the resamples of its clips.
-        votes: What people recognise.
+        votes: Votes, what people recognise.
 
     Returns:
         The section.

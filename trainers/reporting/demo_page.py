@@ -150,7 +150,7 @@ def _separate_files(whole: Sequence[str]) -> Any:
 
 
 def _input(name: str, modality: Modality) -> Any:
-    """Where one modality is given: a text is written, everything else is a file."""
+    """The field that takes one modality: a text is written, everything else is a file."""
     word, options = modality.called(name).capitalize(), {"elem_id": f"input-{name}"}
     if demo_files.is_text(modality):
         return gr.Textbox(label=word, placeholder="Write here, and press Enter.", **options)

@@ -88,7 +88,7 @@ def results_table(title: str, results: dict[str, Any], modalities: tuple[str, ..
 def write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
     """Writes a JSON file that is whole if it is there.
 
-    What is not finite becomes null: JSON knows no NaN.
+    Numbers that are not finite become null: JSON has no NaN.
 
     Args:
         path: Path, the file.

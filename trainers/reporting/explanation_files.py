@@ -1,4 +1,4 @@
-"""Where a clip's explanation lies, so that none overwrites another's, and its numbers."""
+"""The directory of a clip's explanation, so that none overwrites another's, and its numbers."""
 
 import json
 import math
@@ -67,7 +67,7 @@ def write_numbers(
 
 
 def _files(directory: pathlib.Path) -> Any:
-    """Whose explanation a directory holds; None where that can't be told."""
+    """The clip whose explanation a directory holds; None where that can't be told."""
     try:
         return json.loads((directory / _NUMBERS).read_text())["files"]
     except (OSError, KeyError, TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The page that explains a clip: labels, shares, and what of the input decided."""
+"""The page that explains a clip: labels, shares, and the parts of the input that decided."""
 
 import dataclasses
 import pathlib
@@ -37,11 +37,11 @@ def write(
         directory: Path, the directory of the page, which is made.
         clip: String, the media file, or one for each modality.
         labelled: Labelled, what the model says of the clip's windows.
-        explanation: Explanation of a batch of one window alone.
+        explanation: Explanation of a batch of only one window.
         window: Integer, the index of that window.
         config: Config, the run's.
         modalities: Mapping, modality -> the model's input.
-        answers: Answers, how what the model says is put.
+        answers: Answers, the form of the model's answers.
 
     Returns:
         The path of the page.
@@ -53,7 +53,7 @@ def write(
         parts.append(timeline.section(directory, labelled, answers, tuple(modalities)))
         shown = labelled.windows[window]
         parts[-1].notes.append(
-            f"What follows is of the window from {shown.start:.1f} to {shown.end:.1f} s, which "
+            f"The rest is about the window from {shown.start:.1f} to {shown.end:.1f} s, which "
             + (
                 "speaks most clearly for the label."
                 if answers.task.probabilistic

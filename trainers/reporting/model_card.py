@@ -1,4 +1,4 @@
-"""MODEL_CARD.md: what a trained model is, learnt from, does, and is no good for."""
+"""MODEL_CARD.md: what a trained model is, what it learnt from, what it does and can't do."""
 
 import json
 import pathlib
@@ -244,7 +244,7 @@ def _limits(config: Config, task: Task) -> list[str]:
 
 # (one class a clip, probabilities) -> what follows from how the model answers
 _ANSWERS = {
-    (True, True): "It always answers with one of its classes, also for what is none of them; its "
+    (True, True): "It always answers with one of its classes, even for a clip of another; its "
     "probabilities are not calibrated.",
     (False, True): "It knows no labels but its own; its probabilities are not calibrated, and the "
     "thresholds above which it names a label are those of the validation clips.",

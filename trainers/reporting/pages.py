@@ -18,7 +18,7 @@ class Table:
         header: Sequence of strings, the headings of the columns; the first is of the rows' names.
         rows: Sequence of rows, each as long as the header. A cell `value [low, high]` has its
             interval greyed.
-        title: String, what to click on where the table is folded away; empty where it is not.
+        title: String, the text to click on where the table is folded away; empty where it is not.
     """
 
     header: Sequence[str]
@@ -68,7 +68,7 @@ def rendered(template: str, **values: Any) -> str:
 
     Args:
         template: String, the name of its file.
-        **values: What it shows; all text is escaped.
+        **values: Values that the template shows; all text is escaped.
 
     Returns:
         The HTML.

@@ -1,4 +1,4 @@
-"""What a model says of a clip, put for people and for programs, by the model's task."""
+"""The answer of a model for a clip, for people and for programs, by the model's task."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -13,11 +13,11 @@ NOTHING = "(none)"  # stands for a label where none is above its threshold
 
 @dataclasses.dataclass(frozen=True)
 class Said:
-    """What a model says of a clip.
+    """The answer of a model for a clip.
 
     Attributes:
         lines: Tuple of pairs of strings, names and numbers as a table for people has them.
-        fields: Dictionary, what a JSON object says of it.
+        fields: Dictionary, the entries of a JSON object.
         cells: List, a row of CSV, of `Answers.columns`.
     """
 
@@ -27,19 +27,19 @@ class Said:
 
     @property
     def title(self) -> str:
-        """What it says, in a few words."""
+        """The answer in a few words."""
         with_number = "values" in self.fields
         return ", ".join(f"{name} {text}" if with_number else name for name, text in self.lines)
 
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """How what a model says is put.
+    """The form of a model's answers.
 
     Attributes:
         task: Task, the model's.
         classes: Strings, the names of classes, labels or numbers.
-        top: Integer, how many of the likeliest labels are told.
+        top: Integer, the number of the likeliest labels that are told.
     """
 
     task: Task
@@ -77,7 +77,7 @@ class Answers:
         return order[self.task.predicted(numbers)[order]]
 
     def said(self, numbers: np.ndarray) -> Said:
-        """What the model says.
+        """The answer of the model.
 
         Args:
             numbers: Array `[C]`, probabilities or numbers.

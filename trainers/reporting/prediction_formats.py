@@ -20,14 +20,14 @@ from trainers.running.predictor import Labelled
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What a model says of a clip, or of one window of it.
+    """The answer of a model for a clip, or for one window of it.
 
     Attributes:
         clip: String, the file.
-        start: Number, where the window begins, in seconds from the file's start.
-        end: Number, where it ends; infinity for the file's end.
+        start: Number, the time where the window begins, in seconds from the file's start.
+        end: Number, the time where it ends; infinity for the file's end.
         windows: Integer, the windows of which this is the mean; 1 for a single one.
-        said: Said, what the model says.
+        said: Said, the model's answer.
         shares: Dictionary, modality -> its share of the decision; empty for a model of one
             modality.
         missing: List of strings, the modalities that the file lacks.
@@ -59,9 +59,9 @@ def rows(
     Args:
         clip: String, the file.
         labelled: Labelled, what the model says of its windows.
-        answers: Answers, how what it says is put.
+        answers: Answers, the form of the model's answers.
         modalities: Strings, the model's modalities.
-        per_window: Boolean, whether each window gets a row, in the place of their mean.
+        per_window: Boolean, whether each window gets a row, instead of their mean.
     """
     shown = labelled if per_window else labelled.mean
     for window, numbers, shares, missing in zip(
@@ -85,7 +85,7 @@ def table(rows: Iterable[Row], out: TextIO, modalities: Sequence[str], answers: 
         rows: Iterable of rows, what to print.
         out: Text stream, where to print it.
         modalities: Sequence of strings, the model's modalities.
-        answers: Answers, how what the model says is put.
+        answers: Answers, the form of the model's answers.
     """
     rows = list(rows)
     if not rows:

@@ -82,7 +82,7 @@ def page_section(output: pathlib.Path, pair: dict[str, ReportSection]) -> pages.
 
 
 def section_json(part: pages.PageSection, pair: Sequence[ReportSection]) -> dict[str, Any]:
-    """What `report.json` says of a section.
+    """The entries of `report.json` for a section.
 
     Args:
         part: PageSection, the section of the page.

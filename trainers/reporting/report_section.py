@@ -23,10 +23,9 @@ class ReportSection:
         measurements: Tuple of measurements, in the order of the table; their names are unique.
         bars: Tuple of measurements that are drawn as bars.
         axis: String, what the bars measure.
-        sentences: Tuple of pairs, a measurement and what the model does, `{}` in the number's
-            place.
-        notes: Tuple of strings, what a reader must know.
-        model_notes: Tuple of strings, what a reader must know of this model.
+        sentences: Tuple of pairs, a measurement and what the model does, with `{}` for the number.
+        notes: Tuple of strings, remarks that a reader must know.
+        model_notes: Tuple of strings, remarks on this model that a reader must know.
         rows: Tuple of strings, the classes of a table of classes.
         columns: Dictionary, the columns of that table: heading -> array of draws `[C, 1 + R]`.
         plotted: Plotted, what a figure of another kind than bars is drawn from; None for bars.

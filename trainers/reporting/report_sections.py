@@ -50,7 +50,7 @@ def _of_another_task(
         "left_out",
         "What is left out",
         "Conflicting modalities, shares by class and their agreement, linear probes and "
-        "calibration are defined for one class a clip alone, and the task is "
+        "calibration are defined for only one class a clip, and the task is "
         f"{subject.task.name}.",
         (),
     )
@@ -114,7 +114,7 @@ def missing_section(subject: Subject, boots: Bootstrap) -> ReportSection:
 def _kept_sentences(
     subject: Subject, kept: tuple[Measurement, ...]
 ) -> list[tuple[Measurement, str]]:
-    """What the model keeps of its accuracy with mean encodings and with empty inputs."""
+    """The sentences on the accuracy that the model keeps with mean encodings and empty inputs."""
     found, main = [], subject.task.resampled[0]
     for measurement in kept:
         name = measurement.modality
@@ -141,8 +141,8 @@ def corrupted_section(subject: Subject, boots: Bootstrap) -> ReportSection:
         "corrupted",
         "Corrupted modality",
         f"{_capital(main)} as one modality gets worse, in five severities, the others being "
-        "clean. What is corrupted are raw clips (waveforms, frames, words), before features are "
-        "made of them. The area under the curve (trapezoids from severity 0 to 5) is relative to "
+        "clean. Raw clips (waveforms, frames, words) are corrupted, before features are made of "
+        "them. The area under the curve (trapezoids from severity 0 to 5) is relative to "
         f"clean {main}.",
         found.measurements,
         sentences=tuple(
@@ -160,7 +160,7 @@ def _capital(name: str) -> str:
 
 
 def _not_mixed(subject: Subject) -> list[str]:
-    """What is said of corruptions that need other clips and were not there."""
+    """The notes on corruptions that need other clips, where there were none."""
     measured = {(c.modality, c.name) for c in subject.corrupted}
     return [
         f"No {corruption.name}: it is mixed of other clips, and there are too few."
@@ -180,7 +180,7 @@ def possible_corruptions(modality: Modality) -> tuple[Corruption, ...]:
 
 
 def conflict_section(subject: Subject, found: Conflicts) -> ReportSection:
-    """Which modality is followed where one is exchanged for another class's."""
+    """The section on which modality is followed where one is exchanged for another class's."""
     measurements = (*found.rates, *found.dominance)
     return ReportSection(
         "conflict",
@@ -204,7 +204,7 @@ def conflict_section(subject: Subject, found: Conflicts) -> ReportSection:
 
 
 def probe_section(subject: Subject, boots: Bootstrap) -> ReportSection:
-    """How much of the class a linear classifier finds in each encoder's frozen encodings."""
+    """The section on how well a linear classifier finds the class in each encoder's encodings."""
     found, labels = measure_probes(subject, boots), subject.train.labels
     return ReportSection(
         "probes",

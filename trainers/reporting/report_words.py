@@ -13,7 +13,7 @@ _NONE = "–"
 
 
 def plain_lines(pair: dict[str, ReportSection]) -> list[str]:
-    """What a section says in plain language.
+    """The sentences of a section in plain language.
 
     Args:
         pair: Dictionary, name of a run -> its section; one, or two to compare.

@@ -22,7 +22,7 @@ TRAIN_CLIPS = 20_000
 
 @dataclasses.dataclass(frozen=True)
 class EvaluatedRun:
-    """A run, what was measured, and the sections that the report makes of it.
+    """A run, its measurements, and the sections that the report makes of them.
 
     Attributes:
         name: String, what tells the run from another one, e.g. `with AMR`; empty for a single run.
@@ -43,7 +43,7 @@ class EvaluatedRun:
 
 
 def passes(data: Pipeline) -> int:
-    """How many passes `subject_of_run` reports at most: a run may lack the clips to mix babble of.
+    """The most passes that `subject_of_run` reports: a run may lack the clips to mix babble of.
 
     Args:
         data: Pipeline, the run's records.
@@ -86,7 +86,7 @@ def subject_of_run(
 
 
 def run_names(a: Config, b: Config) -> tuple[str, str]:
-    """What tells two runs apart: AMR if that is it, else the method, else the directories.
+    """Names that tell two runs apart: by AMR, else by the method, else by the directories.
 
     Args:
         a: Config, the first run's.
@@ -110,7 +110,7 @@ def _corrupted(
 ) -> Iterator[CorruptedSplit]:
     """The corruptions of each modality with the split that they change."""
     for name, modality in inputs.items():
-        # reads and decodes the corrupted modality alone
+        # reads and decodes only the corrupted modality
         data = Pipeline(
             config.data_dir,
             {name: modality},

@@ -1,4 +1,4 @@
-"""What a model says of a long file over time: its labels and the modalities' shares."""
+"""The answers of a model for a long file over time: labels and the modalities' shares."""
 
 import pathlib
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def section(
     Args:
         directory: Path, the directory of the figure.
         labelled: Labelled, what the model says of two windows or more.
-        answers: Answers, how what the model says is put.
+        answers: Answers, the form of the model's answers.
         modalities: Strings, the model's modalities.
     """
     path = directory / "timeline.png"
@@ -51,7 +51,7 @@ def draw(labelled: Labelled, answers: Answers, modalities: Sequence[str]) -> plt
 
     Args:
         labelled: Labelled, what the model says of the windows.
-        answers: Answers, how what the model says is put.
+        answers: Answers, the form of the model's answers.
         modalities: Strings, the model's modalities.
 
     Returns:

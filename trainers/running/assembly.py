@@ -44,10 +44,10 @@ def setup(config: Config) -> None:
 
 
 def strategy(config: Config) -> tf.distribute.Strategy:
-    """Over the machines of TF_CONFIG, over this machine's devices, or for the one there is.
+    """The strategy over TF_CONFIG's machines, over this machine's devices, or for its only one.
 
     Raises:
-        ValueError: The devices are too many for a batch.
+        ValueError: There are more devices than clips in a batch.
     """
     if config.strategy == "multi_worker":
         made = multi_worker.strategy()
@@ -72,7 +72,7 @@ def _check_devices(config: Config, devices: int) -> None:
 
 
 def make_records(config: Config) -> None:
-    """Makes the records of a set that a first run makes of nothing, unless they are there."""
+    """Makes the records of a set that a first run makes itself, unless they are there."""
     records = pathlib.Path(config.data_dir)
     if (records / DESCRIPTION).exists() or not makes_itself(config):
         return
@@ -93,9 +93,9 @@ def pipeline(
     """The data of a run, or one worker's part of it.
 
     Args:
-        config: The run.
+        config: Config of the run.
         inputs: Mapping, modality -> the model's input.
-        worker: Two integers, (index, count).
+        worker: Two integers, the index of this worker and the number of workers.
     """
     make = Pipeline
     if config.data_service:
@@ -129,8 +129,8 @@ def model(
     """The compiled model; call it in the strategy's scope.
 
     Args:
-        config: The run.
-        data: Its data.
+        config: Config of the run.
+        data: Pipeline, the run's data.
         teachers: Mapping, modality -> trained unimodal model, for the methods that require them.
     """
     counts = data.info.splits["train"].class_counts
@@ -183,9 +183,9 @@ def encoder(config: Config, name: str, modality: Modality) -> keras.Model:
     """One modality's encoder.
 
     Args:
-        config: The run.
+        config: Config of the run.
         name: String, the modality's name.
-        modality: Its input.
+        modality: Modality, its input.
     """
     chosen, options = encoder_of(config, name)
     return build_encoder(

@@ -1,4 +1,4 @@
-"""Training on batches that other machines make: what is checked before, and what ends it."""
+"""Training on batches that other machines make: checks before it, and its end on a failure."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ def check(data: Pipeline) -> None:
     """Makes sure that the machines serve, if any make the data's batches.
 
     Raises:
-        ServiceError: One does not.
+        ServiceError: A machine does not serve.
         CorruptRecord: The first record of a shard cannot be read.
     """
     if isinstance(data, ServedPipeline):
@@ -29,7 +29,7 @@ def watched(data: Pipeline) -> Iterator[None]:
     It ends with `multi_worker.AGAIN` where the same command goes on from the last checkpoint.
 
     Args:
-        data: The data; other machines need not make their batches.
+        data: Pipeline, whose batches other machines may make, or this one.
     """
     if not isinstance(data, ServedPipeline):
         yield

@@ -1,4 +1,4 @@
-"""What happens beside the training steps: validation, a line per epoch, TensorBoard."""
+"""Callbacks that run beside the training steps: validation, a line per epoch, TensorBoard."""
 
 import statistics
 import time
@@ -17,14 +17,14 @@ DISTANCE = "amr_distance"
 class Validation(keras.callbacks.Callback):
     """Evaluates at each epoch's end and adds the results to the logs as `val_...`.
 
-    With `amr_weight="auto"` it adds how far the ratio is, too. Put it before the callbacks that
-    read them.
+    With `amr_weight="auto"` it also adds the distance from the ratio. Put it before the callbacks
+    that read them.
 
     Args:
-        dataset: The validation split.
+        dataset: Dataset, the validation split.
 
     Attributes:
-        predictions: The last ones.
+        predictions: Predictions of the last epoch.
     """
 
     def __init__(self, dataset: tf.data.Dataset) -> None:
@@ -53,7 +53,7 @@ class Bar(keras.callbacks.Callback):
     """Progress of a training that is part of another.
 
     Args:
-        title: What it is.
+        title: String, the name of the training.
     """
 
     reads_logs_of_steps = False
@@ -77,7 +77,7 @@ class StepTime(keras.callbacks.Callback):
     """Measures a training step. Put it first: what other callbacks take is then left out.
 
     Attributes:
-        seconds: A step's mean, one number per epoch.
+        seconds: List of the mean seconds of a step, one number per epoch.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class StepTime(keras.callbacks.Callback):
 
     @property
     def median(self) -> float | None:
-        """Of the epochs but the first, in which graphs are made; None without one."""
+        """The median of the epochs but the first, in which graphs are made; None without one."""
         return statistics.median(self.seconds[1:]) if len(self.seconds) > 1 else None
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
@@ -100,8 +100,8 @@ class EpochLines(keras.callbacks.Callback):
     """Progress within an epoch, and one line at its end.
 
     Args:
-        epochs: In all.
-        modalities: Their names, in order.
+        epochs: Integer, the number of all epochs.
+        modalities: Strings, the names of the modalities, in order.
     """
 
     reads_logs_of_steps = False

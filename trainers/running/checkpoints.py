@@ -1,4 +1,4 @@
-"""Checkpoints: whole models that appear whole, the last few of them, and where a run goes on.
+"""Checkpoints: whole models, the last few of which are kept for a run to go on from.
 
 A checkpoint is a `.keras` file of everything that training changes: weights, both optimizers, the
 method's state, the counts of steps and of random draws. The order of the data is a function of seed
@@ -25,22 +25,22 @@ TOLERANCE = 0.02  # of shares
 
 
 class Preempted(Exception):
-    """The machine is wanted back; a checkpoint has been saved."""
+    """The error that ends a run whose machine is wanted back; a checkpoint has been saved."""
 
 
 class Checkpoints(keras.callbacks.Callback):
     """Saves the model every so often and at each epoch's end; see also `ending_on_sigterm`.
 
     Args:
-        directory: Of the checkpoints: `step-<step>.keras`, and `best.keras`, that of the best
-            epoch by `score`.
-        best: The score of the best epoch so far, see `score`; None before any.
-        minutes: Between two checkpoints within an epoch; 0 for none.
-        steps: Between two checkpoints within an epoch; 0 for none.
-        keep: Checkpoints that are kept beside the best one.
-        sound: Called before each save; raises where the model is not worth it.
-        agree: Whether anyone says yes: workers decide together, every `ask_every` steps.
-        ask_every: Steps.
+        directory: Path of the directory of the checkpoints: `step-<step>.keras`, and `best.keras`,
+            that of the best epoch by `score`.
+        best: Pair of numbers, the score of the best epoch so far, see `score`; None before any.
+        minutes: Number, the minutes between two checkpoints within an epoch; 0 for none.
+        steps: Integer, the steps between two checkpoints within an epoch; 0 for none.
+        keep: Integer, the checkpoints that are kept beside the best one.
+        sound: Function, called before each save; it raises where the model is not worth saving.
+        agree: Function, whether anyone says yes: workers decide together, every `ask_every` steps.
+        ask_every: Integer, the steps between two such decisions.
     """
 
     reads_logs_of_steps = False
@@ -93,7 +93,7 @@ class Checkpoints(keras.callbacks.Callback):
         self.save()
 
     def save(self) -> None:
-        """Saves the model as it is, and deletes what is older than what is kept.
+        """Saves the model as it is, and deletes checkpoints that are older than those to keep.
 
         Raises:
             Preempted: SIGTERM asked for an end, here or on another worker.
@@ -116,14 +116,14 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 def score(logs: Mapping[str, float], task: Task = MULTICLASS) -> tuple[float, float]:
-    """How good an epoch is: its validation accuracy, and before that whether it holds the ratio.
+    """The score of an epoch: its validation accuracy, and before that whether it holds the ratio.
 
     In the place of accuracy another task has its own metric, negative where a smaller one is
     better. Where the ratio is a constraint, an epoch that misses it by more than `TOLERANCE` loses
     against each that is nearer: else an early epoch would be taken, before multipliers have grown.
 
     Args:
-        logs: Mapping, of the epoch.
+        logs: Mapping, the logs of the epoch.
         task: Task, the model's.
     """
     missed = max(0.0, logs.get(DISTANCE, 0.0) - TOLERANCE)
@@ -139,7 +139,7 @@ def saved(directory: pathlib.Path) -> list[pathlib.Path]:
 def newest(directory: pathlib.Path) -> keras.Model | None:
     """The newest checkpoint that can be loaded, None without any.
 
-    One that is damaged is named on the terminal, and the one before is taken.
+    A damaged one is named on the terminal, and the one before it is taken.
 
     Raises:
         ValueError: There are checkpoints, and none can be loaded.

@@ -1,4 +1,4 @@
-"""What the commands have in common: flags, and one clear line for what a user can mend."""
+"""The common parts of commands: flags, and one clear line for errors that a user can mend."""
 
 import contextlib
 import itertools
@@ -21,7 +21,7 @@ from tfrecords.reading.records import CorruptRecord
 
 @contextlib.contextmanager
 def user_errors() -> Iterator[None]:
-    """Turns what is wrong with flags, files and packages into one line and exit code 1.
+    """Turns errors in flags, files and packages into one line and exit code 1.
 
     Put it around the set-up of a command only: a fault while training keeps its traceback.
     """
@@ -65,7 +65,7 @@ def run(define: Callable[[], None], main: Callable[..., None], arguments: bool =
     Args:
         define: Function that defines the flags.
         main: Function that does the command's work.
-        arguments: Boolean, whether it takes a list of what was given beside the flags.
+        arguments: Boolean, whether it takes a list of the arguments beside the flags.
     """
 
     def checked(given: Sequence[str]) -> None:
@@ -88,19 +88,19 @@ def run(define: Callable[[], None], main: Callable[..., None], arguments: bool =
     if "plugins" not in flags.FLAGS:
         flags.DEFINE_string("plugins", "", "Modules that the run was trained with: a,b.c")
     for name in set(flags.FLAGS) - before:
-        # absl's --help shows the flags of the main module alone
+        # absl's --help shows only the flags of the main module
         flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     app.run(checked, flags_parser=parse)
 
 
 def parse(arguments: Sequence[str]) -> list[str]:
-    """Parses a command's flags; one line and exit code 1 where that can't be.
+    """Parses a command's flags; prints one line and exits with code 1 where it can't.
 
     Args:
-        arguments: Strings, the command's name and what it was given.
+        arguments: Strings, the command's name and its arguments.
 
     Returns:
-        The command's name and what is no flag.
+        The command's name and the arguments that are not flags.
     """
     try:
         return flags.FLAGS(arguments)
@@ -114,7 +114,7 @@ def parse(arguments: Sequence[str]) -> list[str]:
 
 
 def line(text: str) -> str:
-    """The text as one line that a terminal can show: what it can't is escaped, as in file names."""
+    """The text as one line that a terminal can show: other characters are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 

@@ -1,4 +1,4 @@
-"""A finished run, read again: its configuration, its selected model, and whether records fit it."""
+"""A finished run, read again: its configuration, its selected model, and a check of records."""
 
 import dataclasses
 import pathlib
@@ -22,7 +22,7 @@ def load_config(
         model_dir: Path, the run's directory.
         data_dir: String, the directory of the records if it is not the run's.
         batch_size: Integer, the clips of a step; 0 for as many as in the run.
-        skip_corrupt: Boolean, whether to skip corrupt records; None for what the run did.
+        skip_corrupt: Boolean, whether to skip corrupt records; None to do as the run did.
 
     Returns:
         The configuration.
@@ -55,7 +55,7 @@ def load_model(model_dir: pathlib.Path, compile: bool = True) -> keras.Model:
 
     Raises:
         FileNotFoundError: The run is not finished.
-        ValueError: The file is damaged, or not as a run leaves it.
+        ValueError: The file is damaged, or no run wrote it.
     """
     path = model_dir / "model.keras"
     if not path.exists():

@@ -1,4 +1,4 @@
-"""A model's inputs: kept in the run, read from there ever after."""
+"""A model's inputs, which are kept in the run and always read from there."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ from tfrecords.description import DatasetInfo
 
 @dataclasses.dataclass(frozen=True)
 class ModelInputs:
-    """What a model takes, and how that is made of media files.
+    """The inputs of a model, and how they are made of media files.
 
     Attributes:
         modalities: Mapping, modality -> the model's input.
@@ -27,12 +27,12 @@ class ModelInputs:
     clip_seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """What a run's `config.json` keeps."""
+        """The entries of a run's `config.json`."""
         described = {name: modality.describe() for name, modality in self.modalities.items()}
         return {"inputs": described, **self.decoding()}
 
     def decoding(self) -> dict[str, Any]:
-        """How media files are decoded, as JSON has it."""
+        """The settings by which media files are decoded, for JSON."""
         return {"media": dataclasses.asdict(self.settings), "clip_seconds": self.clip_seconds}
 
     @classmethod
@@ -44,7 +44,7 @@ class ModelInputs:
             content: Mapping, which holds what `decoding` gave.
 
         Raises:
-            KeyError: Something is not there; or, as TypeError or ValueError, of another kind.
+            KeyError: An entry is missing; TypeError or ValueError: it is of another kind.
         """
         modalities = {name: restored(numbers) for name, numbers in inputs.items()}
         return cls(modalities, Settings(**content["media"]), float(content["clip_seconds"]))
@@ -55,7 +55,7 @@ def of_records(modalities: Mapping[str, Modality], info: DatasetInfo) -> ModelIn
 
     Args:
         modalities: Mapping, modality -> the model's input.
-        info: The description of the records.
+        info: DatasetInfo, the description of the records.
     """
     names = [field.name for field in dataclasses.fields(Settings)]
     settings = Settings(**{name: info.options[name] for name in names if name in info.options})
@@ -80,4 +80,4 @@ def load(model_dir: pathlib.Path) -> ModelInputs:
             raise ValueError("the run was refused, or stopped, before its data were read")
         return ModelInputs.of_json(content["inputs"], content)
     except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
-        raise ValueError(f"{path} is no description of a run: {str(error)[:200]}") from error
+        raise ValueError(f"{path} is not a description of a run: {str(error)[:200]}") from error

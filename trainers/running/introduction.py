@@ -1,4 +1,4 @@
-"""What a run says before it begins and when it ends."""
+"""The output of a run before it begins and when it ends."""
 
 import dataclasses
 import pathlib
@@ -22,13 +22,13 @@ _DERIVED = ("dataset", "model_dir", "modalities", "overwrite", "amr_weight")
 
 
 def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribute.Strategy) -> None:
-    """Says what is about to be trained on what.
+    """Prints which model is about to be trained on which data.
 
     Args:
-        config: The run.
-        data: Its data.
-        model: The compiled model.
-        strategy: The strategy that it is trained with.
+        config: Config of the run.
+        data: Pipeline, its data.
+        model: MultimodalClassifier, compiled.
+        strategy: Strategy that it is trained with.
     """
     splits = data.info.splits
     counts = ", ".join(f"{splits[s].clips:,} {s}" for s in splits)
@@ -69,7 +69,7 @@ def introduce(config: Config, data: Pipeline, model: Any, strategy: tf.distribut
 
 
 def outputs_told(task: Task, count: int) -> str:
-    """What a model tells clips' labels by: `10 classes`, or `3 numbers (regression)`.
+    """A model's outputs in words: `10 classes`, or `3 numbers (regression)`.
 
     Args:
         task: Task, the model's.
@@ -81,11 +81,11 @@ def outputs_told(task: Task, count: int) -> str:
 
 
 def show_results(config: Config, results: dict[str, Any]) -> None:
-    """Prints the results, where things are, and what to try next.
+    """Prints the results, where the files are, and what to try next.
 
     Args:
-        config: The run.
-        results: What `results.json` holds.
+        config: Config of the run.
+        results: Mapping, the content of `results.json`.
     """
     weight = f"AMR {config.amr_text}" if config.effective_amr_weight else "without AMR"
     evaluation_results.results_table(

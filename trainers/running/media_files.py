@@ -1,4 +1,4 @@
-"""Media files as models take them: what a client would send of them, like the records' clips."""
+"""Media files as models take them, in the form in which a client would send them."""
 
 import functools
 import os
@@ -27,7 +27,7 @@ Sent = dict[str, Any]
 
 
 def sources(argument: str, inputs: Mapping[str, Modality]) -> dict[str, str]:
-    """What a clip that was named on a command line is read from.
+    """The files from which a clip that a command line names is read.
 
     Args:
         argument: String, one file that holds all modalities, or `image=a.png,text=Hello, world`.
@@ -50,7 +50,7 @@ def sources(argument: str, inputs: Mapping[str, Modality]) -> dict[str, str]:
 
 
 def workers(clips: int) -> int:
-    """The number of processes that read so many clips."""
+    """The number of processes to read a number of clips."""
     return max(1, min(clips, os.cpu_count() or 1))
 
 
@@ -62,10 +62,10 @@ def read(
     """Decodes files in processes of their own, which a bad file may take down.
 
     Args:
-        clips: Pairs, modality -> what it is read from, and the part of the files that is the clip;
-            a clip must have one of the modalities.
+        clips: Sequence of pairs, modality -> what it is read from, and the part of the files that
+            is the clip; a clip must have one of the modalities.
         inputs: Mapping, modality -> the model's input.
-        settings: Rates and sizes.
+        settings: Settings, the rates and sizes.
 
     Yields:
         What is sent of each clip, or why there is nothing, in order.
@@ -94,11 +94,11 @@ def _source(modality: Modality, value: str) -> Source:
 
 @functools.singledispatch
 def sent(value: Any, settings: Settings) -> Any:
-    """What is sent of a decoded value: the value itself, if nothing else is said of its type.
+    """The form in which a decoded value is sent: the value itself, unless its type has another.
 
     Args:
-        value: Object, of a clip's values; None for what it lacks.
-        settings: Rates and sizes with which it was decoded.
+        value: Object, one of a clip's values; None for a modality that it lacks.
+        settings: Settings, the rates and sizes with which it was decoded.
     """
     del settings
     return value

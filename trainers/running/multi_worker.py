@@ -1,7 +1,7 @@
-"""Training on several machines: who this one is, who writes, who waits.
+"""Training on several machines: which one this is, which one writes, which ones wait.
 
 TF_CONFIG names the machines, `{"cluster": {"worker": ["host:port", ...]}, "task": {"type":
-"worker", "index": 0}}`. The worker of index 0, the chief, alone prints and writes; all need to see
+"worker", "index": 0}}`. Only the worker of index 0, the chief, prints and writes; all need to see
 the same --model_dir and --data_dir. docs/multi_worker.sh starts one.
 """
 
@@ -23,7 +23,7 @@ def this() -> tuple[int, int]:
     """Index of this worker, and how many there are, by TF_CONFIG.
 
     Raises:
-        ValueError: TF_CONFIG is missing or says something else.
+        ValueError: TF_CONFIG is missing or has another form.
     """
     text = os.environ.get("TF_CONFIG", "")
     if not text:
@@ -46,7 +46,7 @@ def strategy() -> tf.distribute.MultiWorkerMirroredStrategy:
     """The strategy over all workers; waits until they are there.
 
     Raises:
-        ValueError: TF_CONFIG is not right.
+        ValueError: TF_CONFIG is missing or has another form.
     """
     index, count = this()
     if not index:

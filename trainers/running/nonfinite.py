@@ -1,4 +1,4 @@
-"""What happens in a run when a step is not finite: it ends with all that helps, or is counted."""
+"""Steps of a run that are not finite: the run ends with a helpful message, or counts them."""
 
 import pathlib
 import sys
@@ -12,19 +12,19 @@ SHOWN = 5  # clips that are named on the terminal
 
 
 class NonFiniteLoss(Exception):
-    """A step's loss or gradient was NaN or infinite; the message says all about it."""
+    """The error for a loss or gradient that is NaN or infinite; the message has the details."""
 
 
 class NonFinite(keras.callbacks.Callback):
-    """Looks every so often whether a step was not finite (the device counts them).
+    """Checks every so often whether a step was not finite (the device counts them).
 
     Put it before whatever evaluates or saves.
 
     Args:
-        clips: Step, from 0 -> names of its clips.
-        model_dir: Of the run; the clips are listed in `nonfinite.txt` there.
-        every: Steps between two looks.
-        skip: Whether such steps are skipped, by the model, and counted; else the run ends.
+        clips: Function, step (from 0) -> names of its clips.
+        model_dir: Path of the run; the clips are listed in `nonfinite.txt` there.
+        every: Integer, the steps between two checks.
+        skip: Boolean, whether such steps are skipped, by the model, and counted; else the run ends.
     """
 
     reads_logs_of_steps = False
@@ -46,7 +46,7 @@ class NonFinite(keras.callbacks.Callback):
             self.look()
 
     def look(self) -> None:
-        """Looks now.
+        """Checks now.
 
         Raises:
             NonFiniteLoss: A step was not finite, and such steps are not skipped.

@@ -1,4 +1,4 @@
-"""A model that labels media files, from a run or from an export alone."""
+"""A model that labels media files, from a run, or from an export without its run."""
 
 import dataclasses
 import itertools
@@ -26,14 +26,16 @@ BATCH = 16
 
 @dataclasses.dataclass(frozen=True)
 class Labelled:
-    """What a model says of a clip, window by window.
+    """The answers of a model for a clip, window by window.
 
     Attributes:
-        windows: The windows that could be read, in order; one where the clip is seen whole.
-        probabilities: float32 `[W, C]`, of each window; the numbers themselves of a regression.
-        shares: float32 `[W, M]`; `[W, 0]` of a model of one modality.
-        missing: For each window, the modalities that the clip lacks there.
-        unread: Of the windows that could not be read, each with the reason.
+        windows: Tuple of the windows that could be read, in order; one where the clip is seen
+            whole.
+        probabilities: Array `[W, C]` of float32, one row a window; the numbers themselves of a
+            regression.
+        shares: Array `[W, M]` of float32; `[W, 0]` for a model of one modality.
+        missing: Tuple of lists, the modalities that the clip lacks in each window.
+        unread: Tuple of the windows that could not be read, each with the reason.
     """
 
     windows: tuple[Window, ...]
@@ -68,7 +70,7 @@ class Predictor:
 
     Attributes:
         answer: Function, the model's signature `serving_media`.
-        inputs: What the model takes, and how that is made of files.
+        inputs: ModelInputs, what the model takes, and how that is made of files.
         classes: Strings, the class names by id, or those of the numbers.
         task: Task, the model's.
     """
@@ -116,17 +118,17 @@ class Predictor:
             task = TASKS.find(options.pop("name")).from_config(options)
         except (AttributeError, KeyError, TypeError, RecursionError, ValueError) as error:
             raise ValueError(
-                f"{path} is no description of an export: {str(error)[:200]}. Export the model "
+                f"{path} is not a description of an export: {str(error)[:200]}. Export the model "
                 "again: python -m trainers.export --model_dir=DIR"
             ) from error
         signatures = tf.saved_model.load(str(version)).signatures
         return cls(signatures["serving_media"], taken, classes, task)
 
     def check_window(self, seconds: float | None) -> None:
-        """Refuses windows that are longer than what is read of a file.
+        """Refuses windows that are longer than the part that is read of a file.
 
         Raises:
-            ValueError: They are.
+            ValueError: They are longer.
         """
         most = self.inputs.settings.max_seconds
         if seconds is not None and seconds > most:
@@ -154,10 +156,10 @@ class Predictor:
     def label_files(
         self, files: Sequence[Mapping[str, str]], seconds: float | None = None
     ) -> Iterator[Labelled | MediaError]:
-        """As `label`, of clips whose files are told one by one.
+        """Labels clips as `label` does, each given by its files.
 
         Args:
-            files: Mappings, modality -> path of its file, or the value itself.
+            files: Sequence of mappings, modality -> path of its file, or the value itself.
             seconds: Number, as for `label`.
 
         Yields:
@@ -181,7 +183,7 @@ class Predictor:
             yield self._put_together(its_windows)
 
     def _answered(self, found: Iterable[tuple]) -> Iterator[tuple]:
-        """The same items in order, with a row of answers in the place of what was read."""
+        """The same items in order, with a row of answers instead of inputs."""
         held: list[tuple] = []
         for item in found:
             held.append(item)

@@ -1,4 +1,4 @@
-"""What is checked before the first step of a run: hours are not spent on what cannot end well."""
+"""Checks before the first step of a run, so that no hours are spent on one that must fail."""
 
 import math
 import pathlib

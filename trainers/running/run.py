@@ -39,11 +39,11 @@ from trainers.running.nonfinite import NonFiniteLoss
 
 
 def run(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any]:
-    """Trains, tests and exports, as far as that is not done yet; first the teachers it needs.
+    """Trains, tests and exports, as far as that is not done yet, and first the needed teachers.
 
     Args:
-        config: The run; its `model_dir` then holds everything.
-        strategy: The strategy to train with.
+        config: Config of the run; its `model_dir` then holds everything.
+        strategy: Strategy to train with.
 
     Returns:
         The results.
@@ -75,7 +75,7 @@ def _alone(config: Config, strategy: tf.distribute.Strategy) -> Iterator[None]:
 
 
 def _prepare(config: Config, strategy: tf.distribute.Strategy) -> dict[str, Any] | None:
-    """Claims the directory, and checks what can be checked before any time is spent.
+    """Claims the directory, and makes all checks that are possible before any time is spent.
 
     Returns:
         The results of a run that is finished already, else None.
@@ -153,7 +153,7 @@ def _train(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
 
 
 def _tune(model: Any, data: Pipeline, path: pathlib.Path, chief: bool) -> None:
-    """Has the task choose on validation clips what it chooses there, e.g. thresholds; saves it."""
+    """Has the task choose its settings, e.g. thresholds, on validation clips, and saves them."""
     if type(model.task).tuned is Task.tuned:
         return
     found = Evaluator(model)(data.evaluate("validation"))
@@ -166,7 +166,7 @@ def _tune(model: Any, data: Pipeline, path: pathlib.Path, chief: bool) -> None:
 
 
 def _test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
-    """The selected model on the test split, once."""
+    """Tests the selected model on the test split, once."""
     summary = Evaluator(model)(data.evaluate("test")).summary()
     skipped = {"corrupt_skipped": data.records.num_skipped} if config.skip_corrupt else {}
     return {
@@ -185,7 +185,7 @@ def _test(config: Config, data: Pipeline, model: Any) -> dict[str, Any]:
 
 
 def _found(model: Any) -> dict[str, Any]:
-    """What training found out beside the weights: the ratio, and what holding it costs."""
+    """The findings of training beside the weights: the ratio, and what holding it costs."""
     found = {}
     if model.moving_ratio is not None:
         shares = zip(model.modalities, model.regularizer.ratio, strict=True)

@@ -1,4 +1,4 @@
-"""What a run's directory holds beside its models: whose it is, and how the epochs went."""
+"""The files of a run's directory beside its models: its owner, and how the epochs went."""
 
 import contextlib
 import dataclasses
@@ -86,14 +86,14 @@ def _fixed(flags: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def keep(model_dir: pathlib.Path, data: Pipeline) -> None:
-    """Keeps in the run what its data decide: class names, inputs, how files were decoded.
+    """Keeps in the run what follows from its data: class names, inputs, how files were decoded.
 
-    Also whether clips are kept in memory, on which the order depends with --cache=auto: a run that
-    goes on does as it began, whatever memory is free by then.
+    It also keeps whether clips are held in memory, on which the order depends with --cache=auto: a
+    run that goes on does as it began, whatever memory is free by then.
 
     Args:
         model_dir: Path of the run.
-        data: Its data.
+        data: Pipeline, the run's data.
 
     Raises:
         ValueError: The run began with clips in memory, and its data cannot go on so.
@@ -114,7 +114,7 @@ def keep(model_dir: pathlib.Path, data: Pipeline) -> None:
 
 
 def trim(history: pathlib.Path, epochs: int, task: Task = MULTICLASS) -> None:
-    """Leaves the rows of the first `epochs` epochs: a run goes on behind them.
+    """Keeps the rows of the first `epochs` epochs, after which a run goes on.
 
     Rows that a failure of the machine has damaged are left out, and counted.
     """
@@ -141,7 +141,7 @@ def best_score(history: pathlib.Path, task: Task = MULTICLASS) -> tuple[float, f
 def _rows(
     history: pathlib.Path, task: Task
 ) -> tuple[str, list[tuple[str, int, tuple[float, float]]], int]:
-    """The head; each whole row with its epoch and its score; how many are not whole."""
+    """The header, each whole row with its epoch and its score, and the number of damaged rows."""
     head, *lines = history.read_text(errors="replace").splitlines(keepends=True) or [""]
     rows = []
     for line in lines:

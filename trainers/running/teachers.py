@@ -28,14 +28,14 @@ def load(
     """The trained unimodal models that a run's method wants, each of a finished run.
 
     Args:
-        config: The run.
-        strategy: The strategy in whose scope the models are loaded.
+        config: Config of the run.
+        strategy: Strategy in whose scope the models are loaded.
 
     Returns:
         Modality -> model; empty for most methods.
 
     Raises:
-        ValueError: A run is no teacher for this one.
+        ValueError: A run cannot be a teacher for this one.
         FileNotFoundError: There is no run.
     """
     models = {}
@@ -50,7 +50,7 @@ def check_given(config: Config) -> None:
     """Checks the given teachers before anything is trained.
 
     Raises:
-        ValueError: A run is no teacher for this one.
+        ValueError: A run cannot be a teacher for this one.
         FileNotFoundError: There is no run.
     """
     for modality, teacher in of(config).items():
@@ -70,7 +70,7 @@ def _told(encoder: str, options: dict[str, Any]) -> str:
 
 
 def _check(teacher: Config, modality: str) -> None:
-    """Refuses a run that is no teacher for this one.
+    """Refuses a run that cannot be a teacher for this one.
 
     Raises:
         ValueError: It is of another modality, or hears or sees something else.

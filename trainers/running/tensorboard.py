@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run, under `train/` and `validation/` of its directory."""
+"""The events of a run for TensorBoard, in `train/` and `validation/` of its directory."""
 
 import pathlib
 from collections.abc import Mapping
@@ -63,9 +63,9 @@ class TensorBoard(keras.callbacks.Callback):
     sums on the device, and the host reads them at every point only.
 
     Args:
-        config: The run.
+        config: Config of the run.
         inputs: Mapping, modality -> the model's input.
-        validation: The callback that holds the last predictions.
+        validation: Validation, the callback that holds the last predictions.
         examples: Mapping, modality -> a few clips of the validation split to show, `[B, ...]`.
     """
 
@@ -156,7 +156,7 @@ def _table(key: str, value: str, rows: Mapping[str, str]) -> str:
 
 
 def _drawn(modality: Modality, features: np.ndarray) -> np.ndarray | None:
-    """The picture of one sample's features `[H, W, 3]`; None for what is no picture."""
+    """The picture of one sample's features `[H, W, 3]`; None if they can't be drawn as one."""
     first = modality.panel(features, np.zeros(features.shape, np.float32)).rows[0]
     if not all(isinstance(part, Image) for part in first):
         return None

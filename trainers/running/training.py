@@ -26,7 +26,7 @@ _SEVERITY = 3  # of the corruptions that worst_case is about
 
 
 def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) -> dict[str, Any]:
-    """Runs the steps that are left; returns the seconds that they and one step took."""
+    """Makes the remaining steps; returns the seconds that they and one step took."""
     model_dir = pathlib.Path(config.model_dir)
     epoch, within = divmod(model.steps_done, data.steps_per_epoch)
     strategy = model.distribute_strategy
@@ -65,14 +65,14 @@ def train(config: Config, data: Pipeline, model: amr_tf.MultimodalClassifier) ->
 
 
 def class_weights(config: Config, data: Pipeline) -> dict[int, float] | None:
-    """How much a training clip of each class counts in the task's loss.
+    """The weight of a training clip of each class in the task's loss.
 
     Balanced weights are N / (C n_c), of N clips of which n_c are of the class c, one of the C
     classes that have any: each class counts alike, and the mean weight of a clip is 1.
 
     Args:
-        config: The run.
-        data: Its data.
+        config: Config of the run.
+        data: Pipeline, its data.
 
     Returns:
         Class id -> weight; None where all clips count alike.
@@ -87,7 +87,7 @@ def class_weights(config: Config, data: Pipeline) -> dict[int, float] | None:
 def _callbacks(
     config: Config, data: Pipeline, model: Any, best: Any, chief: bool
 ) -> list[keras.callbacks.Callback]:
-    """In their order; the last is the `Checkpoints`."""
+    """The callbacks in their order; the last is the `Checkpoints`."""
     model_dir = pathlib.Path(config.model_dir)
     directory = model_dir / "checkpoints"
     directory.mkdir(exist_ok=True)
@@ -116,7 +116,7 @@ def _callbacks(
 
 
 def ratio_callbacks(config: Config, data: Pipeline) -> list[RatioCallback]:
-    """What moves the wanted ratio, where training is to find it."""
+    """The callbacks that move the wanted ratio, where training is to find it."""
     if not config.effective_amr_weight or not isinstance(config.ratio, str):
         return []
     if config.ratio == EvidenceRatio.kind:
@@ -136,5 +136,5 @@ def held_out(data: Pipeline) -> HeldOut:
         steps_per_epoch=data.steps_per_epoch,
         seen=data.evaluate("train").take(unseen.cardinality()),
         unseen=unseen,
-        callbacks=[callbacks.Bar("one head alone")],
+        callbacks=[callbacks.Bar("one head only")],
     )

@@ -17,7 +17,7 @@ _TIMEOUT = 30.0  # seconds to look at a file
 
 
 def define_flag() -> None:
-    """Defines the flag that says how long a window is."""
+    """Defines the flag for the length of a window."""
     flags.DEFINE_float(
         "window_seconds",
         None,

@@ -171,7 +171,7 @@ def test_methods_that_ask_held_out_losses_take_the_task_s(task, eagerly):
 @pytest.mark.parametrize("task", TASKS)
 def test_a_method_of_another_task_is_refused_in_a_line(task):
     with pytest.raises(
-        ValueError, match="OGM is defined for multiclass alone, and the task is"
+        ValueError, match="OGM is defined only for multiclass, and the task is"
     ) as e:
         made(task, amr_tf.methods.OGM())
     assert "\n" not in str(e.value)
@@ -183,7 +183,7 @@ def test_a_method_of_a_user_is_for_classes_unless_it_says_more():
     class Mine(amr_tf.methods.Method):
         pass
 
-    with pytest.raises(ValueError, match="Mine is defined for multiclass alone"):
+    with pytest.raises(ValueError, match="Mine is defined only for multiclass"):
         made("regression", Mine())
 
 
@@ -238,5 +238,5 @@ def test_the_ratio_moves_from_the_costliest_corruption(task):
 
 def test_ratios_found_from_evidence_are_for_classes():
     model = made("regression", amr_weight="auto", amr_ratio="auto")
-    with pytest.raises(ValueError, match="EvidenceRatio is defined for multiclass alone"):
+    with pytest.raises(ValueError, match="EvidenceRatio is defined only for multiclass"):
         amr_tf.ratios.EvidenceRatio(None).set_model(model)

@@ -203,7 +203,7 @@ def test_draws_are_the_metrics_of_resampled_clips(rng):
         ("regression", None, "there are no labels"),
         ("regression", [1.0, 2.0], r"numbers \[B\] or \[B, 3\], got float32 \(2, 1\)"),
         ("regression", [[True, False, True]], "got bool"),
-        ("regression", [[1.0, np.nan, 2.0]], "no finite number"),
+        ("regression", [[1.0, np.nan, 2.0]], "not a finite number"),
         ("multiclass", [[0, 1, 0]], "for several labels a sample task='multilabel'"),
     ],
 )

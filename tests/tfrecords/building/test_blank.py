@@ -63,8 +63,8 @@ def test_they_are_refused_where_that_is_asked_for(some_blank):
     assert {clip: reason for clip, (reason, _) in found.items()} == {
         SILENT: "silent", FAINT: "silent", STILL: "still",
     }  # fmt: skip
-    assert re.fullmatch(r"audio has -5[67]\.\d, -50 is asked for", found[FAINT][1])
-    assert found[STILL][1] == "video has 0.0, 2 is asked for"
+    assert re.fullmatch(r"audio has -5[67]\.\d, -50 is required", found[FAINT][1])
+    assert found[STILL][1] == "video has 0.0, 2 is required"
     assert sum(split.clips for split in info.splits.values()) == 3
     with pytest.raises(BuildError, match=r"min_loudness \(-50\.0 there, -60\.0 now\)"):
         builder.build(dataclasses.replace(chosen, min_loudness=-60.0), progress=False)

@@ -428,7 +428,7 @@ def test_bad_options_are_refused_before_anything_is_read(changed, message):
 @pytest.mark.parametrize(
     ("options_of_set", "message"),
     [
-        ({"split": "x"}, "--split=x is none of speakers, published, random"),
+        ({"split": "x"}, "--split=x is not one of speakers, published, random"),
         ({"folds": 3, "fold": 3}, "--folds needs --split=speakers, at least"),
         ({"folds": 3, "split": "random"}, "--folds needs --split=speakers, at least"),
     ],

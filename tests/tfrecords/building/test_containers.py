@@ -62,5 +62,5 @@ def test_another_container_is_named_with_those_that_are_taken(tmp_path):
     with pytest.raises(media.MediaError) as error:
         files.decode(path, require=("audio",))
     assert error.value.reason == "undecodable"
-    assert error.value.detail.startswith("a.tta is of the container tta, and those that are taken")
+    assert error.value.detail.startswith("a.tta is in the container tta, which is not supported")
     assert "matroska, webm, flv, wav" in error.value.detail

@@ -149,7 +149,9 @@ def test_files_that_cannot_be_used_are_one_clear_error(tmp_path):
     assert said(x=np.float64(1)) == "SET: the array `x` is float64 [], and there are 12 labels"
     assert said(x=np.array(["a"] * 12)).endswith("is <U1 [12]: features are numbers")
     assert said(x=np.zeros(12, complex)).endswith("is complex128 [12]: features are numbers")
-    assert said(x=np.array([None] * 12)).startswith("--source=SET is no .npz file of arrays: Objec")
+    assert said(x=np.array([None] * 12)).startswith(
+        "--source=SET is not an .npz file of arrays: Objec"
+    )
     for audio in (np.zeros(12), np.zeros((12, 9), np.int32), np.zeros((12, 9, 2))):
         assert "audio is [N, samples], int16 or real numbers in [-1, 1]" in said(audio=audio)
     for video in (np.zeros((12, 2, 8, 8, 3)), np.zeros((12, 2, 8, 8), np.uint8)):
@@ -157,9 +159,9 @@ def test_files_that_cannot_be_used_are_one_clear_error(tmp_path):
             "video is [N, T, H, W, 3] uint8, or [N, T, H, W, 2] of an optical flow"
         )
     assert "of the kind 'odour': there are audio" in said(**{"smell:odour": np.zeros(12)})
-    assert "'two words' is no name of letters" in said(**{"two words": np.zeros(12)})
+    assert "'two words' is not a name of letters" in said(**{"two words": np.zeros(12)})
     assert said(label=LABELS / 2) == (
-        "SET: `label` is to be [N] of whole numbers or texts, not float64 [12]"
+        "SET: `label` must be [N] of whole numbers or texts, not float64 [12]"
     )
     assert said(label=np.eye(12, dtype=int)).endswith("not int64 [12, 12]")
     assert said(group=np.arange(11)) == "SET: `group` has 11 values, and there are 12 labels"
@@ -180,7 +182,7 @@ def test_other_files_are_refused(tmp_path):
     whole = save(tmp_path, label=LABELS, x=np.zeros((12, 500))).read_bytes()
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     for name in ("one.npy", "text.npz", "empty.npz", "cut.npz", "."):
-        with pytest.raises(SourceError, match=r"is no \.npz file of arrays"):
+        with pytest.raises(SourceError, match=r"is not an \.npz file of arrays"):
             Arrays().listing(tmp_path / name, 0.2, 0)
     with pytest.raises(SourceError, match=r"does not exist: give an \.npz file"):
         Arrays().listing(tmp_path / "nowhere.npz", 0.2, 0)

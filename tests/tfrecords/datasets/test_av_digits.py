@@ -181,7 +181,7 @@ def test_records_and_what_cannot_be_decoded(source, tmp_path):
     assert {clip: reason for clip, (reason, _) in failures(output).items()} == {
         "4_george_0": "undecodable", "fsdd/recordings/readme.wav": "bad line",
     }  # fmt: skip
-    assert "noise of fold 5 in test clips alone" in info.notes
+    assert "noise of fold 5 only in test clips" in info.notes
     assert isinstance(info.modalities["audio"], StoredAudio)
     assert isinstance(info.modalities["image"], StoredImage)
     (file,) = info.splits["test"].shards
@@ -238,7 +238,7 @@ def test_what_is_missing_is_said(source, change, dataset, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"noise": "rain"}, "--noise=rain is none of esc10, esc50, none"),
+        ({"noise": "rain"}, "--noise=rain is not one of esc10, esc50, none"),
         ({"variance": 0.0}, "--variance=0.0 is not above 0"),
         ({"min_snr": 6.0}, "--min_snr=6.0 is above --max_snr=5.0"),
     ],
@@ -253,5 +253,5 @@ def test_impossible_options_are_refused(options, message):
 )
 def test_what_is_no_idx_file_is_refused(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
-    with pytest.raises(SourceError, match=r"file (is no IDX file|cannot be read)"):
+    with pytest.raises(SourceError, match=r"file (is not an IDX file|cannot be read)"):
         idx.read(tmp_path / "file")

@@ -75,5 +75,5 @@ def test_a_video_of_two_splits_is_told(source):
 
 def test_missing_lists_are_named(source):
     (source / "valSet.txt").unlink()
-    with pytest.raises(SourceError, match=r"valSet\.txt does not exist: --source is to be the"):
+    with pytest.raises(SourceError, match=r"valSet\.txt does not exist: --source must be the"):
         AVE().listing(source, 0.5, 0)

@@ -186,4 +186,4 @@ def test_what_is_missing_is_named_and_where_to_get_it(source, tmp_path):
     (source / "SentenceFilenames.csv").write_text("Filename\n1001_IEO_ANG_XX\n1002_IEO_ANG_XX\n")
     assert "2 actors are too few for a speaker-independent split into 3 parts" in message(source)
     (source / "SentenceFilenames.csv").unlink()
-    assert "--source is to be a clone of the CREMA-D repository" in message(source)
+    assert "--source must be a clone of the CREMA-D repository" in message(source)

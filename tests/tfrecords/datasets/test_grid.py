@@ -118,9 +118,9 @@ def test_what_is_wrong_is_counted_or_named(source, tmp_path_factory):
     write(empty / "s1" / "bbaf2n.align", ALIGNMENT)
     with pytest.raises(SourceError, match=r"films of 1 speakers, too few .* --apart=sentences"):
         Grid().listing(empty, 0.2, 0)
-    with pytest.raises(SourceError, match="--words=verb is none of all, command"):
+    with pytest.raises(SourceError, match="--words=verb is not one of all, command"):
         Grid(words="verb")
-    with pytest.raises(SourceError, match="--apart=films is none of speakers, sentences"):
+    with pytest.raises(SourceError, match="--apart=films is not one of speakers, sentences"):
         Grid(apart="films")
 
 

@@ -100,12 +100,12 @@ def test_lists_that_cannot_be_used_are_one_clear_error(tmp_path):
         "clips.csv: the modality smell is of the kind 'odour': there are audio, video, "
         "image, text, features"
     )
-    assert said("my flow:video,label\n").endswith("is no name of letters, digits and _")
+    assert said("my flow:video,label\n").endswith("is not a name of letters, digits and _")
     assert said("audio,audio:audio,label\n").endswith("'audio' is another column's")
     assert said("path:video,label\n").endswith("'path' is another column's")
     assert said("path,label,path\n") == "clips.csv: two columns have one name: path, label, path"
-    assert said("") == "clips.csv is empty: the first line is to name the columns"
-    assert said("", "clips.jsonl") == "clips.jsonl is empty: each line is to be a JSON object"
+    assert said("") == "clips.csv is empty: the first line must name the columns"
+    assert said("", "clips.jsonl") == "clips.jsonl is empty: each line must be a JSON object"
     assert said("path,label\n") == "the list holds no usable clip"
     assert said("path,label\na.wav,\n") == (
         "the list holds no usable clip; for example a.wav: clips.csv, line 2: the label is empty"

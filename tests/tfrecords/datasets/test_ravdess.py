@@ -69,5 +69,5 @@ def test_other_names_are_counted_and_other_sources_refused(source, tmp_path_fact
     ]
     with pytest.raises(SourceError, match="holds no files of RAVDESS of --channel=song"):
         RAVDESS(channel="song").listing(tmp_path_factory.mktemp("empty"), 0.2, 0)
-    with pytest.raises(SourceError, match="--channel=dance is none of speech, song, both"):
+    with pytest.raises(SourceError, match="--channel=dance is not one of speech, song, both"):
         RAVDESS(channel="dance")

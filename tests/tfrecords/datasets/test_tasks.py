@@ -50,9 +50,9 @@ def test_numbers_are_values(tmp_path):
     ("label", "detail"),
     [
         ("", "the label is empty"),
-        ("tall", "the label 'tall' is no finite number"),
-        ("nan", "the label 'nan' is no finite number"),
-        ("inf", "the label 'inf' is no finite number"),
+        ("tall", "the label 'tall' is not a finite number"),
+        ("nan", "the label 'nan' is not a finite number"),
+        ("inf", "the label 'inf' is not a finite number"),
         ("1|2", "2 numbers, where clips have 1"),
     ],
 )
@@ -65,7 +65,7 @@ def test_what_is_no_number_is_counted_with_its_line(tmp_path, label, detail):
 def test_labels_of_no_clip_are_refused(tmp_path):
     with pytest.raises(SourceError, match="no clip of the list has a label"):
         listing(tmp_path, ["", ""], "multilabel")
-    with pytest.raises(SourceError, match="--task=ranking is none of multiclass, multilabel"):
+    with pytest.raises(SourceError, match="--task=ranking is not one of multiclass, multilabel"):
         find("manifest")(task="ranking")
 
 

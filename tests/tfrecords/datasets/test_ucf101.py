@@ -68,10 +68,10 @@ def test_what_is_wrong_is_counted_or_named(source):
     ]
     with pytest.raises(SourceError, match=r"trainlist03\.txt does not exist: it is part of"):
         UCF101(fold=3).listing(source, 0.2, 0)
-    with pytest.raises(SourceError, match="--fold=0 is none of 1, 2, 3"):
+    with pytest.raises(SourceError, match="--fold=0 is not one of 1, 2, 3"):
         UCF101(fold=0)
     (lists / "classInd.txt").write_text("ApplyEyeMakeup\n")
-    with pytest.raises(SourceError, match="is to have lines like `1 ApplyEyeMakeup`"):
+    with pytest.raises(SourceError, match="must have lines like `1 ApplyEyeMakeup`"):
         UCF101().listing(source, 0.2, 0)
     with pytest.raises(SourceError, match=r"classInd\.txt does not exist"):
         UCF101(labels=(str(source),)).listing(source, 0.2, 0)

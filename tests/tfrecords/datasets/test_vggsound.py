@@ -51,10 +51,10 @@ def test_any_other_line_raises_value_error_alone(cells):
     ("cells", "message"),
     [
         (["a", "b", "c"], "3 cells instead of"),
-        (["a/../b", "1", "c", "train"], "'a/../b' is no YouTube id"),
-        (["abc", "1.5", "c", "train"], "start '1.5' is no whole number"),
+        (["a/../b", "1", "c", "train"], "'a/../b' is not a YouTube id"),
+        (["abc", "1.5", "c", "train"], "start '1.5' is not a whole number"),
         (["abc", "1", "c", "dev"], "split 'dev' is neither train nor test"),
-        (["abc.mp4", "c"], "'abc.mp4' is no <youtube_id>_<start, six digits>.mp4"),
+        (["abc.mp4", "c"], "'abc.mp4' is not <youtube_id>_<start, six digits>.mp4"),
     ],
 )
 def test_bad_lines_say_what_is_wrong(cells, message):
@@ -102,7 +102,7 @@ def test_nothing_that_is_listed_gets_lost(tmp_path):
     listing = vggsound.listing(tmp_path, [path], validation_fraction=1e-9)
     assert [c.media_id for c in listing.clips] == ["aaaaaaaaaaa_000001", "aaaaaaaaaaa_000002"]
     assert [(f.clip, f.split, f.reason, f.detail) for f in listing.failures] == [
-        ("vggsound.csv, line 4", "", "bad line", "start 'one' is no whole number of seconds"),
+        ("vggsound.csv, line 4", "", "bad line", "start 'one' is not a whole number of seconds"),
         ("aaaaaaaaaaa_000001", "train", "duplicate", "vggsound.csv, line 2: listed before"),
         ("bbbbbbbbbbb_000001", "test", "unknown label", "vggsound.csv, line 3: 'spaceship'"),
     ]

@@ -98,7 +98,9 @@ def test_a_label_that_vggsound_has_not_is_one_line(package):
     package["clip"] = data("AV:spaceship")
     with pytest.raises(SourceError) as error:
         vggsounder.annotate(listed(clip="test"))
-    assert str(error.value) == "vggsounder 1.0 has the label 'spaceship', which VGGSound has not"
+    assert (
+        str(error.value) == "vggsounder 1.0 has the label 'spaceship', which VGGSound does not have"
+    )
 
 
 def test_records_hold_labels_modalities_and_flags(package, clips):

@@ -100,7 +100,7 @@ def test_devices_share_a_batch(directory, two, strategy):
              "cpu0:5050,", "cpu0:5050, cpu1:5050"]
 )  # fmt: skip
 def test_malformed_addresses_are_refused(text):
-    with pytest.raises(ValueError, match=r"is no address: write HOST:PORT"):
+    with pytest.raises(ValueError, match=r"is not an address: write HOST:PORT"):
         machines.parse(text)
 
 

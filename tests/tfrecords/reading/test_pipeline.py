@@ -387,7 +387,7 @@ def test_what_does_not_fit_is_refused_before_training(tmp_path, directory):
     for options in ({"cache": "perhaps"}, {"worker": (2, 2)}, {"batch_size": 0}):
         with pytest.raises(ValueError, match=next(iter(options))):
             make(directory, **options)
-    with pytest.raises(ValueError, match="no modality is asked for"):
+    with pytest.raises(ValueError, match="no modality is given"):
         make(directory, inputs={})
     with pytest.raises(ValueError, match=r"holds audio \(audio\), video \(video\): .*flow of"):
         make(directory, inputs={"flow": VIDEO})

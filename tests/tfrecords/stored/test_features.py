@@ -101,7 +101,7 @@ def test_files_that_are_no_arrays_of_numbers_are_counted(tmp_path):
         "lfs.npy": "lfs pointer",
         "gone.npy": "missing",
     }
-    assert failed["npz.npy"][1] == "npz.npy: no .npy file of numbers: it is an .npz file"
+    assert failed["npz.npy"][1] == "npz.npy: not an .npy file of numbers: it is an .npz file"
     assert info.modalities["features"].max_steps == 3
 
 

@@ -154,7 +154,7 @@ def test_files_that_are_no_images_are_refused_with_their_reasons(tmp_path):
     assert refused(path)[0] == "lfs pointer"
     path.write_text("no picture")
     reason, detail = refused(path)
-    assert (reason, detail[:35]) == ("undecodable", "b.png is no picture of JPEG, MPO, P")
+    assert (reason, detail[:38]) == ("undecodable", "b.png is not a picture of JPEG, MPO, P")
     path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
     assert refused(path)[0] == "undecodable"
     Image.new("F", (9, 9)).save(path, "TIFF")

@@ -132,8 +132,8 @@ def test_files_of_text(tmp_path):
         "clips.csv, line 14": "missing",
     }
     assert failed["large.txt"][1] == "large.txt has more than 1,048,576 bytes"
-    assert failed["utf16.txt"][1] == "utf16.txt is no text in UTF-8: it holds NUL"
-    assert failed["latin.txt"][1].startswith("latin.txt is no text in UTF-8: 'utf-8' codec")
+    assert failed["utf16.txt"][1] == "utf16.txt is not text in UTF-8: it holds NUL"
+    assert failed["latin.txt"][1].startswith("latin.txt is not text in UTF-8: 'utf-8' codec")
     assert failed["empty.txt"][1] == "empty.txt is empty"
 
 
@@ -179,7 +179,7 @@ def test_arrays_that_are_no_texts_are_refused(tmp_path):
     assert "Object arrays are programs" in said(np.array(["a", "b", "c"], object))
     sets.save(tmp_path, text=np.array([b"\xff"]))
     source = decoding.Source("text", tmp_path / "set.npz", "text", 0)
-    with pytest.raises(MediaError, match="row 0 of text is no text in UTF-8") as error:
+    with pytest.raises(MediaError, match="row 0 of text is not text in UTF-8") as error:
         decoding.decode({"text": source}, Settings(), (), Window())
     assert error.value.reason == "undecodable"
 

@@ -88,7 +88,7 @@ def test_a_failure_stops_nothing_and_what_is_missing_alone_is_made_again(
         (("--methods=magic",), "no method 'magic'"),
         (("--amr_weight=0",), "runs without AMR are made anyway"),
         (("--learning_rate=1",), "holds a comparison with other flags: learning_rate (None there"),
-        (("--sweep=colour=1",), "'colour' is no flag"),
+        (("--sweep=colour=1",), "'colour' is not a flag"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(compared, records, arguments, message):

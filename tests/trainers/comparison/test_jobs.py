@@ -25,7 +25,7 @@ def test_what_needs_a_command_starts_after_it_and_not_if_it_failed(tmp_path):
     failing = jobs.submit(python("raise SystemExit(1)"), tmp_path / "3.log")
     third = jobs.submit(python("print('made')"), tmp_path / "4.log", [first, failing])
     assert second.result() == ""
-    assert third.result() == "what it learns from failed"
+    assert third.result() == "a run that it learns from failed"
     assert not (tmp_path / "4.log").exists()
 
 

@@ -45,11 +45,12 @@ def test_each_row_has_runs_with_every_weight():
     [
         ("0", "--amr_weight=0: runs without AMR are made anyway"),
         ("1,0.0", "--amr_weight=1,0.0: runs without AMR are made anyway"),
-        ("1,auto,1.0", "the weight 1 stands there twice"),
-        ("auto,auto", "the weight auto stands there twice"),
-        ("1,-2", "'-2' is no weight of AMR; write positive numbers, auto"),
-        ("1,much", "'much' is no weight"), ("", "'' is no weight"), ("1,,2", "'' is no weight"),
-        ("nan", "'nan' is no weight"), ("inf", "'inf' is no weight"),
+        ("1,auto,1.0", "the weight 1 is given twice"),
+        ("auto,auto", "the weight auto is given twice"),
+        ("1,-2", "'-2' is not a weight of AMR; write positive numbers, auto"),
+        ("1,much", "'much' is not a weight"), ("", "'' is not a weight"),
+        ("1,,2", "'' is not a weight"),
+        ("nan", "'nan' is not a weight"), ("inf", "'inf' is not a weight"),
     ],
 )  # fmt: skip
 def test_bad_weights_are_refused(text, message):
@@ -127,7 +128,7 @@ def test_methods_with_options():
         ("amr_weight", "write FLAG=VALUE,VALUE"),
         ("amr_weight=", "write FLAG"),
         ("amr_weight=1,,2", "write FLAG"),
-        ("seed=1,2", "'seed' is no flag"),
+        ("seed=1,2", "'seed' is not a flag"),
         ("amr_weight=0,1", "--sweep=amr_weight=0,1: runs without AMR are made anyway"),
     ],
 )

@@ -153,7 +153,7 @@ def test_the_recipe_of_short_clips_sees_all_frames_and_keeps_their_order(tmp_pat
         ("fusion", "magic", "--fusion=magic: choose one of concat, sum, film"),
         ("audio_encoder", "small(width=", "write a name, or a name with options"),
         ("image_encoder", "small(weights=nowhere.keras)", "weights=nowhere.keras: no such file"),
-        ("modalities", "a-b", "'a-b' is no name"),
+        ("modalities", "a-b", "'a-b' is not a name"),
     ],
 )
 def test_bad_values_are_refused(field, value, message):

@@ -65,7 +65,7 @@ def test_a_machine_that_is_gone_ends_the_run(flags_of_run, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--data_service=cpu0"], "--data_service: 'cpu0' is no address: write HOST:PORT"),
+        (["--data_service=cpu0"], "--data_service: 'cpu0' is not an address: write HOST:PORT"),
         (["--data_service=cpu0:1", "--strategy=multi_worker"], "feeds one training process"),
         (["--data_service=cpu0:1", "--cache=yes"], "--cache=yes keeps decoded clips in this"),
         (["--data_service=cpu0:1", "--skip_corrupt"], "--skip_corrupt reads mended copies"),
