@@ -12,7 +12,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parents[1]
 PACKAGES = ("amr_tf", "tfrecords", "trainers", "studies", "benchmarks")
-PAGES = ("*.md", "studies/**/*.md", "benchmarks/*.md")
+PAGES = ("*.md", "docs/**/*.md", "studies/**/*.md", "benchmarks/*.md", "examples/*.md")
 
 _HEADLESS = re.compile(
     "(Of|For|In|With|By|As|To|From|At|On|And|Or|But|Where|When|While|Whose)(?![-\\w])|\\S+$"

@@ -60,7 +60,7 @@ def draw() -> plt.Figure:
     panel.text(6.1, 3.83, "task optimizer: the task's gradient, for encoders and head",
                color=TASK, fontsize=9, ha="center", va="center")  # fmt: skip
     arrow(panel, (9.4, 1.04), (7.1, 1.62), AMR, True, -0.45)
-    panel.text(6.1, 0.45, "AMR optimizer: the gradient of weight · R, for the head alone",
+    panel.text(6.1, 0.45, "AMR optimizer: the gradient of weight · R, only for the head",
                color=AMR, fontsize=9, ha="center", va="center")  # fmt: skip
     return figure
 
