@@ -196,7 +196,7 @@ def test_saved_models_that_are_no_such_encoder_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"mine\.keras takes samples of shape \(5,\), .*\(6,\)"):
         build_encoder(str(tmp_path / "mine.keras"), "left", (6,))
     (tmp_path / "broken.keras").write_bytes(b"no zip")
-    with pytest.raises(ValueError, match=r"the encoder .*broken\.keras: .*no whole \.keras file"):
+    with pytest.raises(ValueError, match=r"encoder .*broken\.keras: .*is not a whole \.keras file"):
         build_encoder(str(tmp_path / "broken.keras"), "left", (6,))
 
 
