@@ -160,7 +160,6 @@ def test_a_public_name_has_a_docstring(name):
 WITH_EXAMPLES = [name for name, value in PUBLIC.items() if ">>>" in (inspect.getdoc(value) or "")]
 
 
-@pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_an_example_runs_and_gives_what_it_says(name, tmp_path):
     """Each on its own; what it prints is compared, `...` standing for anything."""

@@ -69,7 +69,6 @@ def figures():
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
 @pytest.mark.parametrize("name", NOTEBOOKS)
 def test_the_cells_run(name, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

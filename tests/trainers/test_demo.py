@@ -212,6 +212,7 @@ def browser():
     driver.quit()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of pandas, in Gradio
 def test_the_page_in_a_browser(model, clip, browser, tmp_path, monkeypatch):
     """A clip is given, answered, and answered again without its sound; nothing is fetched."""
     from selenium.webdriver.support.ui import WebDriverWait

@@ -50,7 +50,6 @@ def modules(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("eagerly")
-@pytest.mark.filterwarnings("ignore:Even though the `tf.config.experimental_run")
 @pytest.mark.parametrize("page", [p for p in PAGES if blocks(p)], ids=lambda p: p.name)
 def test_python_blocks_run(page, modules, capsys):
     names = {}

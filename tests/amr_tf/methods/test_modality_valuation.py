@@ -27,7 +27,7 @@ def logits_of(right):
     return {s: tf.constant([[1.0, 0.0] if r else [0.0, 1.0]]) for s, r in right.items()}
 
 
-@pytest.mark.parametrize("rights", itertools.product([0, 1], repeat=3))
+@pytest.mark.parametrize("rights", list(itertools.product([0, 1], repeat=3)))
 def test_two_modalities_have_the_published_contributions_and_copies(rights):
     audio, video, both = rights
     right = {frozenset([0]): audio, frozenset([1]): video, frozenset([0, 1]): both}
