@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from absl import flags
+from hypothesis import HealthCheck, settings
 
 from amr_tf import _compat
+
+# no test depends on how fast the machine is
+settings.register_profile("any_speed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any_speed")
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 4

@@ -233,7 +233,7 @@ def test_a_comparison_gives_each_run_the_flags_that_it_has_a_use_for(records, tm
 
 
 def test_no_flag_of_the_other_commands_is_without_a_test():
-    root = pathlib.Path(__file__).parents[3]
+    root = pathlib.Path(compare.__file__).parents[1]  # of the sources, or of the installed package
     sources = [*(root / "trainers").glob("*.py"), root / "trainers/running/windows.py"]
     sources += [root / "tfrecords" / f"{name}.py" for name in ("build", "inspect", "serve")]
     defined = {
@@ -241,7 +241,8 @@ def test_no_flag_of_the_other_commands_is_without_a_test():
         for source in sources
         for flag in re.findall(r'DEFINE_\w+\(\s*"(\w+)"', source.read_text())
     }
-    texts = "\n".join(path.read_text() for path in (root / "tests").rglob("*.py"))
+    tests = pathlib.Path(__file__).parents[2]
+    texts = "\n".join(path.read_text() for path in tests.rglob("*.py"))
     unused = {flag for flag in defined if not re.search(rf"\b(no)?{flag}\b", texts)}
     assert len(defined) > 40
     assert unused == set()
