@@ -49,15 +49,26 @@ class Pass:
         Args:
             dataset: Dataset of (inputs, class ids), not empty.
         """
-        options = tf.data.Options()  # several workers share it by the sample, not by the file
-        options.experimental_distribute.auto_shard_policy = (
-            tf.data.experimental.AutoShardPolicy.DATA
-        )
-        dataset = (_of_one_size(dataset) if self._xla else dataset).with_options(options)
-        parts = [self._of_batch(b) for b in self._strategy.experimental_distribute_dataset(dataset)]
+        dataset = _of_one_size(dataset) if self._xla else dataset
+        parts = [self._of_batch(batch) for batch in by_sample(self._strategy, dataset)]
         found = {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
         real = found.pop("real") > 0
         return {name: values[real] for name, values in found.items()}
+
+
+def by_sample(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset) -> Any:
+    """Distributes batches over the replicas; several workers share them by the sample, not the file.
+
+    Args:
+        strategy: Strategy, whose replicas share the batches.
+        dataset: Dataset of batches.
+
+    Returns:
+        The distributed dataset.
+    """
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return strategy.experimental_distribute_dataset(dataset.with_options(options))
 
 
 def _of_one_size(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import _compat, distribution
+from amr_tf._pass import by_sample
 from amr_tf.methods.base import Context
 from amr_tf.methods.held_out import HeldOutMethod
 from amr_tf.methods.lfm import LEAST, MOST, integrated, loss_terms
@@ -119,10 +120,6 @@ class LearnedLFM(HeldOutMethod):
         pairs = tf.data.Dataset.zip((clips.seen, clips.unseen))
         count = max(int(pairs.cardinality()), 1)  # an unknown one is negative
         pairs = pairs.repeat().skip(epoch * self.batches % count).take(min(self.batches, count))
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = (
-            tf.data.experimental.AutoShardPolicy.DATA
-        )
         if not hasattr(model, "_hypergradient"):  # one for all epochs: its graph is traced once
 
             @tf.function(reduce_retracing=True)
@@ -131,8 +128,7 @@ class LearnedLFM(HeldOutMethod):
                 return strategy.experimental_local_results(found)[0]
 
             model._hypergradient = of_pair
-        distributed = strategy.experimental_distribute_dataset(pairs.with_options(options))
-        return [model._hypergradient(pair) for pair in distributed]
+        return [model._hypergradient(pair) for pair in by_sample(strategy, pairs)]
 
     def hypergradient(self, model: Any, seen: Any, unseen: Any) -> tf.Tensor:
         """dV/da of this replica's parts of two batches, a scalar that is the same on every replica.
