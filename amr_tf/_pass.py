@@ -57,7 +57,7 @@ class Pass:
 
 
 def by_sample(strategy: tf.distribute.Strategy, dataset: tf.data.Dataset) -> Any:
-    """Distributes batches over the replicas; several workers share them by the sample, not the file.
+    """Distributes batches over replicas; several workers share them by the sample, not the file.
 
     Args:
         strategy: Strategy, whose replicas share the batches.
