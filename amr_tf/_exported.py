@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from amr_tf import _compat
+from amr_tf._functions import graph_of
 
 
 class InputSpecs:
@@ -88,4 +89,4 @@ class Exported:
     def _default_save_signature(self) -> Any:
         """Keras 3 takes what it finds here for `tf.saved_model.save`."""
         specs = self.input_specs.told()
-        return tf.function(lambda inputs: self(inputs), input_signature=[specs], autograph=False)
+        return graph_of(lambda inputs: self(inputs), input_signature=[specs])

@@ -17,6 +17,9 @@ from amr_tf import _compat, distribution
 
 _ITERATORS = (tf.data.Iterator, tf.distribute.DistributedIterator)
 
+# where no function has decided on AutoGraph: within one without it, Keras 2 rewrites no layer
+_OUTSIDE = tf.__internal__.autograph.control_status_ctx()
+
 # one kernel each, which as a cluster of one would only take longer
 _APART = ("ReadVariableOp", "AssignAddVariableOp")
 
@@ -64,7 +67,7 @@ class StepFunctions:
         several = strategy.num_replicas_in_sync > 1
         count = _compat.steps_per_execution(self)
         if self.xla and not several:
-            step = tf.function(step, jit_compile=True, reduce_retracing=True)
+            step = graph_of(step, jit_compile=True, reduce_retracing=True)
 
         def one(batch: Any) -> None:
             with _clusters(self.xla and several):
@@ -72,21 +75,28 @@ class StepFunctions:
             if hasattr(self, counter):  # of Keras 2.15, for its callbacks
                 getattr(self, counter).assign_add(1)
 
+        def another(iterator: Any) -> tf.Tensor:
+            batch = iterator.get_next_as_optional()
+            there = batch.has_value()
+            tf.cond(there, lambda: one(batch.get_value()), lambda: None)
+            return there
+
         def many(iterator: Any) -> None:
             one(next(iterator))
             if count is not None:
-                for _ in tf.range(count - 1):
-                    batch = iterator.get_next_as_optional()
-                    if not batch.has_value():
-                        break
-                    one(batch.get_value())
+                wanted = tf.cast(count, tf.int32)
+                tf.while_loop(
+                    lambda made, more: more & (made < wanted),
+                    lambda made, _: (made + 1, another(iterator)),
+                    (1, True),
+                )
 
         def logs() -> dict[str, tf.Tensor]:
             with strategy.scope():  # across the replicas: sums of theirs
                 return self.get_metrics_result()
 
         if not self.run_eagerly:
-            one, many, logs = (tf.function(f, reduce_retracing=True) for f in (one, many, logs))
+            one, many, logs = (graph_of(f, reduce_retracing=True) for f in (one, many, logs))
 
         def function(iterator: Any) -> dict[str, Any]:
             # on Keras 3 train_on_batch gives a generator
@@ -97,6 +107,23 @@ class StepFunctions:
             return dict.fromkeys((metric.name for metric in self.metrics), math.nan)
 
         return function
+
+
+def graph_of(function: Callable, **options: Any) -> Callable:
+    """Makes a TensorFlow function of a Python function that needs no AutoGraph.
+
+    AutoGraph would take seconds to rewrite our code and a method's, and would find nothing to
+    change. Layers of Keras 2 still have Keras rewrite their own `call`.
+
+    Args:
+        function: Function of tensors.
+        **options: Values for `tf.function`.
+
+    Returns:
+        The function, which makes its graph at its first call.
+    """
+    as_written = tf.__internal__.autograph.tf_convert(function, _OUTSIDE, convert_by_default=False)
+    return tf.function(as_written, autograph=False, **options)
 
 
 def _read_logs_of_steps(callbacks: Any, verbose: Any) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf._context import inputs_by_name, outputs_of
+from amr_tf._functions import graph_of
 from amr_tf._presence import PRESENCE, complete_samples, kept
 
 
@@ -26,7 +27,7 @@ class Pass:
         self._strategy = strategy = model.distribute_strategy
         self._xla = model.xla
         if model.xla:
-            function = tf.function(function, jit_compile=True, reduce_retracing=True)
+            function = graph_of(function, jit_compile=True, reduce_retracing=True)
 
         def of_replica(data: Any) -> dict[str, tf.Tensor]:
             inputs, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
@@ -34,12 +35,11 @@ class Pass:
             real = weights if self._xla else tf.ones(tf.shape(labels)[:1])
             return {**function(inputs, labels), "real": real}
 
-        @tf.function(reduce_retracing=True)
         def of_batch(batch: Any) -> dict[str, tf.Tensor]:
             found = strategy.run(of_replica, args=(batch,))
             return {name: strategy.gather(each, axis=0) for name, each in found.items()}
 
-        self._of_batch = of_batch
+        self._of_batch = graph_of(of_batch, reduce_retracing=True)
 
     def __call__(self, dataset: tf.data.Dataset) -> dict[str, np.ndarray]:
         """Returns the function's results for each sample, in order, as arrays `[N, ...]`.

@@ -54,7 +54,9 @@ class Method:
 
     A method is a small serialisable object; what it learns lives in weights and parts that it
     gives to the model in `build`, so that they are saved with it. The arguments of its constructor
-    are its options: commands read their names, types and defaults from the signature.
+    are its options: commands read their names, types and defaults from the signature. Its code
+    becomes a graph as it is written, without AutoGraph: `tf.where` or `tf.cond` takes the place of
+    an `if` about a tensor.
 
     Example:
         >>> @amr_tf.register_method("louder")

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from amr_tf import _compat, distribution
+from amr_tf._functions import graph_of
 from amr_tf._pass import by_sample
 from amr_tf.methods.base import Context
 from amr_tf.methods.held_out import HeldOutMethod
@@ -122,12 +123,11 @@ class LearnedLFM(HeldOutMethod):
         pairs = pairs.repeat().skip(epoch * self.batches % count).take(min(self.batches, count))
         if not hasattr(model, "_hypergradient"):  # one for all epochs: its graph is traced once
 
-            @tf.function(reduce_retracing=True)
             def of_pair(pair: Any) -> tf.Tensor:
                 found = strategy.run(self.hypergradient, args=(model, *pair))
                 return strategy.experimental_local_results(found)[0]
 
-            model._hypergradient = of_pair
+            model._hypergradient = graph_of(of_pair, reduce_retracing=True)
         return [model._hypergradient(pair) for pair in by_sample(strategy, pairs)]
 
     def hypergradient(self, model: Any, seen: Any, unseen: Any) -> tf.Tensor:

@@ -37,6 +37,7 @@ from typing import Any
 import tensorflow as tf
 
 from amr_tf import _compat
+from amr_tf._functions import graph_of
 from amr_tf._presence import kept
 from amr_tf.attribution import attribute, attribution_shares, flattened
 from amr_tf.modalities import Modality
@@ -99,7 +100,7 @@ class ServedClassifier(tf.Module):
             "explain": self._explain,
         }
         taken = {m: _input(m, modality, name == "serving_media") for m, modality in self._inputs}
-        return tf.function(functions[name], autograph=False).get_concrete_function(**taken)
+        return graph_of(functions[name]).get_concrete_function(**taken)
 
     def _serve(self, **raw: tf.Tensor) -> dict[str, tf.Tensor]:
         return self._answer(raw, 1)[0]

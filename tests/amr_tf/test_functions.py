@@ -2,10 +2,22 @@
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import amr_tf
-from tests.amr_tf.models import classifier, data, largest_difference
+from amr_tf import _compat
+from amr_tf._functions import graph_of
+from amr_tf.modalities import FeaturesConfig
+from amr_tf.serving import ServedClassifier
+from tests.amr_tf.models import (
+    classifier,
+    data,
+    dense_head,
+    encoder,
+    largest_difference,
+    of_parts,
+)
 
 
 def batches(n=61, size=17):
@@ -106,3 +118,39 @@ def test_one_batch_at_a_time_and_without_graphs():
     tested = models[1].test_on_batch(x, y, return_dict=True)
     expected = models[0].evaluate(x, y, batch_size=16, verbose=0, return_dict=True)
     np.testing.assert_allclose(tested["loss"], expected["loss"], rtol=1e-5)
+
+
+class Halved(keras.layers.Layer):
+    """Halves numbers until their mean square is at most 1, in a Python loop over tensors."""
+
+    def call(self, x):
+        while tf.reduce_mean(x**2) > 1:
+            x = x / 2
+        return x
+
+
+@pytest.mark.skipif(_compat.KERAS_3, reason="Keras 3 rewrites no layer")
+def test_layers_with_python_s_control_flow_train_and_serve():
+    """Keras 2 rewrites the layer by AutoGraph, though our own functions are left as written."""
+
+    def made():
+        audio = encoder(5, 4, 1)
+        halved = keras.Model(audio.inputs, Halved()(3.0 * audio.output), name="audio_encoder")
+        parts = {"audio": halved, "video": encoder(7, 6, 2, "video_encoder")}
+        return of_parts(parts, dense_head([4, 6], 3, dtype="float32"))
+
+    found, expected = made(), made()
+    for model, eagerly in ((found, False), (expected, True)):
+        model.compile(keras.optimizers.SGD(0.1), run_eagerly=eagerly)
+        model.fit(batches(), verbose=0)
+    assert largest_difference(found, expected) < 1e-6
+    x, _ = data(6)
+    inputs = {"audio": FeaturesConfig((5,)), "video": FeaturesConfig((7,))}
+    served = ServedClassifier(found, ("a", "b", "c"), inputs).signature("serving_default")
+    answer = served(**{m: tf.constant(v) for m, v in x.items()})
+    np.testing.assert_allclose(answer["probabilities"], tf.nn.softmax(found(x)), atol=1e-5)
+
+
+def test_a_function_of_the_library_is_not_rewritten():
+    with pytest.raises(TypeError, match="as a Python `bool`"):
+        graph_of(lambda x: 1 if x > 0 else 0)(tf.constant(1.0))
