@@ -109,7 +109,7 @@ class StepFunctions:
         return function
 
 
-def graph_of(function: Callable, **options: Any) -> Callable:
+def graph_of(function: Callable, **options: Any) -> Any:
     """Makes a TensorFlow function of a Python function that needs no AutoGraph.
 
     AutoGraph would take seconds to rewrite our code and a method's, and would find nothing to
