@@ -137,7 +137,10 @@ def _model(
         if "amr_multipliers" in results:
             found = results["amr_multipliers"].items()
             text = ", ".join(f"{name} {value:.3f}" for name, value in found)
-            lines.append(f"Multipliers that hold the ratio: {text}.")
+            lines.append(f"Multipliers of the ratio: {text}.")
+        if "amr_ratio_missed" in results:
+            missed = f"{100 * results['amr_ratio_missed']:.0f} points"
+            lines.append(f"The shares of training clips miss the ratio by {missed}.")
     else:
         lines.append("Attribution regularisation (AMR): none.")
     lines += [_input(name, modality) for name, modality in inputs.items()]
@@ -148,7 +151,9 @@ def _model(
             f"`{config.recipe}`, preset `{config.preset}`, seed {config.seed}."
         )
         how = f"by its {find_task(results['task']).selects} on validation"
-        if "amr_multipliers" in results:
+        if "amr_ratio_missed" in results:
+            how = "which came nearest to the ratio; none held it"
+        elif "amr_multipliers" in results:
             how += ", among those that held the ratio"
         lines.append(f"Selected: epoch {results['selected_epoch']}, {how}.")
     else:

@@ -95,6 +95,12 @@ def show_results(config: Config, results: dict[str, Any]) -> None:
     if results["epochs"]:
         selected = results["selected_epoch"]
         print(f"Selected on validation: epoch {selected} of {results['epochs']}.")
+    if "amr_ratio_missed" in results:
+        missed = f"{100 * results['amr_ratio_missed']:.0f} points"
+        print(
+            f"Training clips' shares miss the wanted ratio by {missed}: multipliers take steps to "
+            "grow. More epochs or smaller batches bring the shares nearer."
+        )
     print(f"results      {model_dir / 'results.json'}\nmodel        {model_dir / 'model.keras'}")
     print(f"model card   {model_dir / model_card.FILE}")
     if config.export:

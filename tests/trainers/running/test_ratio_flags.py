@@ -42,7 +42,21 @@ def test_multipliers_are_told_and_select_the_epoch(run):
     numbers = [{k: float(e[k]) for k in (DISTANCE, "val_accuracy")} for e in epochs]
     best = max(range(len(epochs)), key=lambda k: (score(numbers[k]), -k))
     assert results["selected_epoch"] == best + 1
-    assert "Multipliers that hold the ratio: audio " in (model_dir / "MODEL_CARD.md").read_text()
+    assert "Multipliers of the ratio: audio " in (model_dir / "MODEL_CARD.md").read_text()
+
+
+def test_a_ratio_that_is_missed_is_told(records, tmp_path):
+    """One epoch is too short for the multipliers to grow."""
+    where = (f"--data_dir={records}", f"--model_dir={tmp_path}/run")
+    amr = ("--amr_weight=auto", "--amr_ratio=1:9")
+    done = command("fit", *where, *amr, *SMALL, "--epochs=1", eager=True)
+    results = json.loads((tmp_path / "run/results.json").read_text())
+    points = f"{100 * results['amr_ratio_missed']:.0f} points"
+    assert results["amr_ratio_missed"] > 0.02
+    assert f"Training clips' shares miss the wanted ratio by {points}: " in done.stdout
+    card = (tmp_path / "run/MODEL_CARD.md").read_text()
+    assert f"The shares of training clips miss the ratio by {points}." in card
+    assert "which came nearest to the ratio; none held it" in card
 
 
 def test_an_epoch_that_misses_the_ratio_loses():
