@@ -8,7 +8,7 @@ from typing import Any
 from amr_tf.measures import MEASURES
 from studies.frontier.data import NOISY, SYNTHETIC
 
-SEEDS, TABLE_SEEDS, CLIP_SEEDS, LATER_SEEDS = range(10), range(5), range(3), range(3)
+SEEDS, TABLE_SEEDS, CLIP_SEEDS, LATER_SEEDS = range(10), range(5), range(10), range(3)
 NONE, AUTO, ONE = "0", "auto", "1"
 RATIOS = ("1:4", "1:2", "1:1", "2:1", "4:1")  # audio : video
 EVEN = "1:1"
