@@ -214,7 +214,7 @@ def test_a_page_explains_a_clip(run):
 def test_a_comparison_shows_the_task_s_metrics(run, tmp_path):
     task, clips, _, _, _ = run
     command("compare", *TINY, "--epochs=1", f"--data_dir={clips / 'records'}", "--methods=naive",
-            "--seeds=1", f"--output_dir={tmp_path}")  # fmt: skip
+            "--seeds=1", f"--output_dir={tmp_path}", eager=True)  # fmt: skip
     table = (tmp_path / "table.md").read_text()
     main, second = amr_tf.tasks.find_task(task).metrics[:2]
     assert f"without AMR: {second.name} | {main.name} | left/right |" in table
