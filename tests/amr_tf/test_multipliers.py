@@ -106,7 +106,7 @@ def test_a_ratio_that_a_weight_does_not_reach_is_reached():
         history = model.fit(batches(), epochs=80, verbose=0).history
         found[weight] = np.mean(history["dominance_audio"][-10:])
     assert found[0.1] > 0.5
-    assert abs(found["auto"] - 0.2) < 0.03  # rounding leads machines there on different ways
+    assert abs(found["auto"] - 0.2) < 0.03  # how near it is depends on rounding
     assert history["amr_multiplier_audio"][-1] > 0.1
     np.testing.assert_allclose(
         history["amr_multiplier_audio"], -np.array(history["amr_multiplier_video"]), atol=1e-6
