@@ -103,10 +103,10 @@ def test_a_ratio_that_a_weight_does_not_reach_is_reached():
     found = {}
     for weight in (0.1, "auto"):
         model = classifier(hidden=8, amr_weight=weight, amr_ratio=(1, 4))
-        history = model.fit(batches(), epochs=80, verbose=0).history
+        history = model.fit(batches(), epochs=160, verbose=0).history
         found[weight] = np.mean(history["dominance_audio"][-10:])
     assert found[0.1] > 0.5
-    assert abs(found["auto"] - 0.2) < 0.03  # how near it is depends on rounding
+    assert abs(found["auto"] - 0.2) < 0.02
     assert history["amr_multiplier_audio"][-1] > 0.1
     np.testing.assert_allclose(
         history["amr_multiplier_audio"], -np.array(history["amr_multiplier_video"]), atol=1e-6

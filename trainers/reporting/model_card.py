@@ -139,8 +139,7 @@ def _model(
             text = ", ".join(f"{name} {value:.3f}" for name, value in found)
             lines.append(f"Multipliers of the ratio: {text}.")
         if "amr_ratio_missed" in results:
-            missed = f"{100 * results['amr_ratio_missed']:.0f} points"
-            lines.append(f"The shares of training clips miss the ratio by {missed}.")
+            lines.append(f"The shares of training clips miss the ratio by {missed_by(results)}.")
     else:
         lines.append("Attribution regularisation (AMR): none.")
     lines += [_input(name, modality) for name, modality in inputs.items()]
@@ -289,6 +288,11 @@ def _use(inputs: Mapping[str, Modality]) -> list[str]:
 def _about(config: Config) -> About:
     """What is known of the data set; little of one that is not registered in this process."""
     return DATASETS[config.dataset].about if config.dataset in DATASETS else About()
+
+
+def missed_by(results: Mapping[str, Any]) -> str:
+    """The distance of training clips' shares from a ratio that was missed, as `12 points`."""
+    return f"{100 * results['amr_ratio_missed']:.0f} points"
 
 
 def _list(lines: Sequence[str]) -> str:

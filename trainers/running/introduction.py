@@ -96,7 +96,7 @@ def show_results(config: Config, results: dict[str, Any]) -> None:
         selected = results["selected_epoch"]
         print(f"Selected on validation: epoch {selected} of {results['epochs']}.")
     if "amr_ratio_missed" in results:
-        missed = f"{100 * results['amr_ratio_missed']:.0f} points"
+        missed = model_card.missed_by(results)
         print(
             f"Training clips' shares miss the wanted ratio by {missed}: multipliers take steps to "
             "grow. More epochs or smaller batches bring the shares nearer."

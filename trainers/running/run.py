@@ -194,6 +194,7 @@ def _found(model: Any) -> dict[str, Any]:
         found["amr_multipliers"] = dict(
             zip(model.modalities, model.multipliers.numbers, strict=True)
         )
-        if model.multipliers.distance > checkpoints.TOLERANCE:
-            found["amr_ratio_missed"] = model.multipliers.distance
+        distance = model.multipliers.distance
+        if distance > checkpoints.TOLERANCE:
+            found["amr_ratio_missed"] = distance
     return found
