@@ -17,7 +17,6 @@ from tests.amr_tf.methods.steps import (
     data,
     teachers,
     variables,
-    walked,
 )
 from tests.amr_tf.models import encoder, largest_difference, of_parts
 from tests.conftest import mirrored
@@ -67,22 +66,7 @@ def test_strength_0_is_naive_bit_for_bit(name, naive):
         np.testing.assert_array_equal(value, found[key], err_msg=key)
 
 
-# all but the last are of the pieces of others, and that one has a test of its own
-LIKE_OTHERS = (
-    "cml",
-    "g2d",
-    "modality_valuation",
-    "ogm_attribution",
-    "opm",
-    "umt_predictions",
-    "relearning",
-)
-
-
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=pytest.mark.slow if n in LIKE_OTHERS else []) for n in METHODS],
-)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path, request):
     if name != "gradient_blending":  # of which each estimate is a training of many steps
         request.getfixturevalue("eagerly")
@@ -100,8 +84,8 @@ def test_a_saved_model_trains_on_bit_for_bit(name, tmp_path, request):
         np.testing.assert_array_equal(a.numpy(), b.numpy(), err_msg=a.name)
 
 
-# of the others each is built of the same pieces as one of these
-INTRICATE = ("agm", "gradient_blending", "mmpareto")
+# each method that is not here is made of the same pieces as one of these
+IN_GRAPHS = ("agm", "gradient_blending", "mmpareto")
 # where both encodings have one active feature, shares of cosines are shares of rounding
 WITHOUT_AMR = ("mmcosine",)
 
@@ -111,14 +95,21 @@ def two_replicas():
     return mirrored(2)
 
 
-@pytest.mark.parametrize("name", walked(METHODS, slow=METHODS.keys() - set(INTRICATE)))
-def test_two_replicas_equal_one(name, two_replicas):
-    """33 samples in batches of 16: in the last step one replica is empty."""
+@pytest.mark.parametrize("name", METHODS)
+def test_two_replicas_equal_one(name, two_replicas, request):
+    """Batches of 16, and a last one of which one replica has less: in graphs nothing.
+
+    Without graphs Keras 3's `Add` takes `[0, C]` for a bias and fails.
+    """
+    samples = 33
+    if name not in IN_GRAPHS:
+        request.getfixturevalue("eagerly")
+        samples = 31
 
     def train():
         amr = {"amr_weight": 0.0} if name in WITHOUT_AMR else {"amr_ratio": (1, 9)}
         model = classifier(METHODS[name](), batch_norm=True, hidden=8, **amr)
-        model.fit(dataset(33), epochs=2, verbose=0)
+        model.fit(dataset(samples), epochs=2, verbose=0)
         return model
 
     single = train()
