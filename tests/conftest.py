@@ -1,11 +1,5 @@
 """Four logical CPU devices for all tests, and the pieces that several of them share."""
 
-import os
-
-# read by TensorFlow when it starts, here and in the processes that tests start: the suite's three
-# processes share the cores, and operations this small take longer in several threads
-os.environ["TF_NUM_INTRAOP_THREADS"] = "1"
-
 from tfrecords import quiet  # noqa: F401  isort: skip
 
 import gc

@@ -44,7 +44,7 @@ def run(
 
 
 def environment() -> dict[str, str]:
-    """A user's, who has not quieted TensorFlow's log as the tests have."""
+    """A user's, who knows nothing of the tests' settings."""
     made = {**os.environ, "PYTHONPATH": str(ROOT)}
     made.pop("TF_CPP_MIN_LOG_LEVEL", None)
     return made

@@ -16,7 +16,6 @@ import tensorflow as tf
 
 from amr_tf.analysis.evaluation import Evaluator
 from tests.amr_tf.models import largest_difference
-from tests.trainers import forks
 from tests.trainers.conftest import ROOT, pipeline
 from trainers.config.run_config import Config
 from trainers.running import assembly, checkpoints, multi_worker
@@ -40,9 +39,10 @@ def start(flags, model_dir, count=2):
     names = ",".join(f"localhost:{port}" for port in free_ports(count))
     started = []
     for index in range(count):
+        quiet = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
         environment = {
-            **forks.environment(), "WORKERS": names, "INDEX": str(index),
-            "PYTHON": sys.executable, "PAUSE": "1",
+            **quiet, "WORKERS": names, "INDEX": str(index), "PYTHON": sys.executable,
+            "PAUSE": "1", "PYTHONPATH": str(ROOT), "TF_NUM_INTRAOP_THREADS": "1",
         }  # fmt: skip
         log = (model_dir.parent / f"{model_dir.name}-{index}.log").open("w")
         started.append(
